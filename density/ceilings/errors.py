@@ -1,0 +1,41 @@
+"""From an engine's words to a class of error: the first step of finding out what bound."""
+
+import re
+
+_CLASSES: tuple[tuple[str, str], ...] = (
+    ("exchange_full", r"exchange full"),
+    ("no_address", r"no available IP(v4|v6)? addresses|could not find an available.*address|DHCP.*(exhaust|full)"),
+    ("quota", r"disk quota exceeded|session keyring"),
+    ("port_taken", r"port is already allocated|address already in use"),
+    ("too_many_files", r"too many open files"),
+    (
+        "try_again",
+        r"resource temporarily unavailable|failed to create new OS thread|can't get final child's PID"
+        r"|cannot fork|fork/exec .* EAGAIN|unable to create (new )?thread|pids? limit",
+    ),
+    ("aio", r"linux aio context"),
+    ("no_space", r"no space left on device"),
+    ("oom_killed", r"oom[- ]?kill|out of memory"),
+    ("no_memory", r"cannot allocate memory|cannot set up guest memory|not enough memory"),
+    ("no_image", r"no such image|pull access denied|manifest unknown|no such file or directory.*(image|disk)"),
+    ("overloaded", r"too many active clients|context deadline exceeded|read timed out"),
+)
+_COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _CLASSES)
+
+EXHAUSTION = frozenset(
+    {"exchange_full", "no_address", "quota", "port_taken", "too_many_files", "try_again", "aio", "no_space", "oom_killed",
+     "no_memory"}
+)  # fmt: skip
+"""Kinds that mean a resource ran out, so that launching more is pointless."""
+
+OTHER_KINDS = frozenset({"no_image", "overloaded", "timeout", "exited", "refused", "engine"})
+"""Kinds given by an engine that knows more than the words: `timeout` (never ready in time), `exited` (ended before it was
+ready), `refused` (no connection), `engine` (anything else it said)."""
+
+
+def classify(message: str) -> str:
+    """The kind of a failure from the engine's own words; `engine` where nothing is recognised."""
+    for kind, pattern in _COMPILED:
+        if pattern.search(message):
+            return kind
+    return "engine"

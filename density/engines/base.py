@@ -1,0 +1,87 @@
+"""The contract of every engine, and what a run hands to it."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from density.events import InstanceChanged
+from density.model import EngineInfo, EngineName, Placement, Prepared, Reaped, Workload
+from density.payload.channel import Channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineContext:
+    """What a run hands to its engines.
+
+    Attributes:
+        run_id: goes into every name and label.
+        runtime_dir: sockets and overlays of this run; its parents can be traversed by QEMU's user.
+        cache_dir: images, guests and payloads that outlive the run.
+        channel: hears the payloads.
+        placement: the run's slice; None where there is none (no slice asked for, or it cannot be had).
+    """
+
+    run_id: str
+    runtime_dir: Path
+    cache_dir: Path
+    channel: Channel
+    placement: Placement | None = None
+
+
+class Engine(Protocol):
+    """What runs instances; one per endpoint, an async context manager.
+
+    Entering connects and raises `EngineUnavailable` where it cannot. Leaving closes connections; it removes no instances.
+    An instance's failure is data: it comes as a change to `Phase.FAILED` or `Phase.LOST` with a `Failure`, never as an
+    exception. `EngineUnavailable` from a later call means that the engine itself is gone.
+    """
+
+    name: EngineName
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def describe(self) -> EngineInfo:
+        """Version, endpoint, limits and daemons."""
+        ...
+
+    async def prepare(self, workload: Workload) -> Prepared:
+        """Make sure that the workload's image or guest exists and boots, before any clock starts.
+
+        Raises:
+            UsageError: the workload cannot run here (no such image, memory below what the guest needs, ...).
+            EngineUnavailable: the engine is gone.
+        """
+        ...
+
+    async def launch(self, workload: Workload, instance_id: str) -> None:
+        """Create and start one instance and come back when it is ready or has failed.
+
+        The phases (created, started, then ready or failed) come through `watch`, each with its own time. Ready comes within
+        `workload.ready_timeout_seconds`, or the instance has failed with kind `timeout`. When cancelled, what the engine
+        was already asked to make is still known to `reap`.
+        """
+        ...
+
+    def watch(self) -> AsyncIterator[InstanceChanged]:
+        """Every change of every instance, in order, until the engine is left; for one consumer.
+
+        What ends by itself after it was ready is reported as lost without being asked.
+        """
+        ...
+
+    async def stop(self, instance_ids: Sequence[str]) -> None:
+        """Stop and remove these instances; reports stopping and removed. Unknown ids are ignored."""
+        ...
+
+    async def reap(self, run_id: str | None) -> Reaped:
+        """Remove what is labelled with this run (None: with any run of density), also what no one remembers.
+
+        Looks for itself in the engine; afterwards looks again, and what is still there is `left`.
+        """
+        ...

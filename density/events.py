@@ -1,0 +1,226 @@
+"""Everything that happens in a run, as immutable events; the record keeps them, `density.state` folds them.
+
+Every event carries `at`, monotonic seconds of the run's clock. `HostSampled.values` use the names of `density.host`
+(and of the simulated host): dotted, with the unit as the last word.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from density.model import EngineInfo, Failure, Phase, Workload
+
+Stage = Literal["preflight", "calibrate", "ramp", "search", "hold", "teardown", "done"]
+OutcomeName = Literal["ceiling", "max", "forecast", "duration", "interrupted", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The first event of a run; `wall` is UNIX seconds at `at`, so that a record can be put on a calendar."""
+
+    at: float
+    run_id: str
+    wall: float
+    density_version: str
+    profile_name: str
+    until: str
+    workloads: tuple[Workload, ...]
+    max_instances: int
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    reserves: Mapping[str, float] = field(default_factory=dict)
+    host: Mapping[str, str | float] = field(default_factory=dict)
+    kind: Literal["run_started"] = "run_started"
+
+
+@dataclass(frozen=True, slots=True)
+class StageEntered:
+    """The run went on to its next stage."""
+
+    at: float
+    stage: Stage
+    kind: Literal["stage_entered"] = "stage_entered"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFound:
+    """An engine answered in preflight."""
+
+    at: float
+    engine: EngineInfo
+    kind: Literal["engine_found"] = "engine_found"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPrepared:
+    """A workload's image or guest exists now; `accelerator` as in `density.model.Prepared`."""
+
+    at: float
+    workload: str
+    accelerator: str
+    networks: Mapping[str, int]
+    seconds: float
+    kind: Literal["workload_prepared"] = "workload_prepared"
+
+
+@dataclass(frozen=True, slots=True)
+class WaveStarted:
+    """A wave is about to be launched: how many of each workload, and the count it aims at."""
+
+    at: float
+    wave: int
+    sizes: Mapping[str, int]
+    target: int
+    kind: Literal["wave_started"] = "wave_started"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceChanged:
+    """An instance went to another phase. For `requested`, `at` is the intended time of the launch."""
+
+    at: float
+    instance_id: str
+    workload: str
+    phase: Phase
+    failure: Failure | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+    kind: Literal["instance_changed"] = "instance_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class WaveSettled:
+    """A wave's launches are over and the host came to rest.
+
+    Attributes:
+        counts: alive instances by workload.
+        values: host values, averaged over the samples of the settling time.
+        limits_failed: launches of this wave that failed, by failure kind.
+    """
+
+    at: float
+    wave: int
+    counts: Mapping[str, int]
+    values: Mapping[str, float]
+    failed: Mapping[str, int]
+    kind: Literal["wave_settled"] = "wave_settled"
+
+
+@dataclass(frozen=True, slots=True)
+class HostSampled:
+    """The host's values at one moment, and what taking them cost."""
+
+    at: float
+    values: Mapping[str, float]
+    cost_seconds: float
+    kind: Literal["host_sampled"] = "host_sampled"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeMeasured:
+    """One ping round trip to a ready instance."""
+
+    at: float
+    instance_id: str
+    workload: str
+    seconds: float
+    kind: Literal["probe_measured"] = "probe_measured"
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingForecast:
+    """One ceiling of a forecast: the total count at which it would be reached, going on in the same mix.
+
+    Attributes:
+        ceiling: id of the catalogue; subject: which one of several (a bridge, a daemon), else empty.
+        count: estimate; low, high: its 95 % interval; infinite where the use does not grow.
+    """
+
+    ceiling: str
+    subject: str
+    used: float
+    limit: float
+    reserve: float
+    count: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasted:
+    """The forecast after a wave, nearest ceiling first, and each workload's footprint: resource -> value, low, high."""
+
+    at: float
+    ceilings: tuple[CeilingForecast, ...]
+    kind: Literal["forecasted"] = "forecasted"
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the person should know; also in the result's `warnings`."""
+
+    at: float
+    message: str
+    kind: Literal["warned"] = "warned"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The ramp ended, and why; `ceiling` and `subject` name what bound where a ceiling did."""
+
+    at: float
+    outcome: OutcomeName
+    reason: str
+    ceiling: str = ""
+    subject: str = ""
+    kind: Literal["stopped"] = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The hold is over: how many were alive at its start and end, and whether every objective and reserve was kept."""
+
+    at: float
+    counts_before: Mapping[str, int]
+    counts_after: Mapping[str, int]
+    kept: bool
+    kind: Literal["held"] = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class TesterMeasured:
+    """The tester's own cost so far."""
+
+    at: float
+    cpu_seconds: float
+    rss_bytes: float
+    max_lag_seconds: float
+    kind: Literal["tester_measured"] = "tester_measured"
+
+
+@dataclass(frozen=True, slots=True)
+class TornDown:
+    """Everything was removed, or not: names of what is left."""
+
+    at: float
+    removed: int
+    left: tuple[str, ...]
+    seconds: float
+    kind: Literal["torn_down"] = "torn_down"
+
+
+Event = (
+    RunStarted
+    | StageEntered
+    | EngineFound
+    | WorkloadPrepared
+    | WaveStarted
+    | InstanceChanged
+    | WaveSettled
+    | HostSampled
+    | ProbeMeasured
+    | Forecasted
+    | Warned
+    | Stopped
+    | Held
+    | TesterMeasured
+    | TornDown
+)

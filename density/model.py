@@ -1,0 +1,155 @@
+"""The nouns of density, as immutable values: workloads, phases, failures, engines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+EngineName = Literal["docker", "libvirt", "native", "simulated"]
+GuestName = Literal["payload", "null", "disk"]
+AcceleratorName = Literal["auto", "kvm", "tcg"]
+LABEL = "density.run"
+"""Label (containers) or metadata key (domains) that marks everything density makes; its value is the run id."""
+
+
+class Phase(StrEnum):
+    """Where an instance is in its life; off the straight path are FAILED (never ready) and LOST (was ready)."""
+
+    REQUESTED = "requested"
+    CREATED = "created"
+    STARTED = "started"
+    READY = "ready"
+    STOPPING = "stopping"
+    REMOVED = "removed"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an instance failed or was lost.
+
+    Attributes:
+        kind: the class of the error, a word of `density.ceilings.errors` (`no_memory`, `timeout`, `exited`, ...).
+        message: the engine's own words, one line.
+        evidence: the last lines that the instance itself printed (console or log), oldest first.
+    """
+
+    kind: str
+    message: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """How an instance is known to be ready.
+
+    Attributes:
+        by: `payload` (it says so over its channel), `running`, `healthy` (Docker HEALTHCHECK), `log`, `tcp`, `http`,
+            `console`, `guest-agent`.
+        argument: the REGEX of `log` and `console`, the PORT of `tcp`, PORT/PATH of `http`; else empty.
+    """
+
+    by: Literal["payload", "running", "healthy", "log", "tcp", "http", "console", "guest-agent"]
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A named kind of instance.
+
+    Attributes:
+        share: this workload's part of every wave, relative to the others' shares; above 0.
+        image: docker: an image reference, or `payload`; libvirt with guest `disk`: the path of a disk image.
+        guest: what a VM boots (libvirt only).
+        command: replaces the image's command (docker, other images only).
+        environment: variables for the instance's process (docker, other images only).
+        memory_bytes: what an instance is given: a VM's RAM, a container's limit (0: no limit of its own).
+        touch_bytes: private memory that the payload writes and keeps.
+        cpus: what an instance is given: a VM's vCPUs (whole), a container's quota (0: no limit of its own).
+        burn: share of one CPU that the payload keeps busy, 0 to 1.
+        ready_timeout_seconds: an instance not ready by then has failed.
+        network: docker: `none`, `host`, `bridge` or a network's name; libvirt: `none`, `user` or a network's name.
+        accelerator: `auto` finds out by booting a canary.
+    """
+
+    name: str
+    engine: EngineName
+    share: float = 1.0
+    image: str = "payload"
+    guest: GuestName = "payload"
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int = 0
+    touch_bytes: int = 0
+    cpus: float = 0.0
+    burn: float = 0.0
+    ready: Readiness = Readiness("payload")
+    ready_timeout_seconds: float = 60.0
+    network: str = "none"
+    accelerator: AcceleratorName = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What an engine says of itself.
+
+    Attributes:
+        limits: the engine's own limits by name, such as `addresses` of a network.
+        daemons: the engine's processes that sensors should watch: name -> pid.
+    """
+
+    name: EngineName
+    version: str
+    endpoint: str
+    limits: Mapping[str, float] = field(default_factory=dict)
+    daemons: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What `Engine.prepare` found out about a workload before any clock started.
+
+    Attributes:
+        accelerator: `kvm` or `tcg` for VMs, else empty.
+        warnings: sentences for the person, such as why a VM is emulated.
+        networks: bridge devices that this workload's instances plug into: device -> usable addresses (0: no such limit).
+    """
+
+    accelerator: str = ""
+    warnings: tuple[str, ...] = ()
+    networks: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaped:
+    """What a clean-up removed, and what it could not: names of containers, domains, processes, files."""
+
+    removed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the kernel accounts an instance: the run's slice, in each engine's own words.
+
+    Attributes:
+        docker_parent: value for Docker's `--cgroup-parent`, for the daemon's cgroup driver.
+        libvirt_partition: value for `<resource><partition>`.
+        procs_files: `cgroup.procs` files (one a v1 hierarchy, one on v2) to write a pid into for a process of ours, and
+            for a VM's process where libvirt does not place it itself.
+    """
+
+    docker_parent: str
+    libvirt_partition: str
+    procs_files: tuple[str, ...]
+
+
+def object_name(run_id: str, instance_id: str) -> str:
+    """Name of an instance's container or domain: `density-RUN-WORKLOAD-NUMBER`."""
+    return f"density-{run_id}-{instance_id}"
+
+
+def instance_name(workload: str, number: int) -> str:
+    """Id of an instance inside its run: `web-00042`."""
+    return f"{workload}-{number:05d}"
