@@ -1,0 +1,133 @@
+"""A profile as density uses it: immutable, in base units, every default filled in. `density.profile.load` makes it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from density.model import EngineName, Workload
+
+Shape = Literal["linear", "geometric", "list"]
+Until = Literal["safe", "failure", "forecast"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ramp:
+    """How a run grows.
+
+    Attributes:
+        start: size of the first wave (linear, geometric).
+        step: linear: every later wave's size.
+        factor: geometric: each wave is this many times the one before; above 1.
+        waves: list: the sizes, in order.
+        max_instances: never more than this alive at once.
+        max_seconds: the ramp ends after this long (0: no bound).
+        settle_seconds: rest after each wave before the host is read.
+        hold_seconds: how long the final count is held and probed.
+        concurrency: launches in flight at once; 0 adapts to what the engine can take.
+        calibrate: instances of each workload launched alone first.
+    """
+
+    shape: Shape = "geometric"
+    start: int = 4
+    step: int = 10
+    factor: float = 1.5
+    waves: tuple[int, ...] = ()
+    max_instances: int = 10_000
+    max_seconds: float = 0.0
+    until: Until = "safe"
+    settle_seconds: float = 3.0
+    hold_seconds: float = 10.0
+    concurrency: int = 0
+    calibrate: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The part of the host that the run may use; 0: that resource is not limited."""
+
+    memory_bytes: int = 0
+    tasks: int = 0
+    cpus: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """What the host keeps for itself and for the tester, always."""
+
+    memory_bytes: int = 2 * 2**30
+    tasks: int = 1600
+    disk_bytes: int = 2 * 2**30
+    inodes: int = 10_000
+    files: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objectives:
+    """Soft ceilings; None: not asked for. Shares are 0 to 1."""
+
+    ready_p95_seconds: float | None = None
+    probe_p99_seconds: float | None = None
+    failures_share: float | None = None
+    cpu_busy_share: float | None = None
+    cpu_pressure_share: float | None = None
+    memory_pressure_share: float | None = None
+    io_pressure_share: float | None = None
+    tester_lag_seconds: float | None = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedHost:
+    """The truth of a simulated host: its limits, what an instance costs, how launches behave.
+
+    Attributes:
+        memory_bytes, tasks, files: the host's limits; used_*: what is in use before the first instance.
+        costs: workload name -> resource (`memory_bytes`, `tasks`, `files`, `cpus`) -> cost of one instance.
+        launch_seconds: mean time to ready of the first instance.
+        launch_growth: how much longer a launch takes per 1,000 instances, as a share of launch_seconds.
+        failure_share: launches that fail for no reason of resources.
+        noise: relative noise of what sensors read.
+        leak_bytes_per_second: memory that goes away by itself.
+        seed: of all randomness.
+    """
+
+    cpus: int = 4
+    memory_bytes: int = 16 * 2**30
+    tasks: int = 32768
+    files: int = 1_000_000
+    used_memory_bytes: int = 2**30
+    used_tasks: int = 300
+    used_files: int = 2_000
+    costs: dict[str, dict[str, float]] = field(default_factory=dict)
+    launch_seconds: float = 0.3
+    launch_growth: float = 0.5
+    failure_share: float = 0.0
+    noise: float = 0.0
+    leak_bytes_per_second: float = 0.0
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Where engines are; empty: the platform's default."""
+
+    docker: str = ""
+    libvirt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a person asked for, complete."""
+
+    name: str
+    description: str = ""
+    workloads: tuple[Workload, ...]
+    ramp: Ramp = Ramp()
+    slice: Slice = Slice()
+    reserve: Reserve = Reserve()
+    objectives: Objectives = Objectives()
+    endpoints: Endpoints = Endpoints()
+    simulated: SimulatedHost = field(default_factory=SimulatedHost)
+
+    @property
+    def engines(self) -> tuple[EngineName, ...]:
+        """The engines that the workloads need, each once, in the profile's order."""
+        return tuple(dict.fromkeys(workload.engine for workload in self.workloads))
