@@ -93,7 +93,7 @@ class WaveSettled:
     Attributes:
         counts: alive instances by workload.
         values: host values, averaged over the samples of the settling time.
-        limits_failed: launches of this wave that failed, by failure kind.
+        failed: launches of this wave that failed, by failure kind.
     """
 
     at: float
@@ -146,7 +146,7 @@ class CeilingForecast:
 
 @dataclass(frozen=True, slots=True)
 class Forecasted:
-    """The forecast after a wave, nearest ceiling first, and each workload's footprint: resource -> value, low, high."""
+    """The forecast after a wave, nearest ceiling first."""
 
     at: float
     ceilings: tuple[CeilingForecast, ...]
@@ -187,11 +187,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class TesterMeasured:
-    """The tester's own cost so far."""
+    """The tester's own cost so far, how late its last tick was, and the latest one so far."""
 
     at: float
     cpu_seconds: float
     rss_bytes: float
+    lag_seconds: float
     max_lag_seconds: float
     kind: Literal["tester_measured"] = "tester_measured"
 

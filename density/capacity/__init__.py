@@ -1,1 +1,1 @@
-"""."""
+"""What one more instance costs, and so where each ceiling lies."""

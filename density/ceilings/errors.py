@@ -10,8 +10,10 @@ _CLASSES: tuple[tuple[str, str], ...] = (
     ("too_many_files", r"too many open files"),
     (
         "try_again",
-        r"resource temporarily unavailable|failed to create new OS thread|can't get final child's PID"
-        r"|cannot fork|fork/exec .* EAGAIN|unable to create (new )?thread|pids? limit",
+        (
+            r"resource temporarily unavailable|failed to create new OS thread|can't get final child's PID"
+            r"|cannot fork|fork/exec .* EAGAIN|unable to create (new )?thread|pids? limit"
+        ),
     ),
     ("aio", r"linux aio context"),
     ("no_space", r"no space left on device"),
@@ -23,14 +25,25 @@ _CLASSES: tuple[tuple[str, str], ...] = (
 _COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _CLASSES)
 
 EXHAUSTION = frozenset(
-    {"exchange_full", "no_address", "quota", "port_taken", "too_many_files", "try_again", "aio", "no_space", "oom_killed",
-     "no_memory"}
-)  # fmt: skip
+    {
+        "exchange_full",
+        "no_address",
+        "quota",
+        "port_taken",
+        "too_many_files",
+        "try_again",
+        "aio",
+        "no_space",
+        "oom_killed",
+        "no_memory",
+    }
+)
 """Kinds that mean a resource ran out, so that launching more is pointless."""
 
-OTHER_KINDS = frozenset({"no_image", "overloaded", "timeout", "exited", "refused", "engine"})
-"""Kinds given by an engine that knows more than the words: `timeout` (never ready in time), `exited` (ended before it was
-ready), `refused` (no connection), `engine` (anything else it said)."""
+OTHER_KINDS = frozenset({"no_image", "overloaded", "timeout", "exited", "refused", "engine", "cancelled"})
+"""Kinds given by an engine that knows more than the words: `timeout` (never ready in time), `exited` (ended before it
+was ready), `refused` (no connection), `cancelled` (the run was
+ended first), `engine` (anything else it said)."""
 
 
 def classify(message: str) -> str:

@@ -1,1 +1,1 @@
-"""."""
+"""The run itself: preflight, calibration, waves, hold, teardown."""

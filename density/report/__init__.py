@@ -1,1 +1,1 @@
-"""."""
+"""What stays after a run: the result document and the summary."""

@@ -1,0 +1,104 @@
+"""The three numbers of a run: hard, slo, recommended; a pure function of its state."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.reading import Bounds
+from density.events import CeilingForecast, WaveSettled
+from density.state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """A count of instances.
+
+    Attributes:
+        kind: `observed` where it really ran, `forecast` where it was not tried.
+        low, high: 95 % interval; equal to count where observed.
+        per_workload: the same count by workload.
+    """
+
+    count: int
+    kind: Literal["observed", "forecast"]
+    low: int
+    high: int
+    per_workload: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacities:
+    """hard: the most that ran, or would; slo: with every objective kept; recommended: through the hold, with reserve."""
+
+    hard: Capacity
+    slo: Capacity
+    recommended: Capacity
+
+
+def capacities(state: RunState, bounds: Bounds) -> Capacities:
+    """From the state at the end of a run."""
+    hard = _hard(state)
+    slo = _slo(state, bounds, hard)
+    return Capacities(hard, slo, _recommended(state, bounds, slo))
+
+
+def _observed(counts: Mapping[str, int]) -> Capacity:
+    total = sum(counts.values())
+    return Capacity(total, "observed", total, total, dict(counts))
+
+
+def _forecast(state: RunState, ceiling: CeilingForecast) -> Capacity:
+    count = max(0, math.floor(ceiling.count))
+    low = max(0, math.floor(ceiling.low))
+    high = math.floor(ceiling.high) if math.isfinite(ceiling.high) else 2 * count
+    return Capacity(count, "forecast", low, high, _share_out(state, count))
+
+
+def _share_out(state: RunState, count: int) -> dict[str, int]:
+    """`count` instances in the workloads' shares, on top of what is alive."""
+    total = sum(workload.workload.share for workload in state.workloads.values())
+    return {name: round(count * workload.workload.share / total) for name, workload in state.workloads.items()}
+
+
+def _hard(state: RunState) -> Capacity:
+    outcome = state.outcome
+    hit = outcome is not None and outcome.outcome == "ceiling" and failures_bound(state)
+    nearest = state.forecast[0] if state.forecast else None
+    if hit or nearest is None or not math.isfinite(nearest.count) or nearest.count < state.peak.count:
+        return _observed(state.peak.per_workload)
+    return _forecast(state, nearest)
+
+
+def failures_bound(state: RunState) -> bool:
+    """Whether the last wave ran into its ceiling for real: launches failed, or instances were lost."""
+    return bool(state.failed_in_wave or state.lost_in_wave)
+
+
+def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
+    kept = [point for point in state.settled if _kept(point, bounds)]
+    missed = len(kept) < len(state.settled)
+    if not missed and hard.kind == "forecast":
+        return hard
+    best = max(kept, key=lambda point: sum(point.counts.values()), default=None)
+    return _observed(best.counts if best else {})
+
+
+def _kept(point: WaveSettled, bounds: Bounds) -> bool:
+    return not point.failed and all(
+        reading.room >= 0 for reading in readings(point.values, bounds) if BY_ID[reading.ceiling].soft
+    )
+
+
+def _recommended(state: RunState, bounds: Bounds, slo: Capacity) -> Capacity:
+    """What survived the hold; where the ramp ended before its ceiling, the forecast is no recommendation."""
+    if state.held is None:
+        return _observed({})
+    crossed = any(
+        reading.room < 0 for reading in readings(state.settled[-1].values, bounds) if BY_ID[reading.ceiling].lethal
+    )
+    survived = _observed(state.held.counts_after)
+    if crossed or (slo.kind == "observed" and slo.count < survived.count):
+        return slo
+    return survived

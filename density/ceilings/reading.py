@@ -1,0 +1,126 @@
+"""How near a ceiling is: use, limit and reserve at one moment, and the ways to read them from the host's values."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from density.profile.spec import Objectives, Reserve
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One ceiling's use and limit, in the ceiling's unit.
+
+    Attributes:
+        subject: which one, where there are several (a bridge, a daemon, a disk); else empty.
+        reserve: what is kept free below the limit.
+        room: what is left before the reserve; negative once it is crossed.
+    """
+
+    ceiling: str
+    subject: str
+    used: float
+    limit: float
+    reserve: float = 0.0
+
+    @property
+    def room(self) -> float:
+        """What is left before the reserve."""
+        return self.limit - self.reserve - self.used
+
+    @property
+    def ratio(self) -> float:
+        """Use as a share of the limit."""
+        return self.used / self.limit if self.limit else 1.0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Ceiling and subject."""
+        return self.ceiling, self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the profile sets: the reserve of hard ceilings and the limits of soft ones."""
+
+    reserve: Reserve = Reserve()
+    objectives: Objectives = Objectives()
+
+
+Values = Mapping[str, float]
+Found = tuple[str, float, float, float]
+"""Subject, used, limit, reserve."""
+Reader = Callable[[Values, Bounds], Iterator[Found]]
+
+
+def plain(used: str, limit: str, *, reserve: str = "") -> Reader:
+    """Use and limit are each one value; `reserve` is a field of the profile's reserve."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
+        if used in values and values.get(limit, 0) > 0:
+            yield "", values[used], values[limit], getattr(bounds.reserve, reserve) if reserve else 0.0
+
+    return read
+
+
+def free(available: str, total: str, *, reserve: str) -> Reader:
+    """The host tells what is free of a total."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
+        if available in values and values.get(total, 0) > 0:
+            yield "", values[total] - values[available], values[total], getattr(bounds.reserve, reserve)
+
+    return read
+
+
+def each(prefix: str, used: str, limit: str, *, reserve: float = 0.0) -> Reader:
+    """Use and limit of every `PREFIX.SUBJECT.USED` that has a `PREFIX.SUBJECT.LIMIT`."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:  # noqa: ARG001 — the readers' common shape
+        for subject in subjects(values, prefix, used):
+            top = values.get(f"{prefix}.{subject}.{limit}", 0)
+            if top > 0:
+                yield subject, values[f"{prefix}.{subject}.{used}"], top, reserve
+
+    return read
+
+
+def each_fixed(prefix: str, used: str, limit: float) -> Reader:
+    """Use of every `PREFIX.SUBJECT.USED` against a limit that the kernel has built in."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:  # noqa: ARG001 — the readers' common shape
+        for subject in subjects(values, prefix, used):
+            yield subject, values[f"{prefix}.{subject}.{used}"], limit, 0.0
+
+    return read
+
+
+def each_free(prefix: str, available: str, total: str, *, reserve: str) -> Reader:
+    """What is free of a total, for every `PREFIX.SUBJECT`."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
+        for subject in subjects(values, prefix, available):
+            top = values.get(f"{prefix}.{subject}.{total}", 0)
+            if top > 0:
+                used = top - values[f"{prefix}.{subject}.{available}"]
+                yield subject, used, top, getattr(bounds.reserve, reserve)
+
+    return read
+
+
+def objective(measured: str, limit: str) -> Reader:
+    """A measured value against a field of the profile's objectives."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
+        top = getattr(bounds.objectives, limit)
+        if top is not None and measured in values:
+            yield "", values[measured], top, 0.0
+
+    return read
+
+
+def subjects(values: Values, prefix: str, last: str) -> Iterator[str]:
+    """Every SUBJECT of the names `PREFIX.SUBJECT.LAST`, sorted."""
+    head, tail = prefix + ".", "." + last
+    for name in sorted(values):
+        if name.startswith(head) and name.endswith(tail) and len(name) > len(head) + len(tail):
+            yield name[len(head) : -len(tail)]

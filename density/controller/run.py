@@ -1,0 +1,248 @@
+"""One run from preflight to teardown."""
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from density import __version__
+from density.ceilings.catalog import readings
+from density.ceilings.reading import Reading
+from density.controller.bus import Bus
+from density.controller.equipment import Equipment
+from density.controller.launcher import Launcher
+from density.controller.prober import Prober
+from density.controller.sampler import Sampler
+from density.controller.settle import settle
+from density.controller.teardown import tear_down
+from density.engines.base import Engine
+from density.errors import DensityError, EngineUnavailable
+from density.events import (
+    EngineFound,
+    Forecasted,
+    Held,
+    RunStarted,
+    Stage,
+    StageEntered,
+    Stopped,
+    Warned,
+    WaveStarted,
+    WorkloadPrepared,
+)
+from density.profile.spec import Objectives, Profile, Reserve
+from density.ramp.decide import Launch, Stop, bounds_of, crossed_reserve, decide, describe, look_ahead
+from density.ramp.shape import split
+from density.state import RunState
+
+
+class Controller:
+    """Runs one profile with one equipment, once.
+
+    Args:
+        bus: takes every event; its state is what is known.
+        wall: UNIX seconds, for the calendar.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        equipment: Equipment,
+        *,
+        run_id: str,
+        bus: Bus,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._profile = profile
+        self._equipment = equipment
+        self._run_id = run_id
+        self._bus = bus
+        self._wall = wall
+        self._scope = anyio.CancelScope()
+        self._teardown_scope = anyio.CancelScope(shield=True)
+        self._braked: Reading | None = None
+        self._wave = 0
+        self._sampler = Sampler(bus, equipment.host, bounds=bounds_of(profile), brake=self._brake)
+        self._launcher = Launcher(bus, equipment.engines, profile.workloads, concurrency=profile.ramp.concurrency)
+
+    async def run(self) -> RunState:
+        """Everything, and always the teardown.
+
+        Returns:
+            The state at the end. A run that an engine or a workload could not begin or go on with ends with outcome
+            `error`, after its teardown.
+
+        Raises:
+            DensityError: what ended the run with outcome `error`.
+        """
+        self._started()
+        problem: DensityError | None = None
+        async with anyio.create_task_group() as group:
+            try:
+                with self._scope:
+                    await self._stages(group)
+            except* DensityError as errors:
+                problem = _first(errors)
+                self._stop(Stop("error", str(problem)))
+            finally:
+                with self._teardown_scope:
+                    self._enter("teardown")
+                    await tear_down(self._bus, self._equipment, run_id=self._run_id)
+                group.cancel_scope.cancel()
+        self._bus.emit(StageEntered(anyio.current_time(), "done"))
+        if problem:
+            raise problem
+        return self._bus.state
+
+    def interrupt(self) -> None:
+        """End the run now, in order: nothing more is launched, everything is torn down. May be called again."""
+        self._launcher.stop()
+        self._stop(Stop("interrupted", "interrupted"))
+        self._scope.cancel()
+
+    def abandon(self) -> None:
+        """Give the teardown up: what is still there stays."""
+        self._teardown_scope.cancel()
+
+    async def _stages(self, group: TaskGroup) -> None:
+        for engine in self._equipment.engines.values():
+            group.start_soon(self._watch, engine)
+        self._enter("preflight")
+        await self._preflight()
+        await self._sampler.sample()
+        group.start_soon(self._sampler.run)
+        group.start_soon(Prober(self._bus, self._equipment.pinger).run)
+        self._enter("calibrate")
+        if await self._calibrate():
+            self._enter("ramp")
+            await self._ramp()
+        self._enter("hold")
+        await self._hold()
+
+    def _started(self) -> None:
+        profile = self._profile
+        self._bus.emit(
+            RunStarted(
+                anyio.current_time(),
+                run_id=self._run_id,
+                wall=self._wall(),
+                density_version=__version__,
+                profile_name=profile.name,
+                until=profile.ramp.until,
+                workloads=profile.workloads,
+                max_instances=profile.ramp.max_instances,
+                objectives=_numbers(profile.objectives),
+                reserves=_numbers(profile.reserve),
+                host=self._equipment.host.facts(),
+            )
+        )
+        for warning in self._equipment.warnings:
+            self._warn(warning)
+
+    async def _watch(self, engine: Engine) -> None:
+        async for change in engine.watch():
+            self._bus.emit(change)
+
+    async def _preflight(self) -> None:
+        for engine in self._equipment.engines.values():
+            self._bus.emit(EngineFound(anyio.current_time(), await engine.describe()))
+        for workload in self._profile.workloads:
+            started = anyio.current_time()
+            prepared = await self._equipment.engines[workload.engine].prepare(workload)
+            now = anyio.current_time()
+            self._equipment.host.add_bridges(tuple(prepared.networks))
+            self._bus.emit(WorkloadPrepared(now, workload.name, prepared.accelerator, prepared.networks, now - started))
+            for warning in prepared.warnings:
+                self._warn(warning)
+
+    async def _calibrate(self) -> bool:
+        """Each workload alone with a few instances; False where that already ended the ramp."""
+        await self._settle()
+        for workload in self._profile.workloads:
+            left = self._profile.ramp.max_instances - self._bus.state.alive
+            step = self._next(0)
+            if isinstance(step, Stop):
+                self._stop(step)
+                return False
+            count = min(self._profile.ramp.calibrate, step.count, left)
+            if count > 0:
+                await self._launch({workload.name: count})
+        return True
+
+    async def _ramp(self) -> None:
+        for wave in itertools.count():
+            step = self._next(wave)
+            if isinstance(step, Stop):
+                self._stop(step)
+                return
+            await self._launch(split(step.count, self._profile.workloads, self._bus.state.alive_by_workload))
+
+    def _next(self, wave: int) -> Launch | Stop:
+        if self._braked:
+            return Stop("ceiling", f"the reserve was touched: {describe(self._braked)}", *self._braked.key)
+        return decide(self._profile, self._bus.state, wave)
+
+    async def _launch(self, sizes: dict[str, int]) -> None:
+        self._wave += 1
+        target = self._bus.state.alive + sum(sizes.values())
+        self._bus.emit(WaveStarted(anyio.current_time(), self._wave, sizes, target))
+        await self._launcher.wave(sizes)
+        await self._settle()
+        self._never_ready()
+
+    async def _settle(self) -> None:
+        await settle(self._bus, self._sampler, wave=self._wave, seconds=self._profile.ramp.settle_seconds)
+        self._bus.emit(Forecasted(anyio.current_time(), look_ahead(self._profile, self._bus.state)))
+
+    def _never_ready(self) -> None:
+        """A workload of which nothing ever got ready is broken: launching more of it would measure nothing."""
+        for name, workload in self._bus.state.workloads.items():
+            if workload.failed and not workload.ready and self._bus.state.alive == 0:
+                kind, tally = next(iter(workload.failures.items()))
+                lines = "".join(f"\n  | {line}" for line in tally.evidence)
+                raise EngineUnavailable(
+                    workload.workload.engine,
+                    f"no instance of workload {name!r} became ready: {kind}: {tally.message}{lines}",
+                )
+
+    async def _hold(self) -> None:
+        state = self._bus.state
+        before = state.alive_by_workload
+        if not state.alive or not self._profile.ramp.hold_seconds or state.outcome is None:
+            return
+        await anyio.sleep(self._profile.ramp.hold_seconds)
+        after = state.alive_by_workload
+        crossed = crossed_reserve(tuple(readings(state.values(), bounds_of(self._profile))))
+        self._bus.emit(Held(anyio.current_time(), before, after, kept=before == after and crossed is None))
+
+    def _brake(self, reading: Reading) -> None:
+        if self._braked is None:
+            self._braked = reading
+            self._launcher.stop()
+            self._warn(f"launching stopped at once, the reserve was touched: {describe(reading)}")
+
+    def _enter(self, stage: Stage) -> None:
+        self._bus.emit(StageEntered(anyio.current_time(), stage))
+
+    def _warn(self, message: str) -> None:
+        self._bus.emit(Warned(anyio.current_time(), message))
+
+    def _stop(self, step: Stop) -> None:
+        if self._bus.state.outcome is None:
+            self._bus.emit(Stopped(anyio.current_time(), step.outcome, step.reason, step.ceiling, step.subject))
+
+
+def _numbers(settings: Reserve | Objectives) -> dict[str, float]:
+    """The fields that are set, for the record."""
+    return {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
+
+
+def _first(errors: BaseExceptionGroup[DensityError]) -> DensityError:
+    """One of several: the others are the same engine's, or came after."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, DensityError)
+    return error

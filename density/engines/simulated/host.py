@@ -1,0 +1,136 @@
+"""A model of a host: resources with true limits, costs of instances, and what sensors would read of it."""
+
+import random
+from collections.abc import Callable, Mapping
+
+from density.capacity.typical import typical_costs
+from density.model import Failure, Workload
+from density.profile.spec import SimulatedHost, Slice
+
+_LIMITED: Mapping[str, tuple[str, str]] = {
+    "memory_bytes": ("no_memory", "cannot allocate memory"),
+    "tasks": ("try_again", "fork: resource temporarily unavailable"),
+    "files": ("too_many_files", "too many open files in system"),
+}
+"""Resource -> what an engine would say where it runs out."""
+_TYPICAL = {"memory_bytes": "memory.available", "tasks": "tasks.pid_max", "files": "files.file_max"}
+
+
+class HostModel:
+    """The truth about a simulated host.
+
+    Args:
+        spec: limits, costs and behaviour.
+        slice_: limits of the run's slice, which instances are held to as well.
+        workloads: those without costs in the spec cost what is typical.
+        clock: seconds; drives leaks and CPU accounting.
+    """
+
+    def __init__(
+        self, spec: SimulatedHost, *, slice_: Slice, workloads: tuple[Workload, ...], clock: Callable[[], float]
+    ) -> None:
+        self.spec = spec
+        self.random = random.Random(spec.seed)  # noqa: S311 — a reproducible model, no secret
+        self._clock = clock
+        self._started = clock()
+        self._slice = {"memory_bytes": slice_.memory_bytes, "tasks": slice_.tasks, "files": 0}
+        self._limits = {"memory_bytes": spec.memory_bytes, "tasks": spec.tasks, "files": spec.files}
+        self._base = {"memory_bytes": spec.used_memory_bytes, "tasks": spec.used_tasks, "files": spec.used_files}
+        self._held = dict.fromkeys(self._limits, 0.0)
+        self._denied = 0
+        self._cpus = 0.0
+        self._costs = {workload.name: self._cost(workload) for workload in workloads}
+        self.alive = 0
+        self.in_flight = 0
+        self.lowest_room = {name: self._limits[name] - self.used(name) for name in self._limits}
+        """The least that was ever free of each resource: whether a reserve was touched."""
+
+    def _cost(self, workload: Workload) -> dict[str, float]:
+        typical = typical_costs(workload)
+        costs = {resource: typical[ceiling] for resource, ceiling in _TYPICAL.items()}
+        return costs | {"cpus": workload.burn} | self.spec.costs.get(workload.name, {})
+
+    def used(self, resource: str) -> float:
+        """True use of a resource of the host."""
+        leaked = self.spec.leak_bytes_per_second * (self._clock() - self._started) if resource == "memory_bytes" else 0
+        return self._base[resource] + self._held[resource] + leaked
+
+    def true_maximum(self, workload: str, *, reserves: Mapping[str, float]) -> int:
+        """How many of one workload fit on the host and its slice, with these reserves of the host kept free."""
+        costs = self._costs[workload]
+        counts = [
+            (self._limits[name] - self._base[name] - reserves.get(name, 0)) / costs[name]
+            for name in self._limits
+            if costs[name] > 0
+        ]
+        counts += [limit / costs[name] for name, limit in self._slice.items() if limit and costs[name] > 0]
+        return int(min(counts))
+
+    def take(self, workload: str) -> Failure | None:
+        """Give an instance its resources, or say what ran out; then nothing is taken."""
+        costs = self._costs[workload]
+        for resource, (kind, message) in _LIMITED.items():
+            if self.used(resource) + costs[resource] > self._limits[resource]:
+                return Failure(kind, message)
+            if self._slice[resource] and self._held[resource] + costs[resource] > self._slice[resource]:
+                self._denied += 1
+                return Failure(kind, message)
+        for resource in _LIMITED:
+            self._held[resource] += costs[resource]
+            self.lowest_room[resource] = min(self.lowest_room[resource], self._limits[resource] - self.used(resource))
+        self._cpus += costs["cpus"]
+        self.alive += 1
+        return None
+
+    def give_back(self, workload: str) -> None:
+        """An instance is gone."""
+        costs = self._costs[workload]
+        for resource in _LIMITED:
+            self._held[resource] -= costs[resource]
+        self._cpus -= costs["cpus"]
+        self.alive -= 1
+
+    def launch_seconds(self) -> float:
+        """How long the next launch takes: grows with the count and with launches in flight beyond the CPUs."""
+        spec = self.spec
+        crowd = max(1.0, self.in_flight / spec.cpus) * (1 + spec.launch_growth * self.alive / 1000)
+        return spec.launch_seconds * crowd * self.random.lognormvariate(0, 0.2)
+
+    def probe_seconds(self) -> float:
+        """Round trip of a ping: queueing grows without bound as the CPUs fill (M/M/1)."""
+        busy = min(0.999, self._cpus / self.spec.cpus)
+        return 5e-5 / (1 - busy) * self.random.lognormvariate(0, 0.1)
+
+    def fails_by_chance(self) -> bool:
+        """Whether a launch fails for no reason of resources."""
+        return self.random.random() < self.spec.failure_share
+
+    async def read(self) -> Mapping[str, float]:
+        """What sensors would read now, with the spec's noise, by the names of `density.host`."""
+        noise = 1 + self.random.gauss(0, self.spec.noise) if self.spec.noise else 1.0
+        values = {
+            "memory.total_bytes": float(self.spec.memory_bytes),
+            "memory.available_bytes": self.spec.memory_bytes - self.used("memory_bytes") * noise,
+            "tasks.count": self.used("tasks"),
+            "tasks.pid_max": float(self.spec.tasks),
+            "files.open": self.used("files"),
+            "files.max": float(self.spec.files),
+            "cpu.count": float(self.spec.cpus),
+            "cpu.busy_ratio": min(1.0, self._cpus / self.spec.cpus),
+            "load.one": self._cpus + self.in_flight,
+        }
+        if self._slice["memory_bytes"]:
+            values["slice.memory_bytes"] = self._held["memory_bytes"]
+            values["slice.memory_limit_bytes"] = self._slice["memory_bytes"]
+        if self._slice["tasks"]:
+            values["slice.tasks"] = self._held["tasks"]
+            values["slice.tasks_limit"] = self._slice["tasks"]
+        return values
+
+    def facts(self) -> Mapping[str, str | float]:
+        """The fingerprint of this host."""
+        spec = self.spec
+        return {"simulated": "yes", "cpus": spec.cpus, "memory_bytes": spec.memory_bytes, "seed": spec.seed}
+
+    def add_bridges(self, devices: tuple[str, ...]) -> None:
+        """Simulated instances plug into nothing."""

@@ -1,0 +1,182 @@
+"""What comes next: another wave, and how large, or the end and why."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from density.capacity.forecast import forecast
+from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.errors import EXHAUSTION
+from density.ceilings.reading import Bounds, Reading
+from density.ceilings.verdict import attribute
+from density.events import CeilingForecast, OutcomeName
+from density.profile.spec import Profile, Ramp
+from density.ramp.shape import size
+from density.state import RunState
+from density.units import format_value
+
+MANY_FAILED = 0.1
+"""A wave of which more than this share failed ends the ramp, whatever the reason of the failures."""
+CONVERGED = 0.02
+"""A forecast whose interval is within ± this share of the count has converged."""
+CONVERGED_POINTS = 5
+EXPLORE = 1 / 8
+"""While the interval is wider than CONVERGED, a wave takes at most this share of what the estimate leaves."""
+PAST = 3
+"""How many instances a wave may aim past a harmless ceiling, where reaching it is wanted (`until = "failure"`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Launch a wave of `count` instances."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the ramp; `ceiling` and `subject` name what bound, where a ceiling did."""
+
+    outcome: OutcomeName
+    reason: str
+    ceiling: str = ""
+    subject: str = ""
+
+
+def bounds_of(profile: Profile) -> Bounds:
+    """The reserve and objectives that every reading is held against."""
+    return Bounds(profile.reserve, profile.objectives)
+
+
+def look_ahead(profile: Profile, state: RunState) -> tuple[CeilingForecast, ...]:
+    """The forecast from what the state knows."""
+    return forecast(
+        state.settled,
+        values=state.values(),
+        counts=state.alive_by_workload,
+        workloads=profile.workloads,
+        bounds=bounds_of(profile),
+    )
+
+
+def decide(profile: Profile, state: RunState, wave: int) -> Launch | Stop:
+    """The next step, from the state after the last wave settled and its forecast.
+
+    Args:
+        profile: what was asked for.
+        state: everything known; its `forecast` is the current one.
+        wave: number of the wave that would come next, from 0.
+    """
+    bounds = bounds_of(profile)
+    current = list(readings(state.values(), bounds))
+    stop = (
+        _failures(state, bounds)
+        or _crossed(current)
+        or (_objective(current) if profile.ramp.until != "failure" else None)
+        or (_converged(state) if profile.ramp.until == "forecast" else None)
+        or _spent(profile.ramp, state)
+    )
+    return stop or _grow(profile.ramp, state, wave)
+
+
+def crossed_reserve(values: Sequence[Reading]) -> Reading | None:
+    """The lethal ceiling whose reserve is touched now, if any: no launch may follow."""
+    return next((reading for reading in values if BY_ID[reading.ceiling].lethal and reading.room < 0), None)
+
+
+def _failures(state: RunState, bounds: Bounds) -> Stop | None:
+    kinds = state.failed_in_wave + state.lost_in_wave
+    exhausted = [kind for kind in kinds if kind in EXHAUSTION]
+    ended = len(state.ready_in_wave) + state.failed_in_wave.total()
+    many = ended > 0 and kinds.total() > MANY_FAILED * ended
+    if not exhausted and not many:
+        return None
+    bound = attribute(state, bounds)
+    words = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
+    return Stop("ceiling", f"{kinds.total()} of {ended} launches of the wave failed or were lost: {words}", *bound)
+
+
+def _crossed(current: Sequence[Reading]) -> Stop | None:
+    reading = crossed_reserve(current)
+    if reading is None:
+        return None
+    return Stop("ceiling", f"the reserve is reached: {describe(reading)}", *reading.key)
+
+
+def _objective(current: Sequence[Reading]) -> Stop | None:
+    for reading in current:
+        if BY_ID[reading.ceiling].soft and reading.room < 0:
+            return Stop("ceiling", f"an objective was missed: {describe(reading)}", *reading.key)
+    return None
+
+
+def _converged(state: RunState) -> Stop | None:
+    if len(state.settled) < CONVERGED_POINTS or not state.forecast:
+        return None
+    nearest = state.forecast[0]
+    if not math.isfinite(nearest.count) or not is_tight(nearest):
+        return None
+    return Stop(
+        "forecast",
+        f"the forecast has converged: {nearest.ceiling} at {nearest.count:,.0f} "
+        f"({nearest.low:,.0f} to {nearest.high:,.0f})",
+        nearest.ceiling,
+        nearest.subject,
+    )
+
+
+def _spent(ramp: Ramp, state: RunState) -> Stop | None:
+    if state.alive >= ramp.max_instances:
+        return Stop("max", f"{state.alive} instances are alive, as many as the profile's max")
+    if ramp.max_seconds and state.now - state.started_at >= ramp.max_seconds:
+        return Stop("duration", f"the ramp's time of {ramp.max_seconds:.0f} s is over")
+    return None
+
+
+def _grow(ramp: Ramp, state: RunState, wave: int) -> Launch | Stop:
+    wanted = size(ramp, wave)
+    if wanted is None:
+        return Stop("max", "the profile's list of waves is done")
+    wanted = min(wanted, ramp.max_instances - state.alive)
+    for ceiling in state.forecast:
+        allowed = _allowed(ceiling, state.alive, past=_past(ceiling, ramp))
+        if allowed < 1:
+            return Stop(
+                "ceiling", f"the next instance would not fit: {_nearness(ceiling)}", ceiling.ceiling, ceiling.subject
+            )
+        wanted = min(wanted, allowed)
+    return Launch(wanted)
+
+
+def _past(ceiling: CeilingForecast, ramp: Ramp) -> int:
+    return PAST if ramp.until == "failure" and not BY_ID[ceiling.ceiling].lethal else 0
+
+
+def _allowed(ceiling: CeilingForecast, alive: int, *, past: int) -> int:
+    """How many more may be launched under this ceiling."""
+    if not math.isfinite(ceiling.count):
+        return 2**31
+    if past:
+        return max(1, math.floor(ceiling.count) - alive + past)
+    if is_tight(ceiling):
+        return math.floor(ceiling.low) - alive
+    room = ceiling.count - alive
+    return max(math.floor(ceiling.low) - alive, math.floor(room * EXPLORE))
+
+
+def is_tight(ceiling: CeilingForecast) -> bool:
+    """Whether the forecast's interval is within ± CONVERGED of its count."""
+    return ceiling.high - ceiling.low <= 2 * CONVERGED * ceiling.count
+
+
+def describe(reading: Reading) -> str:
+    """`tasks.pid_max at 31,204 of 32,768 (reserve 1,600)`."""
+    unit = BY_ID[reading.ceiling].unit
+    name = f"{reading.ceiling} ({reading.subject})" if reading.subject else reading.ceiling
+    kept = f" (reserve {format_value(reading.reserve, unit)})" if reading.reserve else ""
+    return f"{name} at {format_value(reading.used, unit)} of {format_value(reading.limit, unit)}{kept}"
+
+
+def _nearness(ceiling: CeilingForecast) -> str:
+    reading = Reading(ceiling.ceiling, ceiling.subject, ceiling.used, ceiling.limit, ceiling.reserve)
+    return f"{describe(reading)}, reached at {ceiling.count:,.1f} instances"

@@ -1,0 +1,129 @@
+"""`result.json`: a run in one document, as the public contract lays it down."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from density.capacity.capacities import Capacities, capacities
+from density.capacity.forecast import lines
+from density.ceilings.catalog import BY_ID
+from density.ceilings.judge import Verdict, judge
+from density.ceilings.reading import Bounds
+from density.events import CeilingForecast
+from density.state import RunState, WorkloadState
+from density.statistics import quantile
+
+SCHEMA = 1
+Document = dict[str, Any]
+
+
+def result(state: RunState, bounds: Bounds) -> Document:
+    """The document, from the state at the end; plain JSON types, no infinities."""
+    outcome = state.outcome
+    verdict = judge(state, bounds)
+    footprints = _footprints(state, bounds)
+    return {
+        "schema": SCHEMA,
+        "run_id": state.run_id,
+        "density_version": state.density_version,
+        "profile": state.profile_name,
+        "started": state.wall,
+        "seconds": state.now - state.started_at,
+        "outcome": outcome.outcome if outcome else "error",
+        "reason": outcome.reason if outcome else "",
+        "host": _host(state),
+        "capacity": _capacity(capacities(state, bounds)),
+        "verdict": _verdict(verdict) if verdict else None,
+        "workloads": {
+            name: _workload(workload, footprints.get(name, {})) for name, workload in state.workloads.items()
+        },
+        "tester": _tester(state),
+        "teardown": _teardown(state),
+        "warnings": state.warnings,
+    }
+
+
+def _host(state: RunState) -> Document:
+    accelerators = sorted({workload.accelerator for workload in state.workloads.values() if workload.accelerator})
+    return {
+        **state.host_facts,
+        "accelerator": ", ".join(accelerators),
+        "engines": {
+            name: {"version": engine.version, "endpoint": engine.endpoint} for name, engine in state.engines.items()
+        },
+    }
+
+
+def _capacity(found: Capacities) -> Document:
+    return asdict(found)
+
+
+def _verdict(verdict: Verdict) -> Document:
+    return {**asdict(verdict), "next": [_next(ceiling) for ceiling in verdict.next]}
+
+
+def _next(ceiling: CeilingForecast) -> Document:
+    return {
+        "ceiling": ceiling.ceiling,
+        "subject": ceiling.subject,
+        "count": math.floor(ceiling.count),
+        "low": math.floor(ceiling.low),
+        "high": math.floor(ceiling.high) if math.isfinite(ceiling.high) else None,
+    }
+
+
+def _workload(workload: WorkloadState, footprint: Document) -> Document:
+    return {
+        "engine": workload.workload.engine,
+        "accelerator": workload.accelerator,
+        "launched": workload.launched,
+        "ready": workload.ready,
+        "failed": workload.failed,
+        "lost": workload.lost,
+        "peak": workload.peak,
+        "created_seconds": _quantiles(workload.created_seconds),
+        "ready_seconds": _quantiles(workload.ready_seconds),
+        "kernels": dict(workload.kernels),
+        "failures": [
+            {"kind": kind, "count": tally.count, "message": tally.message, "evidence": list(tally.evidence)}
+            for kind, tally in workload.failures.items()
+        ],
+        "footprint": footprint,
+    }
+
+
+def _quantiles(seconds: Sequence[float]) -> Mapping[str, float] | None:
+    if not seconds:
+        return None
+    named = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+    return {name: quantile(seconds, q) for name, q in named.items()}
+
+
+def _footprints(state: RunState, bounds: Bounds) -> dict[str, Document]:
+    """Workload -> ceiling (with its subject in brackets) -> cost of one instance."""
+    found: dict[str, Document] = {name: {} for name in state.workloads}
+    workloads = [workload.workload for workload in state.workloads.values()]
+    for (ceiling, subject), line in lines(state.settled, workloads, bounds).items():
+        resource = f"{ceiling}[{subject}]" if subject else ceiling
+        for name, (value, low, high) in line.footprint().items():
+            found[name][resource] = {"value": value, "low": low, "high": high, "unit": BY_ID[ceiling].unit}
+    return found
+
+
+def _tester(state: RunState) -> Document:
+    tester = state.tester
+    return {
+        "cpu_seconds": tester.cpu_seconds if tester else 0.0,
+        "rss_bytes": tester.rss_bytes if tester else 0.0,
+        "max_lag_seconds": tester.max_lag_seconds if tester else 0.0,
+    }
+
+
+def _teardown(state: RunState) -> Document:
+    torn = state.torn_down
+    return {
+        "removed": torn.removed if torn else 0,
+        "left": list(torn.left) if torn else [],
+        "seconds": torn.seconds if torn else 0.0,
+    }

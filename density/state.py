@@ -1,0 +1,322 @@
+"""The state of a run: a pure fold of its events.
+
+`RunState.apply` is the only way to change it, and it looks at nothing but the event, so the live view, the metrics,
+the ramp and the report agree, and replaying a record gives the same state again. It changes in place (copying the
+instances of a run of thousands at every event would cost more than the run); it is read-only everywhere else.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+
+from density.events import (
+    CeilingForecast,
+    EngineFound,
+    Event,
+    Forecasted,
+    Held,
+    HostSampled,
+    InstanceChanged,
+    ProbeMeasured,
+    RunStarted,
+    Stage,
+    StageEntered,
+    Stopped,
+    TesterMeasured,
+    TornDown,
+    Warned,
+    WaveSettled,
+    WaveStarted,
+    WorkloadPrepared,
+)
+from density.model import EngineInfo, Phase, Workload
+from density.statistics import quantile
+
+RECENT_PROBES = 1000
+RECENT_FAILURES = 20
+RECENT_SAMPLES = 300
+_ENDED = frozenset({Phase.FAILED, Phase.LOST})
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often a kind of failure came, and the first message of it."""
+
+    count: int
+    message: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class WorkloadState:
+    """What became of one workload's instances.
+
+    Attributes:
+        launched: launches that came to an end, ready or failed.
+        peak: the most that were ready at once.
+        created_seconds, started_seconds, ready_seconds: from the intended time of the launch, one entry an instance.
+    """
+
+    workload: Workload
+    accelerator: str = ""
+    launched: int = 0
+    ready: int = 0
+    failed: int = 0
+    lost: int = 0
+    alive: int = 0
+    peak: int = 0
+    created_seconds: list[float] = field(default_factory=list)
+    started_seconds: list[float] = field(default_factory=list)
+    ready_seconds: list[float] = field(default_factory=list)
+    failures: dict[str, Tally] = field(default_factory=dict)
+    kernels: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Instance:
+    """One instance as the events tell of it."""
+
+    workload: str
+    phase: Phase
+    intended_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most instances that were ready at once."""
+
+    count: int = 0
+    per_workload: Mapping[str, int] = field(default_factory=dict)
+
+
+class RunState:
+    """Everything known of a run so far; see the module's text."""
+
+    def __init__(self) -> None:
+        self.run_id = ""
+        self.profile_name = ""
+        self.until = ""
+        self.max_instances = 0
+        self.density_version = ""
+        self.wall = 0.0
+        self.started_at = 0.0
+        self.now = 0.0
+        self.stage: Stage = "preflight"
+        self.wave = 0
+        self.target = 0
+        self.objectives: Mapping[str, float] = {}
+        self.reserves: Mapping[str, float] = {}
+        self.host_facts: Mapping[str, str | float] = {}
+        self.engines: dict[str, EngineInfo] = {}
+        self.addresses: dict[str, int] = {}
+        self.workloads: dict[str, WorkloadState] = {}
+        self.counts: dict[str, dict[Phase, int]] = {}
+        self.instances: dict[str, Instance] = {}
+        self.peak = Peak()
+        self.alive_at_end: Mapping[str, int] | None = None
+        self.host: Mapping[str, float] = {}
+        self.first_host: Mapping[str, float] = {}
+        self.samples_in_wave: deque[Mapping[str, float]] = deque(maxlen=RECENT_SAMPLES)
+        self.settled: list[WaveSettled] = []
+        self.forecast: tuple[CeilingForecast, ...] = ()
+        self.probes: dict[str, deque[float]] = {}
+        self.warnings: list[str] = []
+        self.last_failures: deque[InstanceChanged] = deque(maxlen=RECENT_FAILURES)
+        self.failed_in_wave: Counter[str] = Counter()
+        self.lost_in_wave: Counter[str] = Counter()
+        self.ready_in_wave: list[float] = []
+        self.wave_started_at = 0.0
+        self.last_ready_at = 0.0
+        self.outcome: Stopped | None = None
+        self.held: Held | None = None
+        self.tester: TesterMeasured | None = None
+        self.torn_down: TornDown | None = None
+
+    @property
+    def alive(self) -> int:
+        """Instances that are ready now."""
+        return sum(workload.alive for workload in self.workloads.values())
+
+    @property
+    def alive_by_workload(self) -> dict[str, int]:
+        """Instances that are ready now, by workload."""
+        return {name: workload.alive for name, workload in self.workloads.items()}
+
+    @property
+    def launch_rate(self) -> float:
+        """Instances that became ready per second, over the current wave until its last one."""
+        elapsed = self.last_ready_at - self.wave_started_at
+        return len(self.ready_in_wave) / elapsed if self.ready_in_wave and elapsed > 0 else 0.0
+
+    def measures(self) -> dict[str, float]:
+        """What the objectives are held against, by the names that the catalogue of ceilings reads.
+
+        Time to ready and failures are those of the current wave; probes are the recent ones.
+        """
+        values: dict[str, float] = {}
+        if self.ready_in_wave:
+            values["slo.ready_p95_seconds"] = quantile(self.ready_in_wave, 0.95)
+        probes = [seconds for recent in self.probes.values() for seconds in recent]
+        if probes:
+            values["slo.probe_p99_seconds"] = quantile(probes, 0.99)
+        ended = len(self.ready_in_wave) + self.failed_in_wave.total()
+        if ended:
+            values["slo.failures_ratio"] = self.failed_in_wave.total() / ended
+        if self.tester:
+            values["tester.lag_seconds"] = self.tester.lag_seconds
+        return values
+
+    def values(self) -> dict[str, float]:
+        """The host's last values together with `measures` and the engines' fixed limits."""
+        addresses = {f"network.bridge.{device}.addresses_count": float(n) for device, n in self.addresses.items()}
+        return {**self.host, **addresses, **self.measures()}
+
+    def apply(self, event: Event) -> None:
+        """Fold one event in; events come in the order in which they were emitted."""
+        self.now = max(self.now, event.at)
+        self._fold(event)
+
+    @singledispatchmethod
+    def _fold(self, event: object) -> None:
+        raise TypeError(f"not an event: {event!r}")
+
+    @_fold.register
+    def _(self, event: RunStarted) -> None:
+        self.run_id, self.wall, self.started_at = event.run_id, event.wall, event.at
+        self.density_version, self.profile_name, self.until = event.density_version, event.profile_name, event.until
+        self.max_instances = event.max_instances
+        self.objectives, self.reserves, self.host_facts = event.objectives, event.reserves, event.host
+        self.workloads = {workload.name: WorkloadState(workload) for workload in event.workloads}
+        self.counts = {workload.name: dict.fromkeys(Phase, 0) for workload in event.workloads}
+        self.probes = {workload.name: deque(maxlen=RECENT_PROBES) for workload in event.workloads}
+
+    @_fold.register
+    def _(self, event: StageEntered) -> None:
+        self.stage = event.stage
+        if event.stage == "teardown":
+            self.alive_at_end = self.alive_by_workload
+
+    @_fold.register
+    def _(self, event: EngineFound) -> None:
+        self.engines[event.engine.name] = event.engine
+
+    @_fold.register
+    def _(self, event: WorkloadPrepared) -> None:
+        self.workloads[event.workload].accelerator = event.accelerator
+        self.addresses.update({device: count for device, count in event.networks.items() if count})
+
+    @_fold.register
+    def _(self, event: WaveStarted) -> None:
+        self.wave, self.target, self.wave_started_at = event.wave, event.target, event.at
+        self.last_ready_at = event.at
+        self.failed_in_wave.clear()
+        self.lost_in_wave.clear()
+        self.ready_in_wave = []
+        self.samples_in_wave.clear()
+
+    @_fold.register
+    def _(self, event: InstanceChanged) -> None:
+        before = self.instances.get(event.instance_id)
+        counts = self.counts[event.workload]
+        if before is None:
+            self.instances[event.instance_id] = Instance(event.workload, event.phase, event.at)
+        elif before.phase in _ENDED or before.phase is Phase.REMOVED:
+            return
+        else:
+            counts[before.phase] -= 1
+            if before.phase is Phase.READY:
+                self.workloads[event.workload].alive -= 1
+        counts[event.phase] += 1
+        instance = self.instances[event.instance_id]
+        instance.phase = event.phase
+        self._tally(event, instance)
+
+    def _tally(self, event: InstanceChanged, instance: Instance) -> None:
+        workload = self.workloads[event.workload]
+        seconds = event.at - instance.intended_at
+        match event.phase:
+            case Phase.CREATED:
+                workload.created_seconds.append(seconds)
+            case Phase.STARTED:
+                workload.started_seconds.append(seconds)
+            case Phase.READY:
+                self._ready(workload, event, seconds)
+            case Phase.FAILED:
+                workload.launched += 1
+                workload.failed += 1
+                self._failure(workload, event, self.failed_in_wave)
+            case Phase.LOST:
+                workload.lost += 1
+                self._failure(workload, event, self.lost_in_wave)
+            case _:
+                pass
+
+    def _ready(self, workload: WorkloadState, event: InstanceChanged, seconds: float) -> None:
+        workload.launched += 1
+        workload.ready += 1
+        workload.alive += 1
+        workload.peak = max(workload.peak, workload.alive)
+        workload.ready_seconds.append(seconds)
+        if kernel := event.details.get("kernel"):
+            workload.kernels[kernel] += 1
+        self.ready_in_wave.append(seconds)
+        self.last_ready_at = event.at
+        if self.alive > self.peak.count:
+            self.peak = Peak(self.alive, self.alive_by_workload)
+
+    def _failure(self, workload: WorkloadState, event: InstanceChanged, in_wave: Counter[str]) -> None:
+        self.last_failures.append(event)
+        if event.failure is None:
+            return
+        in_wave[event.failure.kind] += 1
+        tally = workload.failures.setdefault(
+            event.failure.kind, Tally(0, event.failure.message, event.failure.evidence)
+        )
+        tally.count += 1
+
+    @_fold.register
+    def _(self, event: WaveSettled) -> None:
+        self.settled.append(event)
+
+    @_fold.register
+    def _(self, event: HostSampled) -> None:
+        self.host = event.values
+        self.first_host = self.first_host or event.values
+        self.samples_in_wave.append(event.values)
+
+    @_fold.register
+    def _(self, event: ProbeMeasured) -> None:
+        self.probes[event.workload].append(event.seconds)
+
+    @_fold.register
+    def _(self, event: Forecasted) -> None:
+        self.forecast = event.ceilings
+
+    @_fold.register
+    def _(self, event: Warned) -> None:
+        self.warnings.append(event.message)
+
+    @_fold.register
+    def _(self, event: Stopped) -> None:
+        self.outcome = event
+
+    @_fold.register
+    def _(self, event: Held) -> None:
+        self.held = event
+
+    @_fold.register
+    def _(self, event: TesterMeasured) -> None:
+        self.tester = event
+
+    @_fold.register
+    def _(self, event: TornDown) -> None:
+        self.torn_down = event
+
+
+def fold(events: Iterable[Event]) -> RunState:
+    """The state after these events."""
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state
