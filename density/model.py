@@ -97,6 +97,7 @@ class EngineInfo:
     Attributes:
         limits: the engine's own limits by name, such as `addresses` of a network.
         daemons: the engine's processes that sensors should watch: name -> pid.
+        facts: what it says in words, such as `cgroup_driver` and `docker_root_dir`; only what it said.
     """
 
     name: EngineName
@@ -104,6 +105,7 @@ class EngineInfo:
     endpoint: str
     limits: Mapping[str, float] = field(default_factory=dict)
     daemons: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

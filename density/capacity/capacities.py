@@ -30,7 +30,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Capacities:
-    """hard: the most that ran, or would; slo: with every objective kept; recommended: through the hold, with reserve."""
+    """hard: the most that ran, or would; slo: with every objective kept; recommended: held, with reserve."""
 
     hard: Capacity
     slo: Capacity
@@ -64,16 +64,11 @@ def _share_out(state: RunState, count: int) -> dict[str, int]:
 
 def _hard(state: RunState) -> Capacity:
     outcome = state.outcome
-    hit = outcome is not None and outcome.outcome == "ceiling" and failures_bound(state)
+    reached = outcome is not None and outcome.outcome == "ceiling"
     nearest = state.forecast[0] if state.forecast else None
-    if hit or nearest is None or not math.isfinite(nearest.count) or nearest.count < state.peak.count:
+    if reached or nearest is None or not math.isfinite(nearest.count) or nearest.count < state.peak.count:
         return _observed(state.peak.per_workload)
     return _forecast(state, nearest)
-
-
-def failures_bound(state: RunState) -> bool:
-    """Whether the last wave ran into its ceiling for real: launches failed, or instances were lost."""
-    return bool(state.failed_in_wave or state.lost_in_wave)
 
 
 def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:

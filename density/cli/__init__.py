@@ -1,1 +1,97 @@
-"""."""
+"""The command `density`: one file a command, imported when it is used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+import click
+
+from density import __version__
+from density.cli.errors import INTERRUPTED, explain
+
+COMMANDS = {
+    "run": ("density.cli.run", "Fill this host until something gives, and say what."),
+    "runs": ("density.cli.runs", "List the runs so far."),
+    "clean": ("density.cli.clean", "Remove what a run left behind."),
+    "profiles": ("density.cli.profiles", "List the profiles that ship with density, or print one."),
+    "schema": ("density.cli.schema", "Print the JSON Schema of profiles."),
+}
+"""Name -> the module with its `command`, and one line of help; so that help costs no imports."""
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the options before the command say."""
+
+    traceback: bool = False
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 — click's signature
+        """As people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 — click's signature
+        """Imports it."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """With the nearest command where there is none of that name."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = get_close_matches(name, COMMANDS, n=1)
+            ctx.fail(f"no such command: {name}" + (f"; did you mean {near[0]}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 — click's
+        """From the table, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="density %(version)s")
+@click.option("--traceback", is_flag=True, help="Where density itself fails, show the traceback.")
+@click.pass_obj
+def group(settings: Settings, *, traceback: bool) -> None:
+    """How many containers and VMs fit on this host, what stops the next one, and what to change."""
+    settings.traceback = traceback
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (None: the process's own); the exit code. Commands return theirs, None being 0."""
+    settings = Settings()
+    try:
+        result: Any = group.main(arguments, prog_name="density", standalone_mode=False, obj=settings)
+    except click.Abort:
+        return _fail(INTERRUPTED, ["interrupted"])
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        return _fail(error.exit_code, [_usage(error)])
+    except BaseException as error:  # noqa: BLE001 — the last stop: everything becomes a sentence and an exit code
+        return _fail(*explain(error, with_traceback=settings.traceback))
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message()
+    message = (message[:1].lower() + message[1:]).rstrip(".")
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "density"
+    return f"{message} (see {path} --help)"
+
+
+def _fail(code: int, sentences: Sequence[str]) -> int:
+    for sentence in sentences:
+        click.echo(f"error: {sentence}", err=True)
+    return code

@@ -20,8 +20,8 @@ class Sink(Protocol):
 class Bus:
     """Emits events to the state and the sinks, and wakes who waits for the state to become something."""
 
-    def __init__(self, sinks: Sequence[Sink] = ()) -> None:
-        self.state = RunState()
+    def __init__(self, state: RunState, sinks: Sequence[Sink] = ()) -> None:
+        self.state = state
         self._sinks = tuple(sinks)
         self._changed = anyio.Event()
 

@@ -1,11 +1,12 @@
 """What a run works with, and the contracts of those parts; `density.controller.equip` puts the real ones together."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from density.engines.base import Engine
 from density.model import EngineName
+from density.profile.spec import Profile
 
 
 class Host(Protocol):
@@ -19,8 +20,12 @@ class Host(Protocol):
         """The host's fingerprint."""
         ...
 
-    def add_bridges(self, devices: tuple[str, ...]) -> None:
+    def add_bridges(self, devices: Sequence[str]) -> None:
         """Watch the ports of these bridges from now on."""
+        ...
+
+    def add_daemons(self, daemons: Mapping[str, int]) -> None:
+        """Watch these processes from now on: name -> pid."""
         ...
 
 
@@ -38,14 +43,16 @@ class Pinger(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equipment:
-    """Engines by name, the host, and how to ping.
+    """What is to be run, on which engines and host, and how to ping.
 
     Attributes:
+        profile: what was asked for, without the workloads whose engines are missing where that is allowed.
         release: called once after every instance is gone; removes the slice and the runtime files and returns the names
             of what it could not remove.
         warnings: what the person should know about how the run is equipped.
     """
 
+    profile: Profile
     engines: Mapping[EngineName, Engine]
     host: Host
     pinger: Pinger

@@ -9,6 +9,7 @@ from density.engines.base import Engine
 from density.events import InstanceChanged
 from density.model import EngineName, Phase, Workload, instance_name
 from density.ramp.concurrency import Concurrency
+from density.ramp.pace import Pace
 from density.ramp.shape import interleave
 from density.state import RunState
 
@@ -18,6 +19,7 @@ class _Gate:
 
     def __init__(self, concurrency: Concurrency) -> None:
         self.concurrency = concurrency
+        self.pace = Pace()
         self._inside = 0
         self._left = anyio.Event()
 
@@ -47,7 +49,6 @@ class Launcher:
         self._engines = engines
         self._workloads = {workload.name: workload for workload in workloads}
         self._gates = {name: _Gate(Concurrency(fixed=concurrency)) for name in engines}
-        self._rates: dict[EngineName, float] = {}
         self._numbers = dict.fromkeys(self._workloads, 0)
         self._stopped = False
 
@@ -72,27 +73,15 @@ class Launcher:
     async def _feed(self, engine: EngineName, queue: Sequence[Workload]) -> None:
         gate = self._gates[engine]
         gate.concurrency.pause()
-        start = anyio.current_time()
+        gate.pace.pause()
         async with anyio.create_task_group() as group:
-            for index, workload in enumerate(queue):
+            for workload in queue:
                 await gate.enter()
                 if self._stopped:
                     gate.leave()
                     break
-                instance_id = self._request(workload, self._intended(engine, start, index))
+                instance_id = self._request(workload, gate.pace.due(anyio.current_time()))
                 group.start_soon(self._launch, engine, workload, instance_id)
-        elapsed = anyio.current_time() - start
-        if elapsed > 0:
-            self._rates[engine] = len(queue) / elapsed
-
-    def _intended(self, engine: EngineName, start: float, index: int) -> float:
-        """When this launch would be due had the engine kept the pace of its last wave.
-
-        An engine that stalls makes launches wait for a free place; counted from that place its stall would hide.
-        """
-        now = anyio.current_time()
-        rate = self._rates.get(engine)
-        return min(now, start + index / rate) if rate else now
 
     def _request(self, workload: Workload, intended: float) -> str:
         self._numbers[workload.name] += 1

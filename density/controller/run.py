@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 
 import anyio
 from anyio.abc import TaskGroup
@@ -32,14 +33,14 @@ from density.events import (
     WaveStarted,
     WorkloadPrepared,
 )
-from density.profile.spec import Objectives, Profile, Reserve
+from density.profile.spec import Objectives, Reserve
 from density.ramp.decide import Launch, Stop, bounds_of, crossed_reserve, decide, describe, look_ahead
 from density.ramp.shape import split
 from density.state import RunState
 
 
 class Controller:
-    """Runs one profile with one equipment, once.
+    """Runs the profile of an equipment, once.
 
     Args:
         bus: takes every event; its state is what is known.
@@ -48,14 +49,13 @@ class Controller:
 
     def __init__(
         self,
-        profile: Profile,
         equipment: Equipment,
         *,
         run_id: str,
         bus: Bus,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._profile = profile
+        self._profile = profile = equipment.profile
         self._equipment = equipment
         self._run_id = run_id
         self._bus = bus
@@ -84,7 +84,7 @@ class Controller:
                 with self._scope:
                     await self._stages(group)
             except* DensityError as errors:
-                problem = _first(errors)
+                problem = first(errors)
                 self._stop(Stop("error", str(problem)))
             finally:
                 with self._teardown_scope:
@@ -142,12 +142,15 @@ class Controller:
             self._warn(warning)
 
     async def _watch(self, engine: Engine) -> None:
-        async for change in engine.watch():
-            self._bus.emit(change)
+        async with aclosing(engine.watch()) as changes:
+            async for change in changes:
+                self._bus.emit(change)
 
     async def _preflight(self) -> None:
         for engine in self._equipment.engines.values():
-            self._bus.emit(EngineFound(anyio.current_time(), await engine.describe()))
+            info = await engine.describe()
+            self._bus.emit(EngineFound(anyio.current_time(), info))
+            self._equipment.host.add_daemons(info.daemons)
         for workload in self._profile.workloads:
             started = anyio.current_time()
             prepared = await self._equipment.engines[workload.engine].prepare(workload)
@@ -239,8 +242,8 @@ def _numbers(settings: Reserve | Objectives) -> dict[str, float]:
     return {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
 
 
-def _first(errors: BaseExceptionGroup[DensityError]) -> DensityError:
-    """One of several: the others are the same engine's, or came after."""
+def first(errors: BaseExceptionGroup[DensityError]) -> DensityError:
+    """The first of several at once: the others are the same engine's, or followed from it."""
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

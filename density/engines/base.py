@@ -1,6 +1,6 @@
 """The contract of every engine, and what a run hands to it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -68,7 +68,7 @@ class Engine(Protocol):
         """
         ...
 
-    def watch(self) -> AsyncIterator[InstanceChanged]:
+    def watch(self) -> AsyncGenerator[InstanceChanged, None]:
         """Every change of every instance, in order, until the engine is left; for one consumer.
 
         What ends by itself after it was ready is reported as lost without being asked.

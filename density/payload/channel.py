@@ -1,76 +1,341 @@
-"""The payloads' channel to the controller: INTERFACE AGREED, body to be written."""
+"""The payloads' channel to the controller: hello, ping, console and lease of every instance of a run."""
 
-from dataclasses import dataclass
+import errno
+import itertools
+import os
+import re
+import socket
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
+
+import anyio
+
+from density.errors import DensityError
+from density.payload.background import background
+from density.payload.connection import Connection, Hello, Instance, Ping
+from density.payload.poller import Poller
+from density.payload.protocol import LEASE_SECONDS, Pong, Ready, clean, parse, parse_console
+
+__all__ = ["Channel", "ChannelClosed", "Hello"]
+
+_BACKLOG = 4096
+_ACCEPTS_AT_ONCE = 64
+_STRANGERS = 1024
+"""Connections that may be open without having said hello; the oldest has to go."""
+_RENEWAL_SECONDS = 10.0
+_PATH_LIMIT = 107
+"""Bytes of a unix socket's path (unix(7): sun_path has 108 with its end)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """What a payload says when it is ready.
-
-    Attributes:
-        at: when the controller heard it, seconds of `anyio.current_time()`.
-        kernel: release of the kernel that the instance sees.
-        uptime_seconds: how long the payload's process has been running when it said so.
-    """
-
-    instance_id: str
-    at: float
-    kernel: str
-    uptime_seconds: float
-
-
-class ChannelClosed(Exception):
+class ChannelClosed(Exception):  # noqa: N818 — says what happened, and is no fault
     """The instance's end of the channel closed, or was never opened."""
 
 
-class Channel:
+class Channel(anyio.AsyncContextManagerMixin):
     """Async context manager; listens on a unix socket for processes and containers, and on one socket a VM.
 
-    Runs its tasks in a task group of its own.
+    Needs two tasks of its own, however many instances there are. Entering raises `DensityError` where the directory's
+    path is too long for a socket, `OSError` where it cannot be written.
     """
 
     def __init__(self, directory: Path) -> None:
-        """`directory` will hold the sockets (made here, 0711; sockets 0666); containers get it bind-mounted read-only."""
+        """`directory` holds the sockets (made here, 0711; sockets 0666); containers get it bind-mounted read-only."""
         self.directory = directory
+        self._poller = Poller()
+        self._instances: dict[str, Instance] = {}
+        self._strangers: OrderedDict[int, Connection] = OrderedDict()
+        self._listeners: dict[str, tuple[socket.socket, Path]] = {}
+        self._leased: dict[str, Connection] = {}
+        self._numbers = itertools.count(1)
+        self._main: socket.socket | None = None
+        self._resting = False
 
-    async def __aenter__(self) -> Self: ...
-    async def __aexit__(self, *exc: object) -> None: ...
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        self.directory.chmod(0o711)
+        self._main = _listen(self.socket_path, _BACKLOG)
+        self._poller.add(self._main.fileno(), self._accept)
+        try:
+            async with background(self._poller.run, self._renew):
+                yield self
+        finally:
+            self._close()
 
     @property
     def socket_path(self) -> Path:
         """Where processes and containers connect; `/run/density/channel.sock` inside a container."""
-        ...
+        return self.directory / "channel.sock"
 
     def expect(self, instance_id: str) -> None:
-        """Register before launching; without it a hello is refused. Forgotten again by `forget`."""
+        """Register before launching; without it a hello is refused. Forgotten again by `forget`.
+
+        Raises:
+            ValueError: it is expected already.
+        """
+        if instance_id in self._instances:
+            raise ValueError(f"{instance_id} is expected already")
+        self._instances[instance_id] = Instance(instance_id)
 
     async def listen_serial(self, instance_id: str) -> Path:
-        """A listening socket for this VM's serial port (QEMU connects); implies `expect`. Console lines are kept."""
-        ...
+        """A listening socket for this VM's serial port (QEMU connects, once); implies `expect`. Console lines are kept.
+
+        Raises:
+            ValueError: it is expected already.
+            OSError: the socket cannot be made.
+        """
+        # A short name of its own: with an instance's id in it the path might be too long.
+        path = self.directory / f"s{next(self._numbers)}"
+        listener = _listen(path, 1)
+        try:
+            self.expect(instance_id)
+        except ValueError:
+            _discard(listener, path)
+            raise
+        self._listeners[instance_id] = listener, path
+        self._poller.add(listener.fileno(), lambda: self._accept_serial(instance_id))
+        return path
 
     async def hello(self, instance_id: str) -> Hello:
         """Wait until the instance says ready. Raises ChannelClosed if it closes before."""
-        ...
+        instance = self._known(instance_id)
+        await instance.settled.wait()
+        if instance.hello is None:
+            raise ChannelClosed(f"{instance_id} ended before it was ready")
+        return instance.hello
 
     async def console_match(self, instance_id: str, pattern: str) -> None:
-        """Wait until a console line matches the regex (VMs). Raises ChannelClosed if it closes before."""
+        """Wait until a console line matches the regex (VMs), a begun line such as a prompt included.
+
+        Raises:
+            ChannelClosed: it closes before.
+            re.error: the pattern is none.
+        """
+        instance = self._known(instance_id)
+        wanted = re.compile(pattern)
+        begun = clean(instance.connection.lines.rest) if instance.connection else ""
+        if any(wanted.search(line) for line in (*instance.console, begun)):
+            return
+        if instance.closed:
+            raise ChannelClosed(f"the console of {instance_id} is closed")
+        watcher = wanted, anyio.Event()
+        instance.watchers.append(watcher)
+        try:
+            await watcher[1].wait()
+        finally:
+            instance.watchers.remove(watcher)
+        if instance.closed:
+            raise ChannelClosed(f"the console of {instance_id} closed before it matched {pattern}")
 
     def console(self, instance_id: str) -> tuple[str, ...]:
-        """The last 20 lines that were no protocol lines."""
-        ...
+        """The last 20 lines that were no protocol lines, oldest first; none for an unknown instance."""
+        instance = self._instances.get(instance_id)
+        return tuple(instance.console) if instance else ()
 
     async def ping(self, instance_id: str) -> float:
-        """Round-trip seconds. Raises ChannelClosed."""
-        ...
+        """Round-trip seconds, without the time that it takes to wake the caller. Raises ChannelClosed."""
+        instance = self._known(instance_id)
+        if not instance.pingable or instance.connection is None:
+            raise ChannelClosed(f"{instance_id} answers no pings")
+        number = next(self._numbers)
+        ping = instance.pings[number] = Ping()
+        asked = anyio.current_time()
+        instance.connection.send(f"ping {number}")
+        try:
+            await ping.done.wait()
+        finally:
+            del instance.pings[number]
+        if ping.answered is None:
+            raise ChannelClosed(f"{instance_id} ended while it was pinged")
+        return ping.answered - asked
 
     def pingable(self, instance_id: str) -> bool:
         """Whether this instance answers pings (said hello over the payload's protocol, still connected)."""
-        ...
+        instance = self._instances.get(instance_id)
+        return instance is not None and instance.pingable
 
-    async def dismiss(self, instance_ids: list[str] | None = None) -> None:
-        """Close these (None: all) payloads' channels: they exit by themselves. Over serial, say `stop` first."""
+    async def dismiss(self, instance_ids: Sequence[str] | None = None) -> None:
+        """Close these (None: all) payloads' channels: they exit by themselves. Over serial, say `stop` instead.
+
+        A serial port is closed when its VM is gone, or by `forget`: QEMU drops what it has not read from a closed one.
+        """
+        for instance_id in list(self._instances) if instance_ids is None else instance_ids:
+            if instance := self._instances.get(instance_id):
+                self._dismiss(instance)
 
     def forget(self, instance_id: str) -> None:
         """Drop everything known of an instance."""
+        if instance := self._instances.pop(instance_id, None):
+            self._dismiss(instance)
+            if instance.connection:
+                self._hang_up(instance.connection)
+
+    def _known(self, instance_id: str) -> Instance:
+        try:
+            return self._instances[instance_id]
+        except KeyError:
+            raise ChannelClosed(f"{instance_id} is not expected") from None
+
+    def _dismiss(self, instance: Instance) -> None:
+        if listener := self._listeners.pop(instance.instance_id, None):
+            self._poller.remove(listener[0].fileno())
+            _discard(*listener)
+        self._leased.pop(instance.instance_id, None)
+        connection = instance.connection
+        if connection and not connection.serial:
+            self._hang_up(connection)
+        elif connection and instance.pingable:
+            connection.send("stop")
+        instance.end()
+
+    def _accept(self) -> None:
+        assert self._main is not None
+        for _ in range(_ACCEPTS_AT_ONCE):
+            try:
+                stream, _peer = self._main.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # Out of descriptors: rest until one is closed, or a while; the waiting ones stay in the backlog.
+                if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
+                    self._poller.remove(self._main.fileno())
+                    self._resting = True
+                return
+            self._welcome(Connection(stream))
+
+    def _accept_serial(self, instance_id: str) -> None:
+        listener, path = self._listeners[instance_id]
+        try:
+            stream, _peer = listener.accept()
+        except BlockingIOError:
+            return
+        del self._listeners[instance_id]
+        self._poller.remove(listener.fileno())
+        _discard(listener, path)
+        instance = self._instances[instance_id]
+        instance.connection = Connection(stream, instance)
+        self._poller.add(stream.fileno(), lambda: self._read(instance.connection))
+
+    def _welcome(self, connection: Connection) -> None:
+        descriptor = connection.socket.fileno()
+        self._poller.add(descriptor, lambda: self._read(connection))
+        self._strangers[descriptor] = connection
+        # Most have said hello by now: nothing needs to wait for another turn.
+        self._read(connection)
+        if len(self._strangers) > _STRANGERS:
+            self._hang_up(next(iter(self._strangers.values())))
+
+    def _read(self, connection: Connection | None) -> None:
+        assert connection is not None
+        lines = connection.receive()
+        if lines is None:
+            self._hang_up(connection)
+            return
+        for line in lines:
+            self._hear(connection, line)
+        if connection.serial and connection.instance and connection.instance.watchers:
+            connection.instance.show(clean(connection.lines.rest))
+
+    def _hear(self, connection: Connection, line: bytes) -> None:
+        text = clean(line)
+        said = parse_console(text) if connection.serial else parse(text)
+        instance = connection.instance
+        match said:
+            case Pong(number=number) if instance:
+                if ping := instance.pings.get(number):
+                    ping.answered = anyio.current_time()
+                    ping.done.set()
+            case Ready() if instance is None:
+                self._greet_process(connection, said)
+            case Ready() if instance and said.instance_id in {"", instance.instance_id}:
+                self._greet_machine(connection, instance, said)
+            case None if connection.serial and instance:
+                if text:
+                    instance.console.append(text)
+                    instance.show(text)
+            case _ if instance is None:
+                self._hang_up(connection)
+
+    def _greet_process(self, connection: Connection, ready: Ready) -> None:
+        instance = self._instances.get(ready.instance_id)
+        if instance is None or instance.closed or instance.connection:
+            self._hang_up(connection)
+            return
+        del self._strangers[connection.socket.fileno()]
+        connection.instance = instance
+        instance.connection = connection
+        instance.pingable = True
+        instance.greet(_hello(instance, ready))
+
+    def _greet_machine(self, connection: Connection, instance: Instance, ready: Ready) -> None:
+        if ready.instance_id and not instance.closed:
+            # Said again by a payload until it hears something; a guest without one is told nothing, ever.
+            instance.pingable = True
+            self._leased[instance.instance_id] = connection
+            connection.send(f"lease {LEASE_SECONDS:g}")
+        if instance.hello is None and not instance.closed:
+            instance.greet(_hello(instance, ready))
+
+    def _hang_up(self, connection: Connection) -> None:
+        descriptor = connection.socket.fileno()
+        if descriptor < 0:
+            return
+        self._poller.remove(descriptor)
+        self._strangers.pop(descriptor, None)
+        connection.socket.close()
+        if instance := connection.instance:
+            self._leased.pop(instance.instance_id, None)
+            instance.connection = None
+            instance.end()
+        self._accept_again()
+
+    def _accept_again(self) -> None:
+        if self._resting and self._main is not None:
+            self._resting = False
+            self._poller.add(self._main.fileno(), self._accept)
+
+    async def _renew(self) -> NoReturn:
+        while True:
+            await anyio.sleep(_RENEWAL_SECONDS)
+            for connection in self._leased.values():
+                connection.send(f"lease {LEASE_SECONDS:g}")
+            self._accept_again()
+
+    def _close(self) -> None:
+        for instance_id in list(self._instances):
+            self.forget(instance_id)
+        for connection in list(self._strangers.values()):
+            self._hang_up(connection)
+        if self._main is not None:
+            _discard(self._main, self.socket_path)
+            self._main = None
+        self._poller.close()
+        with suppress(OSError):
+            self.directory.rmdir()
+
+
+def _hello(instance: Instance, ready: Ready) -> Hello:
+    return Hello(instance.instance_id, anyio.current_time(), ready.kernel, ready.uptime_seconds)
+
+
+def _listen(path: Path, backlog: int) -> socket.socket:
+    if len(os.fsencode(path)) > _PATH_LIMIT:
+        raise DensityError(f"the path of a socket may have {_PATH_LIMIT} bytes at most: {path}")
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.settimeout(0)
+        listener.bind(os.fspath(path))
+        path.chmod(0o666)
+        listener.listen(backlog)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _discard(listener: socket.socket, path: Path) -> None:
+    listener.close()
+    path.unlink(missing_ok=True)

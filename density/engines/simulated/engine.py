@@ -1,7 +1,7 @@
 """The engine over the host model; see the package's text."""
 
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -73,10 +73,11 @@ class SimulatedEngine:
             self._instances[instance_id] = workload.name
         return failure
 
-    async def watch(self) -> AsyncIterator[InstanceChanged]:
+    async def watch(self) -> AsyncGenerator[InstanceChanged, None]:
         """As the contract says."""
-        async for change in self._receive:
-            yield change
+        async with self._receive:
+            async for change in self._receive:
+                yield change
 
     async def ping(self, instance_id: str) -> float:
         """Round trip that the model gives; takes that long. Raises `ChannelClosed` for what does not run."""

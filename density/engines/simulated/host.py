@@ -1,7 +1,7 @@
 """A model of a host: resources with true limits, costs of instances, and what sensors would read of it."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from density.capacity.typical import typical_costs
 from density.model import Failure, Workload
@@ -106,6 +106,10 @@ class HostModel:
         return self.random.random() < self.spec.failure_share
 
     async def read(self) -> Mapping[str, float]:
+        """As sensors do; takes no time."""
+        return self.values()
+
+    def values(self) -> Mapping[str, float]:
         """What sensors would read now, with the spec's noise, by the names of `density.host`."""
         noise = 1 + self.random.gauss(0, self.spec.noise) if self.spec.noise else 1.0
         values = {
@@ -132,5 +136,8 @@ class HostModel:
         spec = self.spec
         return {"simulated": "yes", "cpus": spec.cpus, "memory_bytes": spec.memory_bytes, "seed": spec.seed}
 
-    def add_bridges(self, devices: tuple[str, ...]) -> None:
+    def add_bridges(self, devices: Sequence[str]) -> None:
         """Simulated instances plug into nothing."""
+
+    def add_daemons(self, daemons: Mapping[str, int]) -> None:
+        """Nor does anything serve them."""

@@ -1,0 +1,36 @@
+# Each target works alone and first, on a machine where nothing was set up before: density/setup makes ready what it needs.
+PROFILE ?= quickstart
+ARGS ?=
+SETUP := sh density/setup/setup.sh
+EXEC := sh density/setup/exec.sh
+
+.PHONY: help run test check bench engines clean
+
+help: ## What there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-9s%s\n' "$$name" "$$text"; done
+
+run: ## Fill this host with containers and VMs until something gives (PROFILE=quickstart ARGS="--max 50")
+	@$(SETUP) run
+	@$(EXEC) .venv/bin/density run $(PROFILE) $(ARGS)
+
+test: check ## Set up, all checks, all tests (ARGS="-k docker")
+	@$(EXEC) .venv/bin/python -m pytest $(ARGS)
+
+check: ## Lint, format, strict types, layers
+	@$(SETUP) dev
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: ## The benchmarks, against the engines here
+	@$(SETUP) dev
+	@$(EXEC) .venv/bin/python -m pytest -o python_files='bench_*.py' tests/bench $(ARGS)
+
+engines: ## Set up and start the engines, say which there are
+	@$(SETUP) engines
+
+clean: ## Remove what a crashed run left behind
+	@$(SETUP) run
+	@$(EXEC) .venv/bin/density clean $(ARGS)

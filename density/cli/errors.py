@@ -1,0 +1,47 @@
+"""From what a command raised to an exit code and sentences for the person."""
+
+import tempfile
+import traceback
+from collections.abc import Iterator
+
+from density.errors import DensityError
+
+INTERRUPTED = 130
+INTERNAL = 1
+
+
+def explain(error: BaseException, *, with_traceback: bool) -> tuple[int, list[str]]:
+    """The exit code, and one sentence for each thing that went wrong.
+
+    What was not raised on purpose is a fault of density's own: its traceback goes to a file, or into the sentences
+    where it was asked for.
+    """
+    leaves = list(_leaves(error))
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+        return INTERRUPTED, ["interrupted"]
+    faults = [leaf for leaf in leaves if not isinstance(leaf, DensityError)]
+    if not faults:
+        code = max(leaf.exit_code for leaf in leaves if isinstance(leaf, DensityError))
+        return code, [line for leaf in leaves for line in str(leaf).splitlines()]
+    text = "".join(traceback.format_exception(error))
+    what = f"density itself failed: {type(faults[0]).__name__}: {faults[0]}".splitlines()[0]
+    return INTERNAL, [f"{what}\n{text}" if with_traceback else f"{what}; {_written(text)}"]
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _written(text: str) -> str:
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="density-traceback-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(text)
+    except OSError as error:
+        return f"its traceback could not be written ({error.strerror}); --traceback shows it"
+    return f"its traceback is in {file.name}"

@@ -1,0 +1,94 @@
+"""`density runs`."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from density.cli.tables import table
+from density.controller.paths import known_runs, runtime_base
+from density.controller.paths import runs_dir as default_directory
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A run as it is listed; `started` is UNIX seconds, `problem` says why the rest may be missing."""
+
+    run_id: str
+    directory: str
+    started: float
+    profile: str = ""
+    outcome: str = ""
+    capacity: int | None = None
+    ceiling: str = ""
+    problem: str = ""
+
+
+@click.command("runs")
+@click.option("--runs-dir", type=click.Path(path_type=Path), help="Where runs are kept [DENSITY_RUNS_DIR, or ./runs].")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def command(runs_dir: Path | None, *, as_json: bool) -> None:
+    """List the runs so far, the newest first."""
+    directory = runs_dir or default_directory()
+    alive = {name for name, held in known_runs(runtime_base()).items() if held}
+    rows = list_runs(directory, alive=alive)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+    elif rows:
+        head = ("RUN", "STARTED", "PROFILE", "OUTCOME", "HARD", "CEILING")
+        click.echo(table(head, [_cells(row) for row in rows]))
+    else:
+        click.echo(f"no runs in {directory}")
+
+
+def list_runs(directory: Path, *, alive: set[str]) -> list[Row]:
+    """The runs kept in a directory, the newest first; one that is damaged says so."""
+    if not directory.is_dir():
+        return []
+    found = [_row(path, alive=path.name in alive) for path in directory.iterdir() if _is_run(path)]
+    return sorted(found, key=lambda row: (row.started, row.run_id), reverse=True)
+
+
+def _is_run(path: Path) -> bool:
+    return any((path / name).exists() for name in ("result.json", "run.sqlite", "profile.toml"))
+
+
+def _row(path: Path, *, alive: bool) -> Row:
+    started = path.stat().st_mtime
+    try:
+        result = json.loads((path / "result.json").read_text(encoding="utf-8"))
+        return _parse(result, path)
+    except FileNotFoundError:
+        outcome, problem = ("running", "") if alive else ("unknown", "no result.json: the run was cut off")
+    except OSError as error:
+        outcome, problem = "unknown", f"result.json cannot be read: {error.strerror}"
+    except (ValueError, LookupError, TypeError, AttributeError):
+        outcome, problem = "unknown", "result.json is damaged"
+    return Row(path.name, str(path), started, outcome=outcome, problem=problem)
+
+
+def _parse(result: Mapping[str, Any], path: Path) -> Row:
+    """The row of a result document; LookupError, TypeError, ValueError or AttributeError where it is none."""
+    verdict = result["verdict"] or {}
+    return Row(
+        run_id=str(result["run_id"]),
+        directory=str(path),
+        started=float(result["started"]),
+        profile=str(result["profile"]),
+        outcome=str(result["outcome"]),
+        capacity=int(result["capacity"]["hard"]["count"]),
+        ceiling=str(verdict.get("ceiling", "")),
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    when = ""
+    with suppress(ValueError, OverflowError, OSError):
+        when = datetime.fromtimestamp(row.started).astimezone().strftime("%Y-%m-%d %H:%M")
+    count = "" if row.capacity is None else str(row.capacity)
+    return row.run_id, when, row.profile, row.outcome, count, row.ceiling or row.problem

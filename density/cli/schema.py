@@ -1,0 +1,16 @@
+"""`density schema`."""
+
+import json
+
+import click
+
+from density.profile.schema import profile_schema
+
+
+@click.command("schema")
+def command() -> None:
+    """Print the JSON Schema of profiles.
+
+    Editors complete and check a profile that names it in its first line: #:schema PATH
+    """
+    click.echo(json.dumps(profile_schema(), indent=2, ensure_ascii=False))

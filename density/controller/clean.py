@@ -1,0 +1,134 @@
+"""Remove what runs left behind, and what no one remembers; never what a live run needs, unless asked for."""
+
+import re
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from anyio.to_thread import run_sync
+
+from density.controller.engines import REAL, real_engine
+from density.controller.paths import cache_dir, known_runs, none_alive, runtime_base
+from density.engines.base import Engine, EngineContext
+from density.errors import EngineUnavailable, UsageError
+from density.host.slice import remove_stale
+from density.model import EngineName
+from density.payload.channel import Channel
+from density.profile.spec import Endpoints
+
+MakeEngine = Callable[[EngineContext], Engine]
+RemoveSlices = Callable[[str | None], Awaitable[tuple[Sequence[str], Sequence[str]]]]
+_CLEANER = ".clean"
+_RUN_ID = re.compile(r"[A-Za-z0-9-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One place that was looked at: an engine, the slices, the runtime files; `unavailable` says why it was not."""
+
+    name: str
+    removed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    unavailable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanReport:
+    """What a clean-up did; `spared` are the live runs that it kept away from."""
+
+    parts: tuple[Part, ...]
+    spared: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Everything that could not be removed."""
+        return tuple(name for part in self.parts for name in part.left)
+
+
+async def clean(
+    run_id: str | None = None,
+    *,
+    everything: bool = False,
+    endpoints: Endpoints = Endpoints(),
+    base: Path | None = None,
+    engines: Mapping[str, MakeEngine] | None = None,
+    slices: RemoveSlices = remove_stale,
+) -> CleanReport:
+    """Remove what density left behind.
+
+    Args:
+        run_id: this run's alone, also where it is alive; None: that of every run that is not alive.
+        everything: that of live runs too.
+        endpoints: where the engines are.
+        base: the runtime base; None: this user's.
+        engines: name -> how to make it; None: the real ones.
+        slices: removes the slices of a run or of all, and says what it removed and what is left.
+
+    An engine that cannot be used is a part of the report. While another run is alive, only runs that have a runtime
+    directory are cleaned, because what a live run is about to launch cannot be told from leftovers.
+
+    Raises:
+        UsageError: not a run id, or the runtime base is someone else's.
+    """
+    if run_id is not None and not _RUN_ID.fullmatch(run_id):
+        raise UsageError(f"{run_id!r} is not a run id; `density runs` lists them")
+    base = base or runtime_base()
+    makers = {name: partial(_make, name, endpoints) for name in REAL} if engines is None else engines
+    with none_alive(base) as alone:
+        known = known_runs(base)
+        spared = () if run_id or everything else tuple(name for name, alive in known.items() if alive)
+        runs = _runs(run_id, known, anything=everything or alone)
+        directory = base / _CLEANER
+        context = EngineContext(
+            run_id="clean", runtime_dir=directory, cache_dir=cache_dir(), channel=Channel(directory)
+        )
+        try:
+            parts = [await _reap(name, partial(make, context), runs) for name, make in makers.items()]
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+        parts.append(await _remove_slices(slices, runs))
+        # What is left may still need its files: sockets, overlays.
+        if not any(part.left for part in parts):
+            parts.append(await run_sync(_remove_files, base, runs))
+    return CleanReport(parts=tuple(parts), spared=spared)
+
+
+def _runs(run_id: str | None, known: Mapping[str, bool], *, anything: bool) -> tuple[str | None, ...]:
+    """The runs to clean; None stands for all there are."""
+    if run_id is not None:
+        return (run_id,)
+    return (None,) if anything else tuple(name for name, alive in known.items() if not alive)
+
+
+def _make(name: EngineName, endpoints: Endpoints, context: EngineContext) -> Engine:
+    return real_engine(name, context, endpoints)
+
+
+async def _reap(name: str, make: Callable[[], Engine], runs: Sequence[str | None]) -> Part:
+    removed: list[str] = []
+    left: list[str] = []
+    try:
+        async with make() as engine:
+            for run_id in runs:
+                reaped = await engine.reap(run_id)
+                removed += reaped.removed
+                left += reaped.left
+    except EngineUnavailable as error:
+        return Part(name=name, removed=tuple(removed), left=tuple(left), unavailable=str(error))
+    return Part(name=name, removed=tuple(removed), left=tuple(left))
+
+
+async def _remove_slices(remove: RemoveSlices, runs: Sequence[str | None]) -> Part:
+    found = [await remove(run_id) for run_id in runs]
+    removed = tuple(name for names, _ in found for name in names)
+    return Part(name="slices", removed=removed, left=tuple(name for _, names in found for name in names))
+
+
+def _remove_files(base: Path, runs: Sequence[str | None]) -> Part:
+    wanted = [path for path in sorted(base.iterdir()) if path.is_dir() and (None in runs or path.name in runs)]
+    for path in wanted:
+        shutil.rmtree(path, ignore_errors=True)
+    left = tuple(str(path) for path in wanted if path.exists())
+    return Part(name="files", removed=tuple(str(path) for path in wanted if not path.exists()), left=left)

@@ -1,0 +1,141 @@
+"""Puts a run's equipment together: the engines that its workloads need, the slice, the sensors."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from density.controller.engines import real_engine
+from density.controller.equipment import Equipment
+from density.controller.paths import cache_dir
+from density.engines.base import Engine, EngineContext
+from density.engines.simulated import HostModel, SimulatedEngine
+from density.errors import EngineUnavailable
+from density.host.reader import HostReader
+from density.host.slice import Slice
+from density.host.slice_limits import SliceUnavailable
+from density.model import EngineName
+from density.payload.channel import Channel
+from density.profile.spec import Profile
+
+
+class ThreadedHost:
+    """The sensors of this host, read in a worker thread of their own so that a slow kernel does not stop the run."""
+
+    def __init__(self, reader: HostReader) -> None:
+        self._reader = reader
+        self._limiter = anyio.CapacityLimiter(1)
+
+    async def read(self) -> Mapping[str, float]:
+        """As `density.controller.equipment.Host`."""
+        return await anyio.to_thread.run_sync(self._reader.read, limiter=self._limiter)
+
+    def facts(self) -> Mapping[str, str | float]:
+        """As `density.controller.equipment.Host`."""
+        return self._reader.facts()
+
+    def add_bridges(self, devices: Sequence[str]) -> None:
+        """As `density.controller.equipment.Host`."""
+        self._reader.add_bridges(devices)
+
+    def add_daemons(self, daemons: Mapping[str, int]) -> None:
+        """As `density.controller.equipment.Host`."""
+        self._reader.add_daemons(daemons)
+
+    def add_disks(self, disks: Mapping[str, str]) -> None:
+        """As `density.controller.equipment.Host`."""
+        self._reader.add_disks({label: Path(path) for label, path in disks.items()})
+
+
+@asynccontextmanager
+async def equip(profile: Profile, *, run_id: str, runtime_dir: Path, run_dir: Path) -> AsyncGenerator[Equipment]:
+    """The equipment of a run, for as long as this is entered.
+
+    Args:
+        runtime_dir: this run's own, for sockets and overlays; exists.
+        run_dir: where the run's results go; its disk is watched.
+
+    Raises:
+        EngineUnavailable: an engine cannot be used (with `engines.missing = "skip"`: none of them can).
+    """
+    async with AsyncExitStack() as stack:
+        if profile.engines == ("simulated",):
+            yield await _simulated(profile, stack, run_id=run_id, runtime_dir=runtime_dir)
+        else:
+            yield await _real(profile, stack, run_id=run_id, runtime_dir=runtime_dir, run_dir=run_dir)
+
+
+async def _simulated(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime_dir: Path) -> Equipment:
+    host = HostModel(profile.simulated, slice_=profile.slice, workloads=profile.workloads, clock=anyio.current_time)
+    context = EngineContext(
+        run_id=run_id, runtime_dir=runtime_dir, cache_dir=cache_dir(), channel=Channel(runtime_dir / "channel")
+    )
+    engine = await stack.enter_async_context(SimulatedEngine(context, host=host))
+
+    async def release() -> tuple[str, ...]:
+        return ()
+
+    return Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine, release=release)
+
+
+async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime_dir: Path, run_dir: Path) -> Equipment:
+    channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
+    slice_, warnings = await _slice(profile, run_id)
+    reader = HostReader(disks={"runs": run_dir, "runtime": runtime_dir}, slice=slice_.paths if slice_ else None)
+
+    async def release() -> tuple[str, ...]:
+        return await slice_.remove() if slice_ else ()
+
+    stack.push_async_callback(release)
+    context = EngineContext(
+        run_id=run_id,
+        runtime_dir=runtime_dir,
+        cache_dir=cache_dir(),
+        channel=channel,
+        placement=slice_.placement if slice_ else None,
+    )
+    engines, missing = await _engines(profile, stack, context)
+    return Equipment(
+        profile=_without(profile, missing),
+        engines=engines,
+        host=ThreadedHost(reader),
+        pinger=channel,
+        release=release,
+        warnings=(*warnings, *(str(error) for error in missing.values())),
+    )
+
+
+async def _slice(profile: Profile, run_id: str) -> tuple[Slice | None, tuple[str, ...]]:
+    """The run's slice; it is made without limits too, because the run's totals are read from it."""
+    wanted = profile.slice
+    slice_ = Slice(run_id, memory_bytes=wanted.memory_bytes, tasks=wanted.tasks, cpus=wanted.cpus)
+    try:
+        await slice_.make()
+    except SliceUnavailable as error:
+        limited = wanted.memory_bytes or wanted.tasks or wanted.cpus
+        return None, ((f"the slice's limits are not enforced: {error}",) if limited else ())
+    return slice_, ()
+
+
+async def _engines(
+    profile: Profile, stack: AsyncExitStack, context: EngineContext
+) -> tuple[dict[EngineName, Engine], dict[EngineName, EngineUnavailable]]:
+    engines: dict[EngineName, Engine] = {}
+    missing: dict[EngineName, EngineUnavailable] = {}
+    for name in profile.engines:
+        try:
+            engines[name] = await stack.enter_async_context(real_engine(name, context, profile.endpoints))
+        except EngineUnavailable as error:
+            missing[name] = error
+            if profile.endpoints.missing == "fail":
+                raise
+    if not engines:
+        raise next(iter(missing.values()))
+    return engines, missing
+
+
+def _without(profile: Profile, missing: Mapping[EngineName, EngineUnavailable]) -> Profile:
+    return replace(profile, workloads=tuple(w for w in profile.workloads if w.engine not in missing))

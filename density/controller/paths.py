@@ -1,0 +1,135 @@
+"""Where a run keeps what: sockets and overlays while it lives, images for all runs, results for good; and its lock."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from density.errors import UsageError
+
+RUNS_DIR_VARIABLE = "DENSITY_RUNS_DIR"
+_LOCK = "lock"
+_ALIVE = ".alive"
+_NEW = ".new-"
+
+
+def runtime_base() -> Path:
+    """The directory with a directory for each live run: sockets, overlays. Not made here."""
+    if os.geteuid() == 0:
+        return Path("/run/density")
+    if base := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(base) / "density"
+    return Path(f"/tmp/density-{os.geteuid()}")  # noqa: S108 — RunLock makes it, and refuses one that is not ours
+
+
+def cache_dir() -> Path:
+    """Images, guests and payloads that outlive runs. Not made here."""
+    if os.geteuid() == 0:
+        return Path("/var/cache/density")
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "density"
+
+
+def runs_dir() -> Path:
+    """Results: DENSITY_RUNS_DIR, else `runs` where density is started. Not made here."""
+    return Path(os.environ.get(RUNS_DIR_VARIABLE) or "runs")
+
+
+class RunLock:
+    """Says that a run is alive, for as long as it is held; a context manager that makes the run's runtime directory.
+
+    The kernel lets go of it when the process ends, however it ends. On leaving, the directory goes where it is empty;
+    what is still in it is for `density clean`.
+
+    Attributes:
+        directory: the run's runtime directory, which QEMU's user can traverse.
+    """
+
+    def __init__(self, run_id: str, *, base: Path | None = None) -> None:
+        self._base = base or runtime_base()
+        self.directory = self._base / run_id
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Raises UsageError where the run's id is taken, a clean-up is going on, or the directory is someone else's."""
+        make_base(self._base)
+        with ExitStack() as stack:
+            if not stack.enter_context(_locked(self._base / _ALIVE, fcntl.LOCK_SH)):
+                raise UsageError("a `density clean` is going on; start the run when it is done")
+            # Locked before it gets its name, so that a clean-up never sees a run that is not yet alive.
+            new = self._base / f"{_NEW}{self.directory.name}-{os.getpid()}"
+            new.mkdir(mode=0o711)
+            new.chmod(0o711)
+            stack.enter_context(_locked(new / _LOCK, fcntl.LOCK_EX))
+            try:
+                new.rename(self.directory)
+            except OSError as error:
+                (new / _LOCK).unlink()
+                new.rmdir()
+                raise UsageError(f"there is a run {self.directory.name} already: {self.directory}") from error
+            self._held = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        (self.directory / _LOCK).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.directory.rmdir()
+        self._held.close()
+
+
+def make_base(base: Path) -> None:
+    """Make the runtime base.
+
+    Raises:
+        UsageError: it is someone else's, or cannot be made.
+    """
+    try:
+        base.mkdir(mode=0o711, parents=True, exist_ok=True)
+        if base.is_symlink() or base.stat().st_uid != os.geteuid():
+            raise UsageError(f"{base} belongs to someone else; remove it, or set XDG_RUNTIME_DIR")
+        base.chmod(0o711)
+    except OSError as error:
+        raise UsageError(f"{base} cannot be made: {error.strerror}") from error
+
+
+def known_runs(base: Path) -> dict[str, bool]:
+    """The runs that have a runtime directory, sorted: id -> whether its lock is held, so that it is alive."""
+    try:
+        names = sorted(path.name for path in base.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except FileNotFoundError:
+        return {}
+    return {name: _is_held(base / name / _LOCK) for name in names}
+
+
+@contextmanager
+def none_alive(base: Path) -> Iterator[bool]:
+    """Whether no run is alive; then none starts either, until this is left."""
+    make_base(base)
+    with _locked(base / _ALIVE, fcntl.LOCK_EX) as alone:
+        yield alone
+
+
+def _is_held(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with _locked(path, fcntl.LOCK_SH) as free:
+        return not free
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[bool]:
+    """Whether the lock could be had at once; held until left."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(file)

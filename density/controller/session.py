@@ -1,0 +1,127 @@
+"""A run as a session of this process: its directory, its lock, its signals, its record."""
+
+import secrets
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from density.controller.bus import Bus, Sink
+from density.controller.equip import equip
+from density.controller.paths import RunLock
+from density.controller.run import Controller, first
+from density.errors import DensityError, UsageError
+from density.events import Warned
+from density.profile.load import profile_to_toml
+from density.profile.spec import Profile
+from density.record.writer import RecordWriter
+from density.state import RunState
+
+RECORD = "run.sqlite"
+PROFILE = "profile.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a session ended.
+
+    Attributes:
+        problem: what ended the run with outcome `error`; None where nothing did.
+        interrupted: whether the person asked for the end.
+        abandoned: whether the person gave the teardown up as well.
+    """
+
+    state: RunState
+    problem: DensityError | None
+    interrupted: bool
+    abandoned: bool
+
+
+def new_run_id(now: float) -> str:
+    """`20261124-081500-3fa9`: UTC date, time, and four random digits."""
+    return f"{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Where a run keeps its things, and how it speaks to the person.
+
+    Attributes:
+        run_dir: made by `run`; takes the record and the profile as used.
+        told: takes one line for the person when a signal was understood.
+    """
+
+    run_id: str
+    run_dir: Path
+    told: Callable[[str], None]
+
+    async def run(self, profile: Profile, state: RunState, sinks: Sequence[Sink]) -> Ended:
+        """Run a profile on this host.
+
+        Args:
+            profile: what to run.
+            state: empty; takes every event before the sinks do.
+            sinks: hear every event beside the record.
+
+        Raises:
+            UsageError: the run's directory or lock cannot be made.
+        """
+        await anyio.to_thread.run_sync(self._make_run_dir, profile)
+        with RunLock(self.run_id) as lock:
+            record = RecordWriter(self.run_dir / RECORD, on_problem=lambda problem: _warn(bus, problem))
+            bus = Bus(state, [record, *sinks])
+            async with record:
+                return await self._equipped(profile, bus, runtime_dir=lock.directory)
+
+    def _make_run_dir(self, profile: Profile) -> None:
+        try:
+            self.run_dir.mkdir(parents=True)
+            (self.run_dir / PROFILE).write_text(profile_to_toml(profile), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{self.run_dir} cannot be made: {error.strerror}") from error
+
+    async def _equipped(self, profile: Profile, bus: Bus, *, runtime_dir: Path) -> Ended:
+        signals = _Signals(self.told, clean=f"density clean {self.run_id}")
+        problem: DensityError | None = None
+        try:
+            async with equip(profile, run_id=self.run_id, runtime_dir=runtime_dir, run_dir=self.run_dir) as equipment:
+                controller = Controller(equipment, run_id=self.run_id, bus=bus)
+                async with anyio.create_task_group() as group:
+                    await group.start(signals.listen, controller)
+                    await controller.run()
+                    group.cancel_scope.cancel()
+        except* DensityError as errors:
+            problem = first(errors)
+        return Ended(bus.state, problem, interrupted=signals.count > 0, abandoned=signals.count > 1)
+
+
+class _Signals:
+    """Ctrl-C once: tear down and report. Twice: leave at once, and say how to clean."""
+
+    def __init__(self, told: Callable[[str], None], *, clean: str) -> None:
+        self.count = 0
+        self._told = told
+        self._clean = clean
+
+    async def listen(
+        self, controller: Controller, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as received:
+            task_status.started()
+            async for _ in received:
+                self.count += 1
+                if self.count == 1:
+                    self._told("interrupted: removing everything (again to leave at once)")
+                    controller.interrupt()
+                else:
+                    self._told(f"left at once; remove what is left with: {self._clean}")
+                    controller.abandon()
+
+
+def _warn(bus: Bus, message: str) -> None:
+    bus.emit(Warned(anyio.current_time(), message))

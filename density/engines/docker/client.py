@@ -1,0 +1,146 @@
+"""Connections to a Docker daemon: which endpoint, one SDK client for each call under way, and the daemon's words."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from docker import APIClient
+from docker.errors import APIError, DockerException
+from docker.tls import TLSConfig
+from docker.utils import kwargs_from_env
+from requests.exceptions import RequestException, Timeout
+from urllib3.exceptions import HTTPError
+
+from density.engines.docker.session import LeanClient
+from density.errors import EngineUnavailable
+
+CALL_SECONDS = 120
+"""No answer by then is a failure. A create took seconds at 2,000 containers, so this is far beyond a slow one."""
+DEFAULT_ENDPOINT = "unix:///var/run/docker.sock"
+REMEDY = "start it with `systemctl start docker`, or install it with `apt-get install docker.io`"
+
+CLIENT_ERRORS = (DockerException, RequestException, HTTPError, OSError)
+"""Everything a call can raise: the daemon said no (`APIError`), or the way to it failed (the others)."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the daemon listens, and how to prove who we are where that is by TLS."""
+
+    url: str
+    tls: TLSConfig | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its containers share this host's kernel and files, so that sockets of ours reach into them."""
+        return self.url.startswith("unix://")
+
+    @property
+    def socket_path(self) -> str:
+        """Path of the daemon's socket; empty where it has none."""
+        return self.url.removeprefix("unix://") if self.is_local else ""
+
+
+def find_endpoint(asked: str) -> Endpoint:
+    """The endpoint asked for, else `DOCKER_HOST` with its TLS variables, else Docker's own default.
+
+    The CLI's contexts are not followed: a run shall not depend on what was last chosen in another terminal.
+    """
+    if asked:
+        return Endpoint(asked)
+    found = kwargs_from_env(dict(os.environ))
+    return Endpoint(found.get("base_url", DEFAULT_ENDPOINT), found.get("tls"))
+
+
+class Clients:
+    """SDK clients for worker threads. `APIClient` is not promised to be thread-safe, so a call has one to itself."""
+
+    def __init__(self, endpoint: Endpoint, *, concurrency: int) -> None:
+        """`concurrency`: calls under way at once; more wait their turn."""
+        self.endpoint = endpoint
+        self._limiter = CapacityLimiter(concurrency)
+        self._idle: list[APIClient] = []
+        self._api_version = "auto"
+
+    def connect(self) -> None:
+        """Find out which API version to speak. Blocks.
+
+        Raises:
+            EngineUnavailable: nobody answers, or not in a language of the SDK.
+        """
+        try:
+            client = self._make()
+        except CLIENT_ERRORS as error:
+            raise unavailable(self.endpoint, error) from error
+        self._api_version = client.api_version
+        client.close()
+
+    def close(self) -> None:
+        """Close the connections that are idle; a call under way closes its own."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def borrow(self) -> Iterator[APIClient]:
+        """A client for the thread that asks, until it gives it back."""
+        try:
+            client = self._idle.pop()
+        except IndexError:
+            client = self._make()
+        try:
+            yield client
+        finally:
+            self._idle.append(client)
+
+    async def call(self, function: Callable[[APIClient], Result]) -> Result:
+        """Run one call in a worker thread. Never abandoned: what it makes is known when this comes back."""
+
+        def work() -> Result:
+            with self.borrow() as client:
+                return function(client)
+
+        return await to_thread.run_sync(work, limiter=self._limiter)
+
+    def _make(self) -> APIClient:
+        return LeanClient(
+            self.endpoint.url if self.endpoint.is_local else "",
+            base_url=self.endpoint.url,
+            version=self._api_version,
+            timeout=CALL_SECONDS,
+            tls=self.endpoint.tls or False,
+        )
+
+
+def has_answered(error: BaseException) -> bool:
+    """Whether the daemon itself said no; else it may have done, or may yet do, what it was asked."""
+    return isinstance(error, APIError)
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether the daemon could not be reached, or hung up."""
+    return not isinstance(error, APIError | Timeout)
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether the daemon said that there is no such object."""
+    return isinstance(error, APIError) and error.status_code == 404
+
+
+def words(error: BaseException) -> str:
+    """What the daemon said, in one line."""
+    said = error.explanation if isinstance(error, APIError) and error.explanation else str(error)
+    return " ".join(str(said).split())
+
+
+def unavailable(endpoint: Endpoint, error: BaseException) -> EngineUnavailable:
+    """The error for an endpoint that does not answer."""
+    if "PermissionError" in str(error) or isinstance(error, PermissionError):
+        return EngineUnavailable(
+            "docker", f"may not open {endpoint.url}", remedy="run as root, or join the group `docker`"
+        )
+    return EngineUnavailable("docker", f"{endpoint.url} does not answer: {words(error)}", remedy=REMEDY)

@@ -1,0 +1,90 @@
+"""What a Docker daemon says of itself, and which processes it is."""
+
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from density.engines.docker.client import Endpoint
+from density.model import EngineInfo
+
+_CREDENTIALS = struct.Struct("3i")
+_CONNECT_SECONDS = 5.0
+
+
+def engine_info(info: Mapping[str, Any], version: Mapping[str, Any], endpoint: Endpoint) -> EngineInfo:
+    """An `EngineInfo` from the daemon's `info` and `version` answers and from the process list of its host."""
+    facts = {
+        "api_version": version.get("ApiVersion", ""),
+        "cgroup_driver": info.get("CgroupDriver", ""),
+        "cgroup_version": info.get("CgroupVersion", "1"),
+        "storage_driver": info.get("Driver", ""),
+        "docker_root_dir": info.get("DockerRootDir", ""),
+        "kernel": info.get("KernelVersion", ""),
+        "runtime": info.get("DefaultRuntime", ""),
+    }
+    return EngineInfo(
+        name="docker",
+        version=version.get("Version", ""),
+        endpoint=endpoint.url,
+        limits={"cpus": float(info.get("NCPU", 0)), "memory_bytes": float(info.get("MemTotal", 0))},
+        daemons=find_daemons(endpoint) if endpoint.is_local else {},
+        facts={name: str(value) for name, value in facts.items() if value},
+    )
+
+
+def parse_clock(info: Mapping[str, Any]) -> int:
+    """The daemon's own time in whole UNIX seconds, rounded down, from its `info`; 0 where it does not say."""
+    said = str(info.get("SystemTime", ""))
+    try:
+        # Nanoseconds are more than `fromisoformat` takes, and a whole second is enough.
+        return int(datetime.fromisoformat(f"{said[:19]}+00:00").timestamp())
+    except ValueError:
+        return 0
+
+
+def find_daemons(endpoint: Endpoint, proc: Path = Path("/proc")) -> dict[str, int]:
+    """Pids of the daemon behind this endpoint and of its containerd: name -> pid; only those found."""
+    names = _names(proc)
+    dockerd = _listener(endpoint.socket_path)
+    if names.get(dockerd) != "dockerd":
+        # systemd listens on the socket for it; with several daemons the oldest is the system's own.
+        dockerd = min((pid for pid, name in names.items() if name == "dockerd"), default=0)
+    containerds = sorted(pid for pid, name in names.items() if name == "containerd")
+    containerd = next((pid for pid in containerds if _parent(proc, pid) == dockerd), None)
+    found = {"dockerd": dockerd, "containerd": containerd or next(iter(containerds), 0)}
+    return {name: pid for name, pid in found.items() if pid}
+
+
+def _listener(socket_path: str) -> int:
+    """The process that listens on a unix socket; 0 where that cannot be told."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_CONNECT_SECONDS)
+            connection.connect(socket_path)
+            said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    except OSError:
+        return 0
+    pid: int = _CREDENTIALS.unpack(said)[0]
+    return pid
+
+
+def _names(proc: Path) -> dict[int, str]:
+    found = {}
+    for entry in os.listdir(proc):  # noqa: PTH208 — 30,000 Path objects would be made for nothing
+        if entry.isdigit():
+            try:
+                found[int(entry)] = (proc / entry / "comm").read_text().strip()
+            except OSError:
+                continue
+    return found
+
+
+def _parent(proc: Path, pid: int) -> int:
+    try:
+        return int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0

@@ -1,0 +1,303 @@
+"""Docker as an engine."""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import anyio
+from anyio import CapacityLimiter, create_task_group, from_thread, to_thread
+from docker import APIClient
+
+from density.ceilings.errors import classify
+from density.engines.base import EngineContext
+from density.engines.docker import removal
+from density.engines.docker.changes import Changes
+from density.engines.docker.client import (
+    CLIENT_ERRORS,
+    Clients,
+    find_endpoint,
+    has_answered,
+    is_refused,
+    unavailable,
+    words,
+)
+from density.engines.docker.daemon import engine_info, parse_clock
+from density.engines.docker.ending import ending_failure, read_ending
+from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard
+from density.engines.docker.instance import Instance
+from density.engines.docker.preparing import Preparer
+from density.engines.docker.readiness import Waiter
+from density.engines.docker.spec import container_document, is_payload
+from density.errors import EngineUnavailable
+from density.events import InstanceChanged
+from density.model import LABEL, EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
+from density.units import format_seconds
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+CALLS_AT_ONCE = 32
+GONE_SECONDS = 10.0
+"""A daemon that does not answer for this long is gone; before, its launches fail one by one."""
+FAREWELL_SECONDS = 10.0
+"""Payloads that were told to go have this long together before they are removed by force."""
+
+Result = TypeVar("Result")
+
+
+class DockerEngine:
+    """Containers of one Docker daemon; see `density.engines.base.Engine` for the contract.
+
+    Every call runs in a worker thread with an SDK client to itself; one more thread hears the daemon's events, so
+    nothing is asked per instance while it just runs.
+    """
+
+    name: EngineName = "docker"
+
+    def __init__(self, context: EngineContext, *, endpoint: str = "") -> None:
+        """`endpoint`: `unix:///path` or `tcp://host:port`; empty: `DOCKER_HOST`, else Docker's own default."""
+        self._context = context
+        self._clients = Clients(find_endpoint(endpoint), concurrency=CALLS_AT_ONCE)
+        self._changes = Changes()
+        self._instances: dict[str, Instance] = {}
+        self._images: dict[str, str] = {}
+        self._waiter = Waiter(self._clients, context.channel)
+        self._group: TaskGroup
+        self._feed: Feed
+        self._preparer: Preparer
+
+    async def __aenter__(self) -> Self:
+        await to_thread.run_sync(self._clients.connect)
+        info = await self._ask(lambda client: client.info())
+        self._preparer = Preparer(self._clients, self._context, cpus=float(info.get("NCPU", 1)))
+        self._feed = Feed(self._clients, self._context.run_id, since=parse_clock(info))
+        self._group = create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._listen)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._feed.close()
+        try:
+            # The error in the body is the caller's: handed to the group, it would come back as a group of errors.
+            await self._group.__aexit__(None, None, None)
+        finally:
+            self._changes.close()
+            self._clients.close()
+
+    async def describe(self) -> EngineInfo:
+        """Version, endpoint, limits, daemons; `facts` has `cgroup_driver`, `docker_root_dir` and the like."""
+        info, version = await self._ask(lambda client: (client.info(), client.version()))
+        return await to_thread.run_sync(engine_info, info, version, self._clients.endpoint)
+
+    async def prepare(self, workload: Workload) -> Prepared:
+        """Make or pull the image, look at the network."""
+        try:
+            self._images[workload.name], prepared = await self._preparer.prepare(workload)
+        except CLIENT_ERRORS as error:
+            raise unavailable(self._clients.endpoint, error) from error
+        return prepared
+
+    async def launch(self, workload: Workload, instance_id: str) -> None:
+        """Create and start one container and come back when it is ready or has failed."""
+        self._refuse_when_gone()
+        if workload.name not in self._images:
+            await self.prepare(workload)
+        instance = self._instances[instance_id] = Instance(instance_id, workload)
+        if is_payload(workload):
+            self._context.channel.expect(instance_id)
+        failure = await self._bring_up(instance, anyio.current_time() + workload.ready_timeout_seconds)
+        if failure is not None:
+            self._change(instance, Phase.FAILED, failure=failure)
+            self._refuse_when_gone()
+            await self._drop(instance)
+
+    def watch(self) -> AsyncGenerator[InstanceChanged]:
+        """Every change of every instance, in order, until the engine is left; for one consumer."""
+        return self._changes.read()
+
+    async def stop(self, instance_ids: Sequence[str]) -> None:
+        """Tell payloads to go, then remove by force what has not gone; several at once."""
+        known = (self._instances.get(instance_id) for instance_id in dict.fromkeys(instance_ids))
+        leaving = [instance for instance in known if instance is not None and instance.is_alive]
+        for instance in leaving:
+            if instance.phase is not Phase.READY:
+                self._change(instance, Phase.FAILED, failure=Failure("cancelled", "stopped before it was ready"))
+            self._change(instance, Phase.STOPPING)
+            instance.launching.cancel()
+        farewell = anyio.current_time() + FAREWELL_SECONDS
+        await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell))
+
+    async def reap(self, run_id: str | None) -> Reaped:
+        """Remove by label, look again, and again where something appeared late or would not go."""
+        seen: dict[str, str] = {}
+        found = await removal.list_labelled(self._clients, run_id)
+        for _ in range(removal.ATTEMPTS):
+            if not found:
+                break
+            seen |= removal.parse_names(found)
+            await self.stop([each["Labels"].get(INSTANCE_LABEL, "") for each in found if self._is_ours(each)])
+            await removal.for_each(removal.parse_names(found), lambda each: removal.remove(self._clients, each))
+            found = await removal.list_labelled(self._clients, run_id)
+        left = removal.parse_names(found)
+        return Reaped(removed=tuple(sorted(set(seen.values()) - set(left.values()))), left=tuple(sorted(left.values())))
+
+    async def _bring_up(self, instance: Instance, deadline: float) -> Failure | None:
+        try:
+            if await self._create_and_start(instance):
+                return await self._await_ready(instance, deadline)
+        except CLIENT_ERRORS as error:
+            instance.may_exist = bool(instance.container_id) or not has_answered(error)
+            message = words(error)
+            return Failure("refused" if is_refused(error) else classify(message), message)
+        return None
+
+    async def _create_and_start(self, instance: Instance) -> bool:
+        """Whether it runs now; False where it was stopped meanwhile."""
+        image = self._images[instance.workload.name]
+        document = container_document(instance.workload, instance.instance_id, image=image, context=self._context)
+        name = object_name(self._context.run_id, instance.instance_id)
+
+        def create(client: APIClient) -> str:
+            return str(client.create_container_from_config(document, name)["Id"])  # type: ignore[no-untyped-call]
+
+        instance.container_id = await self._clients.call(create)
+        if not instance.is_alive:
+            await self._drop(instance)
+            return False
+        self._change(instance, Phase.CREATED, details={"container": instance.container_id[:12]})
+        await self._clients.call(lambda client: client.start(instance.container_id))
+        if instance.is_alive:
+            self._change(instance, Phase.STARTED)
+        return instance.is_alive
+
+    async def _await_ready(self, instance: Instance, deadline: float) -> Failure | None:
+        ready: tuple[float, Mapping[str, str]] | None = None
+        with anyio.CancelScope(deadline=deadline) as instance.launching:
+            if not instance.ended.is_set():
+                ready = await self._waiter.wait(instance)
+        if not instance.is_alive:
+            return None
+        if instance.ended.is_set():
+            return await self._how_it_ended(instance)
+        if ready is None:
+            ending = await self._clients.call(lambda client: read_ending(client, instance.container_id))
+            waited = format_seconds(instance.workload.ready_timeout_seconds)
+            return Failure("timeout", f"not ready ({instance.workload.ready.by}) within {waited}", ending.lines)
+        at, details = ready
+        # A payload may say hello before the daemon has come back from starting it.
+        self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
+        return None
+
+    async def _stop_one(self, instance: Instance, farewell: float) -> None:
+        if is_payload(instance.workload) and instance.container_id:
+            await self._context.channel.dismiss([instance.instance_id])
+            with anyio.CancelScope(deadline=farewell):
+                await instance.ended.wait()
+        name = object_name(self._context.run_id, instance.instance_id)
+        if await removal.remove(self._clients, instance.container_id or name):
+            self._change(instance, Phase.REMOVED)
+            self._forget(instance)
+
+    async def _listen(self) -> None:
+        def hear(heard: Heard) -> None:
+            from_thread.run_sync(self._hear, heard)
+
+        # A limiter of its own: this thread stays for as long as the engine.
+        await to_thread.run_sync(self._feed.run, hear, limiter=CapacityLimiter(1))
+
+    def _hear(self, heard: Heard) -> None:
+        if heard.what == "reconnected":
+            self._group.start_soon(self._reconcile)
+            return
+        instance = self._instances.get(heard.instance_id)
+        if instance is None or instance.ended.is_set():
+            return
+        match heard.what:
+            case "oom":
+                instance.out_of_memory = True
+            case "healthy":
+                instance.healthy.set()
+            case "died":
+                instance.exit_code = heard.exit_code
+                instance.ended.set()
+                if instance.phase is Phase.READY:
+                    instance.phase = Phase.LOST
+                    self._group.start_soon(self._report_lost, instance, anyio.current_time())
+                elif instance.phase is Phase.STARTED:
+                    instance.launching.cancel()
+
+    async def _reconcile(self) -> None:
+        """Find what ended while the daemon was away and did not tell."""
+        try:
+            found = await removal.list_labelled(self._clients, self._context.run_id)
+        except EngineUnavailable:
+            return  # it went away again; the next return reconciles
+        running = {each["Labels"].get(INSTANCE_LABEL) for each in found if each["State"] == "running"}
+        for instance in list(self._instances.values()):
+            if instance.phase in {Phase.STARTED, Phase.READY} and instance.instance_id not in running:
+                self._hear(Heard("died", instance.instance_id))
+
+    async def _report_lost(self, instance: Instance, at: float) -> None:
+        failure = Failure("exited", "ended, and the daemon could not be asked how")
+        try:
+            failure = await self._how_it_ended(instance)
+        finally:
+            self._change(instance, Phase.LOST, at=at, failure=failure)
+        await self._drop(instance)
+
+    async def _how_it_ended(self, instance: Instance) -> Failure:
+        ending = await self._clients.call(lambda client: read_ending(client, instance.container_id))
+        return ending_failure(ending, instance)
+
+    async def _drop(self, instance: Instance) -> None:
+        """Remove one that failed or was lost, so that they do not pile up; what will not go is for `reap`."""
+        self._forget(instance)
+        if not instance.may_exist:
+            return
+        with suppress(EngineUnavailable):
+            name = object_name(self._context.run_id, instance.instance_id)
+            await removal.remove(self._clients, instance.container_id or name, attempts=1)
+
+    def _forget(self, instance: Instance) -> None:
+        self._instances.pop(instance.instance_id, None)
+        if is_payload(instance.workload):
+            self._context.channel.forget(instance.instance_id)
+
+    def _change(
+        self,
+        instance: Instance,
+        phase: Phase,
+        *,
+        at: float | None = None,
+        failure: Failure | None = None,
+        details: Mapping[str, str] | None = None,
+    ) -> None:
+        instance.phase = phase
+        instance.changed_at = anyio.current_time() if at is None else at
+        self._changes.put(
+            InstanceChanged(
+                instance.changed_at, instance.instance_id, instance.workload.name, phase, failure, details or {}
+            )
+        )
+
+    def _is_ours(self, container: Mapping[str, Any]) -> bool:
+        return bool(container["Labels"].get(LABEL) == self._context.run_id)
+
+    def _refuse_when_gone(self) -> None:
+        since = self._feed.down_since
+        if since is not None and time.monotonic() - since > GONE_SECONDS:
+            raise EngineUnavailable(
+                "docker",
+                f"{self._clients.endpoint.url} has not answered for {GONE_SECONDS:.0f} s: {self._feed.down_reason}",
+            )
+
+    async def _ask(self, function: Callable[[APIClient], Result]) -> Result:
+        try:
+            return await self._clients.call(function)
+        except CLIENT_ERRORS as error:
+            raise unavailable(self._clients.endpoint, error) from error

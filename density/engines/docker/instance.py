@@ -1,0 +1,40 @@
+"""What the engine remembers of one instance while it lives."""
+
+from dataclasses import dataclass, field
+
+import anyio
+
+from density.model import Phase, Workload
+
+
+@dataclass(slots=True)
+class Instance:
+    """One container of this run.
+
+    Attributes:
+        changed_at: when it came to this phase, seconds of `anyio.current_time()`.
+        may_exist: the daemon was asked to create it and did not say no.
+        container_id: empty until it is created.
+        launching: cancelled when there is no more point in waiting for it to become ready.
+        ended: set once the daemon says that it ended.
+        exit_code: of a container that ended; None while it runs.
+        out_of_memory: the daemon said that its memory ran out.
+        healthy: its health check passed.
+    """
+
+    instance_id: str
+    workload: Workload
+    phase: Phase = Phase.REQUESTED
+    changed_at: float = 0.0
+    may_exist: bool = True
+    container_id: str = ""
+    launching: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    exit_code: int | None = None
+    out_of_memory: bool = False
+    healthy: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is, or is about to be, a container that stopping would concern."""
+        return self.phase in {Phase.REQUESTED, Phase.CREATED, Phase.STARTED, Phase.READY}

@@ -1,0 +1,127 @@
+"""What has to be true of a workload before any clock starts."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import anyio
+from anyio import to_thread
+from docker.errors import APIError, NotFound
+
+from density.engines.base import EngineContext
+from density.engines.docker import images, networks
+from density.engines.docker.client import Clients, words
+from density.engines.docker.netns import may_enter
+from density.engines.docker.readiness import LOCAL_ONLY
+from density.engines.docker.spec import is_payload
+from density.errors import UsageError
+from density.model import Prepared, Workload
+from density.payload.build import payload_binary
+from density.units import format_bytes
+
+MEMORY_BYTES_AT_LEAST = 6 * 2**20
+"""Docker refuses less (moby's linuxMinMemory)."""
+READY_WAYS = frozenset({"payload", "running", "healthy", "log", "tcp", "http"})
+
+
+class Preparer:
+    """Finds or makes images, and looks at networks."""
+
+    def __init__(self, clients: Clients, context: EngineContext, *, cpus: float) -> None:
+        """`cpus`: how many the daemon's host has."""
+        self._clients = clients
+        self._context = context
+        self._cpus = cpus
+        self._lock = anyio.Lock()
+        self._payload_image = ""
+
+    async def prepare(self, workload: Workload) -> tuple[str, Prepared]:
+        """The image to run, and what was found out.
+
+        Raises:
+            UsageError: it cannot run here.
+        """
+        problems = "; ".join(find_problems(workload, cpus=self._cpus, local=self._clients.endpoint.is_local))
+        if problems:
+            raise UsageError(f"workload {workload.name!r}: {problems}")
+        if workload.ready.by == "http" and not await to_thread.run_sync(may_enter):
+            raise UsageError(
+                f"workload {workload.name!r}: ready = http:… needs root, to ask inside the container's own network"
+                " (use tcp:PORT, log:REGEX or healthy)"
+            )
+        image = await self._image(workload)
+        return image, Prepared(networks=await self._networks(workload))
+
+    async def _image(self, workload: Workload) -> str:
+        if is_payload(workload):
+            async with self._lock:
+                if not self._payload_image:
+                    path = await payload_binary(self._context.cache_dir)
+                    binary = await anyio.Path(path).read_bytes()
+                    self._payload_image = await self._clients.call(lambda client: images.ensure_payload(client, binary))
+            return self._payload_image
+        found = await self._find_or_pull(workload.image)
+        if workload.ready.by == "healthy" and not (found.get("Config") or {}).get("Healthcheck"):
+            raise UsageError(
+                f"workload {workload.name!r}: ready = healthy, but image {workload.image!r} has no HEALTHCHECK"
+            )
+        return workload.image
+
+    async def _find_or_pull(self, reference: str) -> Mapping[str, Any]:
+        cancelled = threading.Event()
+
+        def work() -> Mapping[str, Any]:
+            with self._clients.borrow() as client:
+                return images.ensure(client, reference, cancelled)
+
+        try:
+            # A pull takes minutes: whoever is interrupted does not wait for it, and its thread stops at the next word.
+            return await to_thread.run_sync(work, abandon_on_cancel=True)
+        finally:
+            cancelled.set()
+
+    async def _networks(self, workload: Workload) -> Mapping[str, int]:
+        if workload.network in networks.SHARED:
+            return {}
+        try:
+            found = await self._clients.call(lambda client: client.inspect_network(workload.network))
+        except NotFound:
+            known = await self._clients.call(lambda client: client.networks())
+            names = ", ".join(sorted(network["Name"] for network in known))
+            raise UsageError(
+                f"workload {workload.name!r}: Docker has no network {workload.network!r}; there are {names}"
+                f" (make it with `docker network create {workload.network}`)"
+            ) from None
+        except APIError as error:
+            raise UsageError(f"workload {workload.name!r}: network {workload.network!r}: {words(error)}") from error
+        usable = networks.parse_usable(found)
+        if usable == 0:
+            raise UsageError(f"workload {workload.name!r}: network {workload.network!r} has no free address left")
+        bridge = networks.parse_bridge(found)
+        return {bridge: usable or 0} if bridge else {}
+
+
+def find_problems(workload: Workload, *, cpus: float, local: bool) -> Iterator[str]:
+    """Why Docker cannot run this workload, each the end of a sentence.
+
+    Args:
+        workload: what is asked for.
+        cpus: how many the daemon's host has.
+        local: whether the daemon is on this host.
+    """
+    ready, payload = workload.ready.by, is_payload(workload)
+    if not local and (payload or ready in LOCAL_ONLY):
+        what = "image = payload" if payload else f"ready = {ready}"
+        yield f"{what} needs a Docker daemon on this host (unix://…); a remote one can do running, healthy and log"
+    if ready not in READY_WAYS:
+        yield f"ready = {ready} is not for containers; allowed are {', '.join(sorted(READY_WAYS))}"
+    elif ready == "payload" and not payload:
+        yield "ready = payload needs image = payload; other images can do running, healthy, log, tcp and http"
+    if 0 < workload.memory_bytes < MEMORY_BYTES_AT_LEAST:
+        least = format_bytes(MEMORY_BYTES_AT_LEAST)
+        yield f"memory {format_bytes(workload.memory_bytes)} is below what Docker allows, {least}"
+    if 0 < workload.memory_bytes <= workload.touch_bytes:
+        touched, given = format_bytes(workload.touch_bytes), format_bytes(workload.memory_bytes)
+        yield f"it touches {touched} of memory, but is given {given}"
+    if not (workload.cpus == 0 or 0.01 <= workload.cpus <= cpus):
+        yield f"cpus = {workload.cpus:g} is outside what this host can give a container, 0.01 to {cpus:g}"

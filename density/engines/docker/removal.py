@@ -1,0 +1,86 @@
+"""Finding and removing containers by label."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import anyio
+from anyio import CapacityLimiter, create_task_group
+
+from density.engines.docker.client import CLIENT_ERRORS, Clients, is_missing, is_refused, unavailable
+from density.errors import EngineUnavailable
+from density.model import LABEL
+
+ATTEMPTS = 5
+FIRST_PAUSE_SECONDS = 0.2
+CONCURRENCY = 16
+"""Removals at once: a daemon gains nothing from more, and each makes it fork."""
+
+Item = TypeVar("Item")
+
+
+def parse_names(containers: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Container id -> name, from the daemon's list."""
+    return {found["Id"]: (found.get("Names") or [found["Id"]])[0].lstrip("/") for found in containers}
+
+
+async def list_labelled(clients: Clients, run_id: str | None) -> list[Mapping[str, Any]]:
+    """Containers of a run (None: of any), in whatever state, as the daemon describes them.
+
+    Raises:
+        EngineUnavailable: the daemon does not answer.
+    """
+    label = LABEL if run_id is None else f"{LABEL}={run_id}"
+    try:
+        found: list[Mapping[str, Any]] = await clients.call(
+            lambda client: client.containers(all=True, filters={"label": label})
+        )
+    except CLIENT_ERRORS as error:
+        raise unavailable(clients.endpoint, error) from error
+    return found
+
+
+async def remove(clients: Clients, reference: str, *, attempts: int = ATTEMPTS) -> bool:
+    """Remove one container by force; whether it is gone. Tries again while the daemon is busy with it.
+
+    Raises:
+        EngineUnavailable: the daemon cannot be reached.
+    """
+    pause = FIRST_PAUSE_SECONDS
+    for attempt in range(attempts):
+        if attempt:
+            await anyio.sleep(pause)
+            pause *= 2
+        try:
+            await clients.call(lambda client: client.remove_container(reference, v=True, force=True))
+        except CLIENT_ERRORS as error:
+            if is_missing(error):
+                return True
+            if is_refused(error):
+                raise unavailable(clients.endpoint, error) from error
+        else:
+            return True
+    return False
+
+
+async def for_each(items: Iterable[Item], function: Callable[[Item], Awaitable[object]]) -> None:
+    """Run `function` over all items, a few at once.
+
+    Raises:
+        EngineUnavailable: the daemon cannot be reached; the items that had not begun by then are left out.
+    """
+    limiter = CapacityLimiter(CONCURRENCY)
+    gone: list[EngineUnavailable] = []
+
+    async def one(item: Item) -> None:
+        async with limiter:
+            if not gone:
+                try:
+                    await function(item)
+                except EngineUnavailable as error:
+                    gone.append(error)
+
+    async with create_task_group() as group:
+        for item in items:
+            group.start_soon(one, item)
+    if gone:
+        raise gone[0]

@@ -1,0 +1,52 @@
+"""From a workload to the daemon's container document; pure."""
+
+from typing import Any
+
+from density.engines.base import EngineContext
+from density.engines.docker.feed import INSTANCE_LABEL
+from density.engines.docker.images import CHANNEL_MOUNT
+from density.model import LABEL, Workload
+
+WORKLOAD_LABEL = "density.workload"
+STOP_SECONDS = 1
+LOG_BYTES = "1m"
+
+
+def container_document(workload: Workload, instance_id: str, *, image: str, context: EngineContext) -> dict[str, Any]:
+    """What to send to the daemon for one instance; `image` is the image's name, also for the payload's."""
+    payload = is_payload(workload)
+    command = payload_arguments(workload, instance_id, context.run_id) if payload else list(workload.command)
+    return {
+        "Image": image,
+        **({"Cmd": command} if command else {}),
+        "Env": [f"{name}={value}" for name, value in workload.environment.items()],
+        "Labels": {LABEL: context.run_id, INSTANCE_LABEL: instance_id, WORKLOAD_LABEL: workload.name},
+        "StopTimeout": STOP_SECONDS,
+        "HostConfig": {
+            "NetworkMode": workload.network,
+            "CgroupParent": context.placement.docker_parent if context.placement else "",
+            "Memory": workload.memory_bytes,
+            # Without this the limit is twice as high wherever there is swap.
+            "MemorySwap": workload.memory_bytes,
+            "NanoCpus": round(workload.cpus * 1e9),
+            "Binds": [f"{context.channel.directory.absolute()}:{CHANNEL_MOUNT}:ro"] if payload else [],
+            # Kept small, for the last words of one that failed.
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_BYTES, "max-file": "1"}},
+        },
+    }
+
+
+def is_payload(workload: Workload) -> bool:
+    """Whether the workload runs density's own payload."""
+    return workload.image == "payload"
+
+
+def payload_arguments(workload: Workload, instance_id: str, run_id: str) -> list[str]:
+    """The payload's command line inside a container."""
+    return [
+        "--id", instance_id,
+        "--run", run_id,
+        "--socket", f"{CHANNEL_MOUNT}/channel.sock",
+        "--touch", str(workload.touch_bytes),
+        "--burn", str(workload.burn),
+    ]  # fmt: skip

@@ -1,0 +1,267 @@
+"""Instances as plain processes, forked inside the run's slice."""
+
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from density.ceilings.errors import classify
+from density.engines.base import EngineContext
+from density.engines.native import processes
+from density.engines.native.instances import Instance, failure_of, may_be_oom
+from density.engines.native.oom import OomKills
+from density.engines.native.replies import Exited, Refused, Reply, Said, Spawned
+from density.engines.native.server import ARGV0, ForkServer, fork_server, wait_for_end
+from density.errors import EngineUnavailable, UsageError
+from density.events import InstanceChanged
+from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload
+from density.payload.background import background
+from density.payload.build import payload_binary
+from density.payload.channel import ChannelClosed
+
+_GRACE_SECONDS = 5.0
+_GONE = "the fork server ended"
+
+
+class NativeEngine:
+    """The baseline: what an instance costs without a container or a VM around it."""
+
+    name: EngineName = "native"
+
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+        self._channel = context.channel
+        self._procs_files = context.placement.procs_files if context.placement else ()
+        self._oom_kills = OomKills(self._procs_files)
+        self._instances: dict[str, Instance] = {}
+        self._by_pid: dict[int, Instance] = {}
+        self._server: ForkServer | None = None
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        binary = await payload_binary(self._context.cache_dir)
+        run_id, procs_files = self._context.run_id, self._procs_files
+        async with AsyncExitStack() as stack:
+            changes, watched = anyio.create_memory_object_stream[InstanceChanged](float("inf"))
+            self._changes, self._watched = stack.enter_context(changes), stack.enter_context(watched)
+            server = fork_server(binary, run_id=run_id, procs_files=procs_files)
+            self._server = await stack.enter_async_context(server)
+            await stack.enter_async_context(background(self._listen, self._guard))
+            self._open = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.__aexit__(kind, error, trace)
+
+    async def describe(self) -> EngineInfo:
+        """The kernel's release; the fork server is inside the slice and so no daemon to watch."""
+        return EngineInfo(name=self.name, version=os.uname().release, endpoint="fork")
+
+    async def prepare(self, workload: Workload) -> Prepared:
+        """Check that the workload is one for plain processes; the payload was made on entering."""
+        if workload.image != "payload":
+            raise UsageError(f"{workload.name}: the native engine runs the payload only, not {workload.image}")
+        if workload.ready.by not in {"payload", "running"}:
+            raise UsageError(
+                f"{workload.name}: a native instance is ready by payload or running, not {workload.ready.by}"
+            )
+        given = {"memory": workload.memory_bytes, "cpus": workload.cpus}
+        ignored = [word for word, value in given.items() if value]
+        warning = f"{workload.name}: a native instance has no limit of its own: {', '.join(ignored)} not applied"
+        return Prepared(warnings=(warning,) if ignored else ())
+
+    async def launch(self, workload: Workload, instance_id: str) -> None:
+        """Fork one instance and come back when it is ready or has failed.
+
+        Raises:
+            EngineUnavailable: the fork server is gone.
+            ValueError: there is such an instance already.
+        """
+        self._channel.expect(instance_id)
+        instance = self._instances[instance_id] = Instance(instance_id, workload)
+        try:
+            with anyio.fail_after(workload.ready_timeout_seconds):
+                await self._command("spawn", instance_id, *self._words(instance))
+                await instance.answered.wait()
+                if instance.refused:
+                    self._fail(instance, Failure(classify(instance.refused), f"fork: {instance.refused}"))
+                elif workload.ready.by == "running":
+                    self._ready(instance, instance.at)
+                else:
+                    hello = await self._channel.hello(instance_id)
+                    self._ready(instance, hello.at, kernel=hello.kernel)
+        except TimeoutError:
+            seconds = f"{workload.ready_timeout_seconds:g}"
+            self._fail(instance, Failure("timeout", f"not ready within {seconds} s", tuple(instance.said)))
+            self._kill(instance)
+        except ChannelClosed:
+            pass  # Ended or stopped before it was ready; whoever found out has said so.
+        except EngineUnavailable:
+            self._forget(instance)
+            raise
+
+    async def watch(self) -> AsyncGenerator[InstanceChanged, None]:
+        """Every change of every instance, in order, until the engine is left; for one consumer."""
+        # A stream of the consumer's own: what was not consumed yet outlives the engine.
+        with self._watched.clone() as changes:
+            async for change in changes:
+                yield change
+
+    async def stop(self, instance_ids: Sequence[str]) -> None:
+        """Let these instances exit by themselves, kill those that do not, and report stopping and removed."""
+        known = [self._instances[name] for name in instance_ids if name in self._instances]
+        for instance in known:
+            self._fail(instance, Failure("cancelled", "stopped before it was ready"))
+            instance.state = "stopping"
+            self._report(instance, Phase.STOPPING)
+        await self._channel.dismiss(instance_ids)
+        if not await _all_ended(known):
+            for instance in known:
+                self._kill(instance)
+            await _all_ended(known)
+        for instance in known:
+            if instance.pid is None or instance.gone.is_set():
+                self._report(instance, Phase.REMOVED)
+                self._forget(instance)
+
+    async def reap(self, run_id: str | None) -> Reaped:
+        """Kill every process with the mark of this run (None: of any), but for this engine's own fork server."""
+        found = await self._find(run_id)
+        for instance in self._instances.values():
+            if instance.pid in found and instance.state == "ready":
+                instance.state = "stopping"
+        await processes.end(tuple(found), run_id, grace_seconds=_GRACE_SECONDS)
+        left = await self._find(run_id)
+        return Reaped(
+            removed=tuple(name for pid, name in found.items() if pid not in left),
+            left=tuple(left.values()),
+        )
+
+    async def _find(self, run_id: str | None) -> dict[int, str]:
+        own = self._server.pid if self._server else None
+        found = await anyio.to_thread.run_sync(lambda: list(processes.find(run_id)))
+        return {pid: f"process {pid} ({name})" for pid, name in found if pid != own}
+
+    async def _command(self, *words: str) -> None:
+        if self._server is None:
+            raise EngineUnavailable(self.name, _GONE)
+        await self._server.command(*words)
+
+    def _words(self, instance: Instance) -> list[str]:
+        workload = instance.workload
+        words = [ARGV0, "--id", instance.instance_id, "--run", self._context.run_id]
+        words += ["--socket", str(self._channel.socket_path)]
+        if workload.touch_bytes:
+            words += ["--touch", str(workload.touch_bytes)]
+        if workload.burn:
+            words += ["--burn", f"{workload.burn:f}"]
+        return words
+
+    async def _listen(self) -> None:
+        assert self._server is not None
+        async for replies in self._server.replies():
+            for reply in replies:
+                await self._heard(reply)
+
+    async def _guard(self) -> None:
+        assert self._server is not None
+        await wait_for_end(self._server.pid)
+        self._server = None
+        for instance in list(self._instances.values()):
+            self._kill(instance)
+            if not instance.answered.is_set():
+                instance.refused = _GONE
+                instance.answered.set()
+            elif instance.state == "launching":
+                self._fail(instance, Failure("engine", _GONE))
+            elif instance.state == "ready":
+                self._lose(instance, Failure("engine", _GONE))
+            instance.gone.set()
+        await self._channel.dismiss(list(self._instances))
+
+    async def _heard(self, reply: Reply) -> None:
+        match reply:
+            case Spawned(instance_id=name, pid=pid):
+                if instance := self._instances.get(name):
+                    self._spawned(instance, pid)
+            case Refused(instance_id=name, message=message):
+                if instance := self._instances.get(name):
+                    instance.refused = message
+                    instance.answered.set()
+            case Exited(pid=pid):
+                if instance := self._by_pid.pop(pid, None):
+                    self._ended(instance, reply)
+                    await self._channel.dismiss([instance.instance_id])
+            case Said(instance_id=name, text=text):
+                if instance := self._instances.get(name):
+                    instance.said.append(text)
+
+    def _spawned(self, instance: Instance, pid: int) -> None:
+        instance.pid = pid
+        self._by_pid[pid] = instance
+        instance.answered.set()
+        if instance.state == "launching":
+            instance.at = anyio.current_time()
+            self._report(instance, Phase.CREATED)
+            self._report(instance, Phase.STARTED)
+        else:
+            self._kill(instance)
+
+    def _ended(self, instance: Instance, exited: Exited) -> None:
+        instance.gone.set()
+        if instance.state in {"launching", "ready"}:
+            oom_killed = may_be_oom(exited) and self._oom_kills.spend()
+            failure = failure_of(exited, tuple(instance.said), oom_killed=oom_killed)
+            self._fail(instance, failure)
+            self._lose(instance, failure)
+
+    def _ready(self, instance: Instance, at: float, **details: str) -> None:
+        if instance.state == "launching":
+            instance.state = "ready"
+            self._report(instance, Phase.READY, at=at, details=details)
+
+    def _fail(self, instance: Instance, failure: Failure) -> None:
+        if instance.state == "launching":
+            instance.state = "over"
+            self._report(instance, Phase.FAILED, failure=failure)
+
+    def _lose(self, instance: Instance, failure: Failure) -> None:
+        if instance.state == "ready":
+            instance.state = "over"
+            self._report(instance, Phase.LOST, failure=failure)
+
+    def _kill(self, instance: Instance) -> None:
+        if instance.pid is not None and not instance.gone.is_set():
+            processes.kill(instance.pid, self._context.run_id)
+
+    def _forget(self, instance: Instance) -> None:
+        self._channel.forget(instance.instance_id)
+        del self._instances[instance.instance_id]
+
+    def _report(
+        self,
+        instance: Instance,
+        phase: Phase,
+        *,
+        at: float | None = None,
+        failure: Failure | None = None,
+        details: dict[str, str] | None = None,
+    ) -> None:
+        # A hello can be heard before the fork server's word that there is a process.
+        instance.at = max(instance.at, anyio.current_time() if at is None else at)
+        change = InstanceChanged(
+            instance.at, instance.instance_id, instance.workload.name, phase, failure, details or {}
+        )
+        self._changes.send_nowait(change)
+
+
+async def _all_ended(instances: Sequence[Instance]) -> bool:
+    with anyio.move_on_after(_GRACE_SECONDS) as scope:
+        for instance in instances:
+            await instance.ended()
+    return not scope.cancelled_caught

@@ -1,0 +1,67 @@
+"""Finding and ending processes of this engine that no one remembers."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+
+from density.engines.native.server import ARGV0, wait_for_end
+
+PROC = Path("/proc")
+
+
+def run_of(cmdline: bytes) -> str | None:
+    """The run id in a process's command line (NUL-separated words); None if it is not of this engine."""
+    words = cmdline.decode(errors="replace").rstrip("\0").split("\0")
+    if words[0] != ARGV0 or "--run" not in words[:-1]:
+        return None
+    return words[words.index("--run") + 1]
+
+
+def name_of(cmdline: bytes) -> str:
+    """The instance id in a command line of this engine, or `server`."""
+    words = cmdline.decode(errors="replace").rstrip("\0").split("\0")
+    return words[words.index("--id") + 1] if "--id" in words[:-1] else "server"
+
+
+def find(run_id: str | None, *, root: Path = PROC) -> Iterator[tuple[int, str]]:
+    """Pid and name of every process of this run (None: of any run) of this engine; a walk over all processes."""
+    for pid, cmdline in _cmdlines(root):
+        run = run_of(cmdline)
+        if run is not None and run_id in {None, run}:
+            yield pid, name_of(cmdline)
+
+
+def kill(pid: int, run_id: str | None) -> bool:
+    """SIGKILL to the process if it is one of this run; says whether it was.
+
+    A pid may belong to another process by now: the process is pinned first, looked at second and only then signalled.
+    """
+    with suppress(OSError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            run = run_of((PROC / str(pid) / "cmdline").read_bytes())
+            if run is not None and run_id in {None, run}:
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+async def end(pids: Sequence[int], run_id: str | None, *, grace_seconds: float) -> None:
+    """Kill these processes where they are of this run, and wait at most so long until they are gone."""
+    killed = [pid for pid in pids if kill(pid, run_id)]
+    with anyio.move_on_after(grace_seconds):
+        for pid in killed:
+            await wait_for_end(pid)
+
+
+def _cmdlines(root: Path) -> Iterator[tuple[int, bytes]]:
+    for entry in os.scandir(root):
+        if entry.name.isdigit():
+            with suppress(OSError):
+                yield int(entry.name), Path(entry.path, "cmdline").read_bytes()

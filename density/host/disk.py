@@ -1,0 +1,37 @@
+"""Space and inodes of the file systems that a run fills."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from density.host.reading import Unavailable
+
+
+class DiskSensor:
+    """One file system, by a path on it: `disk.LABEL.{total_bytes,available_bytes,inodes,inodes_free}`.
+
+    Available is what an ordinary user may still take. File systems without a fixed number of inodes give no inodes.
+    """
+
+    def __init__(self, label: str, path: Path) -> None:
+        self._prefix = f"disk.{label}"
+        self._path = path
+
+    def read(self) -> Mapping[str, float]:
+        """The values now.
+
+        Raises:
+            Unavailable: the path does not exist (yet).
+        """
+        try:
+            found = os.statvfs(self._path)
+        except OSError as error:
+            raise Unavailable(f"{self._path}: {error.strerror}") from error
+        values = {
+            f"{self._prefix}.total_bytes": float(found.f_blocks * found.f_frsize),
+            f"{self._prefix}.available_bytes": float(found.f_bavail * found.f_frsize),
+        }
+        if found.f_files:
+            values[f"{self._prefix}.inodes"] = float(found.f_files)
+            values[f"{self._prefix}.inodes_free"] = float(found.f_favail)
+        return values

@@ -1,0 +1,104 @@
+"""All sensors of a host together: one call a second, at a cost that does not grow with the number of instances."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from density.host.cgroup import SliceSensor
+from density.host.cpu import CpuSensor
+from density.host.daemons import ProcessSensor
+from density.host.disk import DiskSensor
+from density.host.files import files_sensor
+from density.host.hierarchies import SlicePaths
+from density.host.host import facts
+from density.host.memory import memory_sensor
+from density.host.network import BridgeSensor, DevicesSensor
+from density.host.own import OwnSensor
+from density.host.pressure import pressure_sensor
+from density.host.reading import Sensor, Unavailable
+from density.host.tasks import tasks_sensor
+
+
+class HostReader:
+    """Reads the whole host. Sensors that do not work here are left out and say why in `unavailable`.
+
+    Args:
+        root: the host's root directory; tests give a recorded one.
+        disks: label -> a path on the file system to watch.
+        bridges: devices whose ports are counted.
+        daemons: name -> pid of the engines' processes.
+        slice: where the run's slice is accounted; None without one.
+    """
+
+    def __init__(
+        self,
+        root: Path = Path("/"),
+        *,
+        disks: Mapping[str, Path],
+        bridges: Iterable[str] = (),
+        daemons: Mapping[str, int] | None = None,
+        slice: SlicePaths | None = None,  # noqa: A002 — the project's word for it
+    ) -> None:
+        self._root = root
+        self._sensors: dict[str, Sensor] = {}
+        self._unavailable: dict[str, str] = {}
+        for name, make in _HOST_SENSORS.items():
+            self._add(name, partial(make, root))
+        for label, path in disks.items():
+            self._add(f"disk.{label}", partial(DiskSensor, label, path))
+        if slice is not None:
+            self._add("slice", partial(SliceSensor, slice))
+        self.add_bridges(bridges)
+        self.add_daemons(daemons or {})
+
+    def read(self) -> dict[str, float]:
+        """The values now; call it from one thread at a time (a worker thread, once a second)."""
+        values: dict[str, float] = {}
+        # A copy, for bridges and daemons are added from another thread.
+        for name, sensor in list(self._sensors.items()):
+            try:
+                values.update(sensor.read())
+            except Unavailable as error:
+                self._unavailable[name] = str(error)
+            else:
+                self._unavailable.pop(name, None)
+        return values
+
+    def add_bridges(self, devices: Iterable[str]) -> None:
+        """Count these bridges' ports from now on."""
+        for device in devices:
+            self._add(f"network.bridge.{device}", partial(BridgeSensor, device, self._root))
+
+    def add_daemons(self, daemons: Mapping[str, int]) -> None:
+        """Watch these processes from now on: name -> pid; a name that is known already gets the new pid."""
+        for name, pid in daemons.items():
+            self._add(f"daemon.{name}", partial(ProcessSensor, f"daemon.{name}", pid, self._root))
+
+    def facts(self) -> dict[str, str | float]:
+        """The host's fingerprint, see `density.host.host.facts`."""
+        return facts(self._root)
+
+    def unavailable(self) -> dict[str, str]:
+        """What cannot be read at the moment: sensor -> reason."""
+        return dict(self._unavailable)
+
+    def _add(self, name: str, make: Callable[[], Sensor]) -> None:
+        try:
+            self._sensors[name] = make()
+        except Unavailable as error:
+            self._sensors.pop(name, None)
+            self._unavailable[name] = str(error)
+        else:
+            self._unavailable.pop(name, None)
+
+
+_HOST_SENSORS: Mapping[str, Callable[[Path], Sensor]] = {
+    "memory": memory_sensor,
+    "cpu": CpuSensor,
+    "tasks": tasks_sensor,
+    "files": files_sensor,
+    "pressure": pressure_sensor,
+    "network": DevicesSensor,
+    "own": lambda root: OwnSensor("own", "self", root),
+    "tester": lambda root: ProcessSensor("tester", "self", root),
+}

@@ -1,0 +1,209 @@
+"""The slice: one cgroup that holds every instance of a run, with limits that the kernel enforces."""
+
+import os
+import re
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.to_thread import run_sync
+
+from density.host import slice_systemd
+from density.host.hierarchies import Hierarchy, SlicePaths, cgroup_version, find_hierarchies, slice_paths
+from density.host.reading import Unavailable
+from density.host.slice_directories import lock, make_directories, populated, remove_directories, set_limits
+from density.host.slice_limits import Limits, SliceUnavailable, differences
+from density.host.slice_systemd import Runner, run_command
+from density.model import Placement
+
+_MADE_BY_US = re.compile(r"density[0-9]{14}[0-9a-f]{4}\.(?:partition|slice)")
+_TRIES = 20
+_RETRY_SECONDS = 0.1
+
+
+def slice_name(run_id: str) -> str:
+    """The slice's name without its suffix. Without dashes, for each would be a level of nesting to systemd.
+
+    Raises:
+        ValueError: the run id has other characters than letters, digits and dashes.
+    """
+    name = "density" + run_id.replace("-", "")
+    if not name.isascii() or not name.isalnum():
+        raise ValueError(f"{run_id!r} is not a run id")
+    return name
+
+
+class Slice:
+    """Makes the run's cgroup when entered, and removes it when left, where it is empty by then; kills nothing.
+
+    Without systemd it is a directory `NAME.partition` in every cgroup hierarchy, which is what libvirt takes the
+    partition `/NAME` to mean. With systemd it is the unit `NAME.slice`. While it is entered it is locked, so that a
+    clean-up elsewhere does not take it for a leftover.
+
+    Args:
+        run_id: of the run.
+        memory_bytes: limit of memory, 0 for none.
+        tasks: limit of processes and threads, 0 for none.
+        cpus: limit of CPU time a second, 0 for none.
+        root: the host's root directory.
+        run: runs systemctl.
+    """
+
+    def __init__(  # noqa: PLR0913 — three limits, and two seams for tests
+        self,
+        run_id: str,
+        *,
+        memory_bytes: int = 0,
+        tasks: int = 0,
+        cpus: float = 0,
+        root: Path = Path("/"),
+        run: Runner = run_command,
+    ) -> None:
+        self._name = slice_name(run_id)
+        self._limits = Limits(memory_bytes=memory_bytes, tasks=tasks, cpus=cpus)
+        self._root = root
+        self._run = run
+        self._systemd = slice_systemd.manages(root)
+        self._directory = f"{self._name}.slice" if self._systemd else f"{self._name}.partition"
+        self._hierarchies: tuple[Hierarchy, ...] = ()
+        self._procs: list[Path] = []
+        self._lock: int | None = None
+        self._left: tuple[str, ...] = ()
+
+    async def __aenter__(self) -> Self:
+        """Make the cgroup, set its limits and read them back.
+
+        Raises:
+            SliceUnavailable: no right to, no cgroups, or the kernel holds other limits than were asked for.
+        """
+        self._hierarchies = await run_sync(find_hierarchies, self._root)
+        if cgroup_version(self._hierarchies) == 0:
+            raise SliceUnavailable("no cgroup hierarchy that accounts memory is mounted here")
+        try:
+            if self._systemd:
+                await slice_systemd.start_unit(self._directory, self._limits, self._run)
+            await run_sync(self._make)
+            await self._confirm()
+        except BaseException:
+            await self._remove()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._remove()
+
+    @property
+    def paths(self) -> SlicePaths:
+        """Where the sensor reads; while entered."""
+        return slice_paths(self._hierarchies, self._directory)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Directories that could not be removed when leaving, because something lives in them."""
+        return self._left
+
+    def placement(self, docker_cgroup_driver: str) -> Placement:
+        """The slice in each engine's words; while entered.
+
+        Args:
+            docker_cgroup_driver: as the Docker daemon calls it: `cgroupfs`, `systemd`, or `none` (no cgroups at all).
+        """
+        parents = {"systemd": self._directory, "none": ""}
+        unit_by_path = self._systemd and not slice_systemd.has_machined(self._root)
+        return Placement(
+            docker_parent=parents.get(docker_cgroup_driver, f"/{self._directory}"),
+            libvirt_partition=f"/{self._directory}" if unit_by_path else f"/{self._name}",
+            procs_files=tuple(str(path) for path in self._procs),
+        )
+
+    def _make(self) -> None:
+        self._procs = make_directories(self._hierarchies, self._directory, delegate=not self._systemd)
+        paths = self.paths
+        self._lock = lock(paths.controllers["memory"])
+        if not self._systemd:
+            set_limits(paths, self._limits)
+
+    async def _confirm(self) -> None:
+        """Wait for the kernel to hold the limits: systemd writes them a moment after it was told to."""
+        found: list[str] = []
+        for _ in range(_TRIES):
+            try:
+                found = await run_sync(differences, self.paths, self._limits)
+            except Unavailable as error:
+                found = [str(error)]
+            if not found:
+                return
+            await anyio.sleep(_RETRY_SECONDS)
+        raise SliceUnavailable(f"the kernel does not hold the slice's limits: {'; '.join(found)}")
+
+    async def _remove(self) -> None:
+        with anyio.CancelScope(shield=True):
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+            left = await _remove(self._hierarchies, self._directory, run=self._run)
+            self._left = tuple(str(path) for path in left)
+
+
+async def remove_stale(
+    run_id: str | None, *, root: Path = Path("/"), run: Runner = run_command
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remove slices that earlier runs left behind: of this run, or of all (None).
+
+    Returns:
+        Names of what was removed and of what is left: what is in use, or holds processes.
+    """
+    hierarchies = await run_sync(find_hierarchies, root)
+    removed, left = [], []
+    for name in await run_sync(_stale_names, hierarchies, run_id):
+        if await run_sync(_in_use, hierarchies, name) or await _remove(hierarchies, name, run=run):
+            left.append(name)
+        else:
+            removed.append(name)
+    return tuple(removed), tuple(left)
+
+
+async def _remove(hierarchies: tuple[Hierarchy, ...], name: str, *, run: Runner) -> list[Path]:
+    """Engines remove their cgroups a moment after their processes ended, so try for two seconds."""
+    directories = [hierarchy.directory / name for hierarchy in hierarchies]
+    stopped = not name.endswith(".slice")
+    left: list[Path] = []
+    for attempt in range(_TRIES):
+        if attempt:
+            await anyio.sleep(_RETRY_SECONDS)
+        if await run_sync(_any_populated, directories):
+            left = [directory for directory in directories if directory.exists()]
+            continue
+        if not stopped:
+            await slice_systemd.stop_unit(name, run)
+            stopped = True
+        left = await run_sync(remove_directories, directories)
+        if not left:
+            break
+    return left
+
+
+def _any_populated(directories: list[Path]) -> bool:
+    return any(populated(directory) for directory in directories)
+
+
+def _stale_names(hierarchies: tuple[Hierarchy, ...], run_id: str | None) -> list[str]:
+    names = {entry.name for hierarchy in hierarchies for entry in hierarchy.directory.iterdir()}
+    if run_id is None:
+        return sorted(name for name in names if _MADE_BY_US.fullmatch(name))
+    return sorted(names & {f"{slice_name(run_id)}.partition", f"{slice_name(run_id)}.slice"})
+
+
+def _in_use(hierarchies: tuple[Hierarchy, ...], name: str) -> bool:
+    for hierarchy in hierarchies:
+        try:
+            descriptor = lock(hierarchy.directory / name)
+        except OSError:
+            continue
+        if descriptor is None:
+            return True
+        os.close(descriptor)
+    return False

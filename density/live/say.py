@@ -1,0 +1,102 @@
+"""Which events are worth a line where there is no terminal, and what the line says."""
+
+import math
+from functools import singledispatch
+
+from density.events import (
+    Forecasted,
+    Held,
+    InstanceChanged,
+    RunStarted,
+    StageEntered,
+    Stopped,
+    TornDown,
+    Warned,
+    WaveSettled,
+    WaveStarted,
+)
+from density.live.words import STAGES, clean, listing, starting
+from density.state import RunState
+from density.units import format_bytes, format_count, format_seconds
+
+
+@singledispatch
+def say(event: object, state: RunState) -> str:  # noqa: ARG001 — what its registered functions take
+    """The line for an event that matters by itself; empty for the others. `state` has folded the event."""
+    return ""
+
+
+@say.register
+def _(event: RunStarted, state: RunState) -> str:  # noqa: ARG001
+    return f"run {clean(event.run_id)}: profile {clean(event.profile_name)}, until {event.until}"
+
+
+@say.register
+def _(event: StageEntered, state: RunState) -> str:  # noqa: ARG001
+    return STAGES[event.stage]
+
+
+@say.register
+def _(event: WaveStarted, state: RunState) -> str:  # noqa: ARG001
+    return f"wave {event.wave}: launching {listing(event.sizes)}, to have {format_count(event.target)}"
+
+
+@say.register
+def _(event: WaveSettled, state: RunState) -> str:  # noqa: ARG001
+    failed = f", failed: {listing(event.failed)}" if any(event.failed.values()) else ""
+    return f"wave {event.wave} settled: {listing(event.counts) or 'none'} ready{failed}"
+
+
+@say.register
+def _(event: Forecasted, state: RunState) -> str:  # noqa: ARG001
+    near = [ceiling for ceiling in event.ceilings if math.isfinite(ceiling.count)][:3]
+    said = (f"{clean(f'{near.ceiling} {near.subject}')} at {format_count(near.count)}" for near in near)
+    return f"forecast: {', '.join(said)}" if near else ""
+
+
+@say.register
+def _(event: InstanceChanged, state: RunState) -> str:
+    """The first failure of its kind; the others are counted when the wave settles."""
+    if event.failure is None:
+        return ""
+    tally = state.workloads[event.workload].failures.get(event.failure.kind)
+    if tally is None or tally.count > 1:
+        return ""
+    name, message = clean(event.instance_id), clean(event.failure.message)
+    return f"{name} {event.phase.value}: {event.failure.kind}: {message}"
+
+
+@say.register
+def _(event: Warned, state: RunState) -> str:  # noqa: ARG001
+    return f"warning: {clean(event.message)}"
+
+
+@say.register
+def _(event: Stopped, state: RunState) -> str:  # noqa: ARG001
+    return f"stopped: {clean(event.reason)}"
+
+
+@say.register
+def _(event: Held, state: RunState) -> str:  # noqa: ARG001
+    kept = "everything was kept" if event.kept else "not everything was kept"
+    return f"held: {listing(event.counts_after) or 'none'} ready, {kept}"
+
+
+@say.register
+def _(event: TornDown, state: RunState) -> str:  # noqa: ARG001
+    left = f"left behind: {clean(', '.join(event.left))}" if event.left else "nothing is left"
+    return f"removed {format_count(event.removed)} in {format_seconds(event.seconds)}, {left}"
+
+
+def standing(state: RunState) -> str:
+    """Where things stand, in one line."""
+    host = state.host
+    on_their_way = sum(starting(counts) for counts in state.counts.values())
+    parts = [f"{format_count(state.alive)} ready", f"{format_count(on_their_way)} on their way"]
+    if "cpu.busy_ratio" in host:
+        parts.append(f"cpu {host['cpu.busy_ratio']:.0%}")
+    if "memory.available_bytes" in host:
+        parts.append(f"{format_bytes(host['memory.available_bytes'])} of memory free")
+    if "tasks.count" in host:
+        parts.append(f"{format_count(host['tasks.count'])} tasks")
+    return ", ".join(parts)

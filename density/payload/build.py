@@ -1,0 +1,96 @@
+"""Compiles the payload, once, into the cache."""
+
+import hashlib
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from density.errors import EngineUnavailable
+
+SOURCE = Path(__file__).with_name("payload.c")
+FLAGS = ("-std=gnu11", "-static", "-s", "-Os", "-Wall", "-Wextra", "-Werror")
+COMPILERS = ("cc", "gcc", "clang", "musl-gcc")
+REMEDY = "apt-get install gcc libc6-dev, or pip install 'density[compiler]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A command that compiles C, and the first line that it says of its version."""
+
+    command: tuple[str, ...]
+    version: str
+
+
+async def payload_binary(cache_dir: Path) -> Path:
+    """The payload as a static executable in `cache_dir`, compiled there if it is not yet.
+
+    The first compiler that can link statically is taken. Safe to call from several processes at once.
+
+    Raises:
+        EngineUnavailable: there is no compiler, or none of them can make it.
+    """
+    source = await anyio.to_thread.run_sync(SOURCE.read_bytes)
+    complaints = []
+    for command in _candidates():
+        try:
+            compiler = Compiler(command, await _version(command))
+            return await _compiled(cache_dir, compiler, source)
+        except (OSError, subprocess.CalledProcessError) as error:
+            complaints.append(f"{' '.join(command)}: {_words(error)}")
+    reason = "; ".join(complaints) or "there is no C compiler"
+    raise EngineUnavailable("payload", reason, remedy=REMEDY)
+
+
+def cache_key(source: bytes, compiler: Compiler, flags: Sequence[str]) -> str:
+    """What must be equal for a compiled payload to be used again; 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in (source, "\0".join(compiler.command).encode(), compiler.version.encode(), "\0".join(flags).encode()):
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:16]
+
+
+def _candidates() -> Iterator[tuple[str, ...]]:
+    for name in COMPILERS:
+        if path := shutil.which(name):
+            yield (path,)
+    if importlib.util.find_spec("ziglang"):
+        # Its own libc for Linux is the one that links statically without anything installed.
+        yield (sys.executable, "-m", "ziglang", "cc", "-target", f"{platform.machine()}-linux-musl")
+
+
+async def _version(command: tuple[str, ...]) -> str:
+    said = await anyio.run_process([*command, "--version"], stderr=subprocess.DEVNULL)
+    return said.stdout.decode(errors="replace").partition("\n")[0]
+
+
+async def _compiled(cache_dir: Path, compiler: Compiler, source: bytes) -> Path:
+    binary = cache_dir / f"payload-{cache_key(source, compiler, FLAGS)}"
+    if await anyio.Path(binary).exists():
+        return binary
+    await anyio.Path(cache_dir).mkdir(parents=True, exist_ok=True)
+    # zig keeps a cache of its own, by default in a home directory that there may not be.
+    environment = {"ZIG_GLOBAL_CACHE_DIR": f"{cache_dir}/zig", "ZIG_LOCAL_CACHE_DIR": f"{cache_dir}/zig"}
+    with tempfile.TemporaryDirectory(dir=cache_dir, prefix="payload.") as scratch:
+        made = Path(scratch, "payload")
+        command = [*compiler.command, *FLAGS, "-o", str(made), str(SOURCE)]
+        await anyio.run_process(command, env={**os.environ, **environment})
+        await anyio.Path(made).chmod(0o755)
+        await anyio.Path(made).replace(binary)
+    return binary
+
+
+def _words(error: OSError | subprocess.CalledProcessError) -> str:
+    if isinstance(error, OSError):
+        return str(error)
+    said: bytes = error.stderr or b""
+    lines = [line for line in said.decode(errors="replace").splitlines() if "error" in line or "cannot" in line]
+    return lines[0].strip() if lines else f"ended with {error.returncode}"

@@ -1,0 +1,109 @@
+"""What the channel knows of one instance and of one connection; no waiting here."""
+
+import re
+import socket
+from collections import deque
+from dataclasses import dataclass, field
+
+import anyio
+
+from density.payload.protocol import Lines
+
+CONSOLE_LINES = 20
+_CHUNK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a payload says when it is ready.
+
+    Attributes:
+        at: when the controller heard it, seconds of `anyio.current_time()`.
+        kernel: release of the kernel that the instance sees.
+        uptime_seconds: how long the payload's process has been running when it said so.
+    """
+
+    instance_id: str
+    at: float
+    kernel: str
+    uptime_seconds: float
+
+
+class Connection:
+    """One stream from an instance, non-blocking in both directions."""
+
+    __slots__ = ("instance", "lines", "serial", "socket")
+
+    def __init__(self, stream: socket.socket, instance: "Instance | None" = None) -> None:
+        stream.settimeout(0)
+        self.socket = stream
+        self.instance = instance
+        self.serial = instance is not None
+        self.lines = Lines()
+
+    def receive(self) -> list[bytes] | None:
+        """The lines that have come, perhaps none; None when the other end is gone."""
+        try:
+            data = self.socket.recv(_CHUNK)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        return self.lines.feed(data) if data else None
+
+    def send(self, line: str) -> None:
+        """Send a line; one that does not read loses it, and a closed one will be noticed by `receive`."""
+        try:
+            self.socket.send(line.encode() + b"\n", socket.MSG_NOSIGNAL)
+        except OSError:
+            return
+
+
+@dataclass(slots=True, eq=False)
+class Ping:
+    """A ping under way; `answered` is the time of its pong."""
+
+    done: anyio.Event = field(default_factory=anyio.Event)
+    answered: float | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """An expected instance, from `expect` to `forget`.
+
+    Attributes:
+        settled: set once it said hello or cannot any more.
+        closed: it ended, or was dismissed; it may not come back.
+        pingable: it said hello over the payload's protocol.
+    """
+
+    instance_id: str
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    hello: Hello | None = None
+    closed: bool = False
+    pingable: bool = False
+    connection: Connection | None = None
+    pings: dict[int, Ping] = field(default_factory=dict)
+    console: deque[str] = field(default_factory=lambda: deque(maxlen=CONSOLE_LINES))
+    watchers: list[tuple[re.Pattern[str], anyio.Event]] = field(default_factory=list)
+
+    def greet(self, hello: Hello) -> None:
+        """It is ready."""
+        self.hello = hello
+        self.settled.set()
+
+    def end(self) -> None:
+        """Nothing more is expected of it: everyone who waits for it is told."""
+        self.closed = True
+        self.pingable = False
+        self.settled.set()
+        for ping in self.pings.values():
+            ping.done.set()
+        for _, seen in self.watchers:
+            seen.set()
+
+    def show(self, text: str) -> None:
+        """Let those see it who wait for a console line."""
+        for pattern, seen in self.watchers:
+            if pattern.search(text):
+                seen.set()

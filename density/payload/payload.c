@@ -1,0 +1,507 @@
+/*
+ * The program inside every instance of density: a process, the PID 1 of a container, or the PID 1 of a VM.
+ *
+ *   payload --id ID (--socket PATH | --serial DEVICE) [--touch BYTES] [--burn SHARE] [--lease SECONDS] [--run RUN]
+ *   payload --spawn [--procs FILE]... [--run RUN]
+ *
+ * It says `density ready ID kernel=RELEASE uptime_us=N pid=N`, answers `ping N` with `density pong N`, has its lease renewed by
+ * `lease SECONDS`, and ends on `stop`, on SIGTERM, when the socket closes, or (serial) when the lease has run out.
+ * --run does nothing here: it marks the process for whoever cleans up.
+ *
+ * With --spawn it is the fork server of native instances instead; see `serve_spawns`.
+ *
+ * Ends with 0 when told to, 64 for a wrong command line, 69 when the controller cannot be reached, 71 when the system refuses.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WRONG_USE = 64, UNREACHABLE = 69, REFUSED = 71 };
+enum { MAX_PROCS = 32, MAX_WORDS = 32, MAX_COMMAND = 8192 };
+
+#define SECOND INT64_C(1000000000)
+#define NEVER INT64_MAX
+#define BURN_PERIOD (SECOND / 10)
+#define BURN_SLICE (SECOND / 4000) /* pings wait no longer than this for the work */
+#define CONNECT_ATTEMPTS 20
+#define CONNECT_PAUSE (SECOND / 20)
+
+struct options {
+	const char *id, *socket, *serial;
+	unsigned long long touch;
+	double burn, lease;
+	bool spawn;
+	int procs_count;
+	const char *procs[MAX_PROCS];
+};
+
+static const char *name = "payload";
+static bool machine; /* PID 1 of a VM, whose end is the machine's */
+static int channel = -1;
+static int64_t started, lease_end = NEVER;
+static bool heard;
+
+static int64_t now(clockid_t clock)
+{
+	struct timespec time;
+	clock_gettime(clock, &time);
+	return time.tv_sec * SECOND + time.tv_nsec;
+}
+
+static struct timespec span(int64_t nanoseconds)
+{
+	return (struct timespec){.tv_sec = nanoseconds / SECOND, .tv_nsec = nanoseconds % SECOND};
+}
+
+/* Only async-signal-safe calls: this is the signal handler's way out, too. */
+__attribute__((noreturn)) static void leave(int code)
+{
+	if (machine) {
+		tcdrain(channel);
+		reboot(RB_POWER_OFF);
+		reboot(RB_AUTOBOOT);
+	}
+	_exit(code);
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	leave(0);
+}
+
+__attribute__((noreturn, format(printf, 2, 3))) static void die(int code, const char *format, ...)
+{
+	char text[512];
+	va_list values;
+	va_start(values, format);
+	vsnprintf(text, sizeof text, format, values);
+	va_end(values);
+	dprintf(STDERR_FILENO, "%s: %s\n", name, text);
+	leave(code);
+}
+
+__attribute__((format(printf, 2, 3))) static void say(int fd, const char *format, ...)
+{
+	char text[512];
+	va_list values;
+	va_start(values, format);
+	int length = vsnprintf(text, sizeof text, format, values);
+	va_end(values);
+	if (length >= (int)sizeof text)
+		length = sizeof text - 1;
+	for (char *next = text; length > 0;) {
+		ssize_t written = write(fd, next, length);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			leave(0);
+		next += written;
+		length -= written;
+	}
+}
+
+static void join_channel_socket(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof address.sun_path)
+		die(WRONG_USE, "the socket's path is longer than %zu bytes: %s", sizeof address.sun_path - 1, path);
+	strcpy(address.sun_path, path);
+	for (int attempt = 1;; attempt++) {
+		channel = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (channel < 0)
+			die(REFUSED, "cannot make a socket: %m");
+		if (connect(channel, (struct sockaddr *)&address, sizeof address) == 0)
+			return;
+		if (attempt == CONNECT_ATTEMPTS)
+			die(UNREACHABLE, "cannot reach the controller at %s: %m", path);
+		close(channel);
+		struct timespec pause = span(CONNECT_PAUSE);
+		nanosleep(&pause, NULL);
+	}
+}
+
+static void join_channel_serial(const char *device)
+{
+	if (machine) {
+		mkdir("/dev", 0755);
+		if (mount("devtmpfs", "/dev", "devtmpfs", 0, NULL) != 0 && errno != EBUSY)
+			die(REFUSED, "cannot mount /dev: %m");
+	}
+	channel = open(device, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK); /* without CLOCAL an open may wait for a carrier */
+	if (channel < 0)
+		die(UNREACHABLE, "cannot open %s: %m", device);
+	struct termios tty;
+	if (tcgetattr(channel, &tty) == 0) {
+		cfmakeraw(&tty);
+		tty.c_cflag |= CLOCAL | CREAD;
+		tcsetattr(channel, TCSANOW, &tty);
+	}
+	fcntl(channel, F_SETFL, 0);
+	if (machine)
+		dup2(channel, STDERR_FILENO);
+}
+
+/* Fills private memory with noise that differs by instance and page, so that nothing can merge or compress it. */
+static void touch(unsigned long long bytes, const char *id)
+{
+	if (bytes == 0)
+		return;
+	uint64_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		die(REFUSED, "cannot have %llu bytes of memory: %m", bytes);
+	uint64_t noise = (uint64_t)now(CLOCK_REALTIME) ^ ((uint64_t)getpid() << 32) ^ 0x9e3779b97f4a7c15;
+	for (; *id; id++)
+		noise = (noise ^ (unsigned char)*id) * 0x100000001b3;
+	noise |= 1; /* xorshift stays at zero for ever */
+	for (unsigned long long word = 0; word < bytes / sizeof *memory; word++) {
+		noise ^= noise << 13;
+		noise ^= noise >> 7;
+		noise ^= noise << 17;
+		memory[word] = noise;
+	}
+}
+
+/* Works a little if this period's share is not used up; gives the time at which to work again. */
+static int64_t burn(double share)
+{
+	static int64_t period, used_before;
+	static volatile uint64_t sink;
+	if (share <= 0)
+		return NEVER;
+	int64_t time = now(CLOCK_MONOTONIC);
+	if (time - period >= BURN_PERIOD) {
+		period = time - period < 2 * BURN_PERIOD ? period + BURN_PERIOD : time;
+		used_before = now(CLOCK_PROCESS_CPUTIME_ID);
+	}
+	int64_t left = (int64_t)(share * BURN_PERIOD) - (now(CLOCK_PROCESS_CPUTIME_ID) - used_before);
+	if (left <= 0)
+		return period + BURN_PERIOD;
+	int64_t end = time + (left < BURN_SLICE ? left : BURN_SLICE);
+	uint64_t work = sink;
+	do {
+		for (int turn = 0; turn < 4000; turn++)
+			work = work * 6364136223846793005 + 1442695040888963407;
+	} while (now(CLOCK_MONOTONIC) < end);
+	sink = work;
+	return 0;
+}
+
+static void obey(const char *line)
+{
+	if (strcmp(line, "stop") == 0)
+		leave(0);
+	else if (strncmp(line, "ping ", 5) == 0)
+		say(channel, "density pong %llu\n", strtoull(line + 5, NULL, 10));
+	else if (strncmp(line, "lease ", 6) == 0)
+		lease_end = now(CLOCK_MONOTONIC) + (int64_t)(strtod(line + 6, NULL) * SECOND);
+	else
+		return;
+	heard = true;
+}
+
+static void hear(void)
+{
+	static char line[128];
+	static size_t used;
+	char chunk[512];
+	ssize_t got = read(channel, chunk, sizeof chunk);
+	if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN))
+		leave(0);
+	for (ssize_t at = 0; at < got; at++) {
+		if (chunk[at] == '\n' || chunk[at] == '\r') {
+			line[used] = '\0';
+			used = 0;
+			obey(line);
+		} else if (used < sizeof line - 1) {
+			line[used++] = chunk[at];
+		}
+	}
+}
+
+static bool hears_before(int64_t until)
+{
+	struct pollfd wanted = {.fd = channel, .events = POLLIN};
+	int64_t left = until == NEVER ? 0 : until - now(CLOCK_MONOTONIC);
+	struct timespec timeout = span(left > 0 ? left : 0);
+	return ppoll(&wanted, 1, until == NEVER ? NULL : &timeout, NULL) > 0;
+}
+
+static void say_ready(const struct options *options)
+{
+	struct utsname system;
+	uname(&system);
+	say(channel, "%sdensity ready %s kernel=%s uptime_us=%lld pid=%d\n",
+	    options->serial ? "\n" : "", /* the kernel may have left the console in the middle of a line */
+	    options->id, system.release, (long long)((now(CLOCK_MONOTONIC) - started) / 1000), (int)getpid());
+}
+
+__attribute__((noreturn)) static void serve(const struct options *options)
+{
+	int64_t announce = NEVER; /* a console line may have garbled ours: over serial, say it until there is an answer */
+	say_ready(options);
+	if (options->serial)
+		announce = now(CLOCK_MONOTONIC) + SECOND;
+	for (;;) {
+		int64_t until = burn(options->burn);
+		if (options->serial && lease_end < until)
+			until = lease_end;
+		if (!heard && announce < until)
+			until = announce;
+		if (hears_before(until)) {
+			hear();
+			continue;
+		}
+		int64_t time = now(CLOCK_MONOTONIC);
+		if (options->serial && time >= lease_end)
+			leave(0);
+		if (!heard && time >= announce) {
+			say_ready(options);
+			announce = time + SECOND;
+		}
+	}
+}
+
+/* --- the fork server --- */
+
+static pid_t *children;
+static size_t children_count, children_room;
+static char *own_badness;
+
+static void join_cgroups(const struct options *options)
+{
+	for (int index = 0; index < options->procs_count; index++) {
+		int fd = open(options->procs[index], O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+			die(REFUSED, "cannot join %s: %m", options->procs[index]);
+		close(fd);
+	}
+}
+
+static bool set_badness(pid_t pid, const char *value)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)pid);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, value, strlen(value)) > 0;
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+/* In a slice that runs out of memory an instance has to go, not the one who reports it; only root may ask for that. */
+static void protect_server(void)
+{
+	static char value[16];
+	int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, value, sizeof value - 1) > 0 && set_badness(getpid(), "-900"))
+		own_badness = value;
+	if (fd >= 0)
+		close(fd);
+}
+
+static int start(char *const words[], pid_t *pid)
+{
+	posix_spawnattr_t attributes;
+	posix_spawn_file_actions_t files;
+	sigset_t none;
+	sigemptyset(&none);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	char *const environment[] = {NULL};
+	int error = posix_spawn(pid, "/proc/self/exe", &files, &attributes, words, environment);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attributes);
+	return error;
+}
+
+static void spawn(char *id, char *const words[])
+{
+	if (children_count == children_room) {
+		children_room = children_room ? 2 * children_room : 256;
+		children = realloc(children, children_room * sizeof *children);
+		if (children == NULL)
+			die(REFUSED, "cannot remember %zu children: %m", children_room);
+	}
+	pid_t pid;
+	int error = start(words, &pid);
+	if (error != 0) {
+		say(STDOUT_FILENO, "failed\t%s\t%d\t%s\n", id, error, strerror(error));
+		return;
+	}
+	children[children_count++] = pid;
+	if (own_badness)
+		set_badness(pid, own_badness);
+	say(STDOUT_FILENO, "spawned\t%s\t%d\n", id, (int)pid);
+}
+
+static void reap_children(void)
+{
+	int status;
+	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+		for (size_t index = 0; index < children_count; index++) {
+			if (children[index] == pid) {
+				children[index] = children[--children_count];
+				break;
+			}
+		}
+		say(STDOUT_FILENO, "exited\t%d\t%d\t%d\n", (int)pid, WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+		    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	}
+}
+
+__attribute__((noreturn)) static void end_children(void)
+{
+	for (size_t index = 0; index < children_count; index++)
+		kill(children[index], SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+	leave(0);
+}
+
+static void obey_command(char *line)
+{
+	char *words[MAX_WORDS + 1];
+	int count = 0;
+	for (char *word; count < MAX_WORDS && (word = strsep(&line, "\t")) != NULL;)
+		words[count++] = word;
+	words[count] = NULL;
+	if (strcmp(words[0], "spawn") == 0 && count > 2)
+		spawn(words[1], words + 2);
+	else if (strcmp(words[0], "detach") == 0)
+		leave(0);
+}
+
+static void hear_commands(void)
+{
+	static char text[MAX_COMMAND];
+	static size_t used;
+	ssize_t got = read(STDIN_FILENO, text + used, sizeof text - used);
+	if (got == 0 || (got < 0 && errno != EINTR))
+		end_children();
+	if (got < 0)
+		return;
+	used += got;
+	char *begin = text;
+	for (char *end; (end = memchr(begin, '\n', text + used - begin)) != NULL; begin = end + 1) {
+		*end = '\0';
+		obey_command(begin);
+	}
+	used -= begin - text;
+	memmove(text, begin, used);
+	if (used == sizeof text)
+		die(WRONG_USE, "a command is longer than %d bytes", MAX_COMMAND);
+}
+
+/*
+ * Forks instances that the kernel charges to the slice from their first moment (pids.max binds on fork, not on migration).
+ * Fields are separated by tabs. In: `spawn ID ARGV0 ARG...`, `detach` (end, but leave the children be).
+ * Out: `serving PID`, `spawned ID PID`, `failed ID ERRNO TEXT`, `exited PID CODE SIGNAL`; other lines are what a child said
+ * on its stderr, `ID: TEXT`, always before its `exited`. At the end of the input, the children are killed.
+ */
+__attribute__((noreturn)) static void serve_spawns(const struct options *options)
+{
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	dup2(STDOUT_FILENO, STDERR_FILENO);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	if (signal_fd < 0)
+		die(REFUSED, "cannot wait for signals: %m");
+	join_cgroups(options);
+	protect_server();
+	say(STDOUT_FILENO, "serving\t%d\n", (int)getpid());
+	struct pollfd wanted[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+	for (;;) {
+		if (poll(wanted, 2, -1) < 0)
+			continue;
+		struct signalfd_siginfo signal;
+		if (wanted[1].revents && read(signal_fd, &signal, sizeof signal) == sizeof signal) {
+			if (signal.ssi_signo != SIGCHLD)
+				end_children();
+			reap_children();
+		}
+		if (wanted[0].revents)
+			hear_commands();
+	}
+}
+
+static bool take(struct options *options, const char *option, const char *value)
+{
+	if (strcmp(option, "--id") == 0)
+		name = options->id = value;
+	else if (strcmp(option, "--socket") == 0)
+		options->socket = value;
+	else if (strcmp(option, "--serial") == 0)
+		options->serial = value;
+	else if (strcmp(option, "--touch") == 0)
+		options->touch = strtoull(value, NULL, 10);
+	else if (strcmp(option, "--burn") == 0)
+		options->burn = strtod(value, NULL);
+	else if (strcmp(option, "--lease") == 0)
+		options->lease = strtod(value, NULL);
+	else if (strcmp(option, "--procs") == 0 && options->procs_count < MAX_PROCS)
+		options->procs[options->procs_count++] = value;
+	else
+		return strcmp(option, "--run") == 0;
+	return true;
+}
+
+int main(int argc, char *argv[])
+{
+	struct options options = {0};
+	started = now(CLOCK_MONOTONIC);
+	signal(SIGPIPE, SIG_IGN);
+	for (int index = 1; index < argc; index++) {
+		if (strcmp(argv[index], "--spawn") == 0)
+			options.spawn = true;
+		else if (index + 1 < argc && take(&options, argv[index], argv[index + 1]))
+			index++;
+		else if (getpid() != 1) /* a kernel hands words of its own to PID 1 */
+			die(WRONG_USE, "%s is no option, or lacks its value", argv[index]);
+	}
+	if (options.spawn)
+		serve_spawns(&options);
+	if (!options.id || !options.socket == !options.serial)
+		die(WRONG_USE, "--id and one of --socket and --serial are needed");
+	machine = options.serial && getpid() == 1;
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
+	signal(SIGCHLD, SIG_IGN); /* as PID 1: the kernel then reaps by itself */
+	if (options.lease > 0)
+		lease_end = started + (int64_t)(options.lease * SECOND);
+	if (options.serial)
+		join_channel_serial(options.serial);
+	touch(options.touch, options.id);
+	if (options.socket)
+		join_channel_socket(options.socket);
+	serve(&options);
+}

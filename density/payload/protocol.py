@@ -1,0 +1,75 @@
+"""The lines that payloads and controller say to each other; pure, no input or output."""
+
+import re
+from dataclasses import dataclass
+
+LINE_LIMIT = 1024
+"""Bytes of a line that are kept; what an instance says beyond them is dropped, so that it cannot fill our memory."""
+
+LEASE_SECONDS = 30.0
+"""How long a payload on a serial port goes on without a renewal."""
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """`density ready ID kernel=RELEASE uptime_us=N pid=N`; of a guest without a payload only the first two words."""
+
+    instance_id: str
+    kernel: str
+    uptime_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """`density pong NUMBER`."""
+
+    number: int
+
+
+def parse(line: str) -> Ready | Pong | None:
+    """What a payload said; None for anything that is not of this protocol."""
+    match line.split():
+        case ["density", "pong", number] if number.isascii() and number.isdigit():
+            return Pong(int(number))
+        case ["density", "ready"]:
+            return Ready("", "", 0.0)
+        case ["density", "ready", instance_id, *fields]:
+            values = dict(field.partition("=")[::2] for field in fields)
+            uptime = values.get("uptime_us", "")
+            seconds = int(uptime) / 1e6 if uptime.isascii() and uptime.isdigit() else 0.0
+            return Ready(instance_id, values.get("kernel", ""), seconds)
+    return None
+
+
+def parse_console(line: str) -> Ready | Pong | None:
+    """Like `parse`, for a serial port, where the kernel or the firmware may have begun the line."""
+    begin = line.find("density ")
+    return parse(line[begin:]) if begin >= 0 else None
+
+
+def clean(line: bytes) -> str:
+    """A console line as plain text: no escape sequences, no control characters, no blanks around it."""
+    text = line.decode("utf-8", errors="replace").replace("\t", " ")
+    return _CONTROL.sub("", _ESCAPE.sub("", text)).strip()
+
+
+class Lines:
+    """Cuts a stream of bytes into lines of bounded length; accepts LF and CRLF."""
+
+    __slots__ = ("rest",)
+
+    def __init__(self) -> None:
+        self.rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes, at most `LINE_LIMIT` bytes each; the begun one stays in `rest`."""
+        first, *others = data.split(b"\n")
+        self.rest = (self.rest + first)[:LINE_LIMIT]
+        if not others:
+            return []
+        lines = [self.rest, *(line[:LINE_LIMIT] for line in others[:-1])]
+        self.rest = others[-1][:LINE_LIMIT]
+        return [line.removesuffix(b"\r") for line in lines]

@@ -1,0 +1,155 @@
+"""What the keys of a profile have to do with each other; each rule yields what is wrong and assumes nothing else is."""
+
+from collections.abc import Callable, Iterator
+
+from density.profile.document import Document, WorkloadTable
+from density.profile.kinds import Kind, kind_of, users
+from density.profile.problems import Key, Problem, listed
+from density.profile.scalars import NAME_ALLOWED
+from density.units import format_bytes
+
+TEARDOWN_TASKS = 500
+"""About twice the 264 that were left after 2,570 containers: nothing could fork then, and tearing down took 334 s."""
+TEARDOWN_BYTES = 256 * 2**20
+SHAPES = {"start": ("linear", "geometric"), "step": ("linear",), "factor": ("geometric",), "waves": ("list",)}
+"""The keys of the ramp that only some shapes use."""
+
+
+def _names(document: Document) -> Iterator[Problem]:
+    if document.name is None:
+        yield Problem(("name",), f"missing; allowed is {NAME_ALLOWED}")
+    if not document.workloads:
+        yield Problem(("workloads",), "missing; at least one table [workloads.NAME] is needed")
+
+
+def _ramp(document: Document) -> Iterator[Problem]:
+    ramp = document.ramp
+    for name in sorted(ramp.model_fields_set & SHAPES.keys()):
+        if ramp.shape not in SHAPES[name]:
+            shapes = listed([f'"{shape}"' for shape in SHAPES[name]], "or")
+            text = f'not used with shape = "{ramp.shape}"; it is for shape = {shapes}'
+            yield Problem(("ramp", name), text, (("ramp", "shape"),))
+    if ramp.shape == "list" and not ramp.waves:
+        yield Problem(
+            ("ramp", "waves"), 'missing; shape = "list" needs a list such as [5, 10, 20]', (("ramp", "shape"),)
+        )
+
+
+def _reserve(document: Document) -> Iterator[Problem]:
+    reserve = document.reserve
+    if reserve.tasks < TEARDOWN_TASKS:
+        text = (
+            f"found {reserve.tasks}; allowed is {TEARDOWN_TASKS} or more, because with fewer the engines cannot fork "
+            "to remove what they run"
+        )
+        yield Problem(("reserve", "tasks"), text)
+    if reserve.memory < TEARDOWN_BYTES:
+        text = (
+            f"found {format_bytes(reserve.memory)}; allowed is {format_bytes(TEARDOWN_BYTES)} or more, because with "
+            "less the engines or the tester may be killed before all is removed"
+        )
+        yield Problem(("reserve", "memory"), text)
+
+
+def _workloads(document: Document) -> Iterator[Problem]:
+    for name, workload in document.workloads.items():
+        key = ("workloads", name)
+        kind = kind_of(workload)
+        if kind is None:
+            yield Problem((*key, "engine"), 'missing; allowed is "docker", "libvirt", "native" or "simulated"')
+            continue
+        yield from _used(key, workload, kind)
+        yield from _ready(key, workload, kind)
+        yield from _memory(key, workload, kind)
+        yield from _cpus(key, workload, kind)
+
+
+def _depends(key: Key) -> tuple[Key, ...]:
+    """The keys that make a workload's kind."""
+    return (*key, "engine"), (*key, "image"), (*key, "guest")
+
+
+def _used(key: Key, workload: WorkloadTable, kind: Kind) -> Iterator[Problem]:
+    for name in sorted(workload.model_fields_set - kind.keys):
+        text = f"not used by {kind.what}; it is for {listed(users(name), 'and')}"
+        yield Problem((*key, name), text, tuple(other for other in _depends(key) if other[-1] != name))
+    for name, allowed in kind.must.items():
+        if name not in workload.model_fields_set:
+            yield Problem((*key, name), f"missing; {kind.what} needs {allowed}", _depends(key)[::2])
+
+
+def _ready(key: Key, workload: WorkloadTable, kind: Kind) -> Iterator[Problem]:
+    if workload.ready and workload.ready.by not in kind.ready:
+        ways = listed([f'"{way}"' for way in kind.ready], "or")
+        text = f'found "{workload.ready.by}"; allowed for {kind.what} is {ways}'
+        yield Problem((*key, "ready"), text, _depends(key))
+
+
+def _memory(key: Key, workload: WorkloadTable, kind: Kind) -> Iterator[Problem]:
+    if "memory" not in kind.keys:
+        return
+    memory = kind.memory_bytes if workload.memory is None else workload.memory
+    limited = memory > 0 or kind.memory_bytes > 0
+    if limited and memory < kind.least_memory_bytes:
+        text = f"found {format_bytes(memory)}; {kind.what} needs at least {format_bytes(kind.least_memory_bytes)}"
+        yield Problem((*key, "memory"), text, _depends(key))
+        return
+    touch = (workload.touch or 0) if "touch" in kind.keys else 0
+    if limited and touch and touch + kind.overhead_bytes > memory:
+        text = (
+            f"found {format_bytes(touch)}; {kind.what} and memory = {format_bytes(memory)} can touch at most "
+            f"{format_bytes(memory - kind.overhead_bytes)}, as it needs {format_bytes(kind.overhead_bytes)} for itself"
+        )
+        yield Problem((*key, "touch"), text, ((*key, "memory"), *_depends(key)))
+
+
+def _cpus(key: Key, workload: WorkloadTable, kind: Kind) -> Iterator[Problem]:
+    if "cpus" not in kind.keys:
+        return
+    cpus = kind.cpus if workload.cpus is None else workload.cpus
+    if kind.whole_cpus and (cpus < 1 or cpus != int(cpus)):
+        yield Problem((*key, "cpus"), f"found {cpus:g}; a VM has whole CPUs, 1 or more", _depends(key))
+    elif 0 < cpus < 0.01:
+        yield Problem((*key, "cpus"), f"found {cpus:g}; allowed is 0.01 or more, or 0 for no limit", _depends(key))
+    elif cpus and workload.burn and workload.burn > cpus:
+        text = f"found {workload.burn:.0%}; the instance's cpus = {cpus:g} allow at most {cpus:.0%}"
+        yield Problem((*key, "burn"), text, ((*key, "cpus"), *_depends(key)))
+
+
+def _slice(document: Document) -> Iterator[Problem]:
+    limit = document.slice.memory
+    for name, workload in document.workloads.items():
+        kind = kind_of(workload)
+        if kind is None or not limit:
+            continue
+        need = workload.memory or kind.memory_bytes if kind.whole_cpus else workload.touch or 0
+        if need > limit:
+            text = f"found {format_bytes(limit)}; one instance of {name} alone takes {format_bytes(need)}"
+            yield Problem(("slice", "memory"), text, (("workloads", name),))
+
+
+def _simulated(document: Document) -> Iterator[Problem]:
+    simulated = {name for name, workload in document.workloads.items() if workload.engine == "simulated"}
+    if "simulated" in document.model_fields_set and not simulated:
+        yield Problem(("simulated",), 'not used; no workload has engine = "simulated"', (("workloads",),))
+        return
+    for name in document.simulated.costs:
+        if name not in simulated:
+            text = f"there is no such simulated workload; allowed is {listed(sorted(simulated), 'or')}"
+            yield Problem(("simulated", "costs", name), text, (("workloads",),))
+    for resource in ("memory", "tasks", "files"):
+        used, limit = getattr(document.simulated, f"used_{resource}"), getattr(document.simulated, resource)
+        if used >= limit:
+            show = format_bytes if resource == "memory" else str
+            text = f"found {show(used)}; allowed is less than simulated.{resource}, which is {show(limit)}"
+            yield Problem(("simulated", f"used_{resource}"), text, (("simulated", resource),))
+
+
+RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
+    _names,
+    _ramp,
+    _reserve,
+    _slice,
+    _workloads,
+    _simulated,
+)

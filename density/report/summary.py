@@ -1,0 +1,115 @@
+"""The summary of a run on one screen, from its result document."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from density.ceilings.catalog import BY_ID
+from density.units import format_count, format_seconds, format_value
+
+Document = dict[str, Any]
+Row = tuple[str, Text]
+_FOOTPRINT = ("memory.available", "tasks.pid_max")
+_ENDED = {
+    "ceiling": "a ceiling stopped it",
+    "max": "as many as asked for",
+    "forecast": "the forecast converged",
+    "duration": "its time was over",
+    "interrupted": "interrupted",
+    "error": "an error ended it",
+}
+
+
+def print_summary(result: Document, console: Console, *, run_dir: str) -> None:
+    """Write the summary to a console: the answer first, then the verdict, the workloads, and what was left behind."""
+    title = Text(f"{result['profile']}: {_ENDED[result['outcome']]}", style="bold")
+    title.append(f"  {result['run_id']}, {format_seconds(result['seconds'])}", style="dim")
+    console.print()
+    console.print(title)
+    console.print(_labelled([("capacity", _answer(result)), *_verdict(result)]))
+    console.print()
+    console.print(_workloads(result))
+    console.print(Text("p50, p95: intended launch to ready; memory, tasks: what one more takes", style="dim"))
+    console.print()
+    console.print(_labelled(_closing(result, run_dir)))
+
+
+def _labelled(rows: Iterable[Row]) -> Table:
+    grid = Table.grid(padding=(0, 2), pad_edge=False)
+    grid.add_column(style="dim", no_wrap=True, min_width=10)
+    grid.add_column(overflow="fold")
+    for label, text in rows:
+        grid.add_row(label, text)
+    return grid
+
+
+def _answer(result: Document) -> Text:
+    hard, slo, recommended = (result["capacity"][kind] for kind in ("hard", "slo", "recommended"))
+    line = Text(_count(hard), style="bold")
+    line.append(f" hard ({hard['kind']}), {_count(slo)} slo, {_count(recommended)} recommended", style="not bold")
+    return line
+
+
+def _count(capacity: Document) -> str:
+    text = format_count(capacity["count"])
+    if capacity["low"] != capacity["high"]:
+        text += f" ({format_count(capacity['low'])} to {format_count(capacity['high'])})"
+    return text
+
+
+def _verdict(result: Document) -> Iterator[Row]:
+    verdict = result["verdict"]
+    if verdict is None:
+        yield "ended", Text(result["reason"])
+        return
+    line = Text(f"{verdict['ceiling']} {verdict['subject']}".rstrip(), style="bold red")
+    line.append(f": {verdict['resource']}, confidence {verdict['confidence']:.0%}", style="not bold default")
+    yield "stopped by", line
+    for sentence in verdict["evidence"]:
+        yield "", Text(f"- {sentence}")
+    yield "to change", Text(verdict["fix"], style="green")
+    for index, ceiling in enumerate(verdict["next"]):
+        high = format_count(ceiling["high"]) if ceiling["high"] is not None else "no bound"
+        name = f"{ceiling['ceiling']} {ceiling['subject']}".rstrip()
+        interval = f"({format_count(ceiling['low'])} to {high})"
+        yield "" if index else "then", Text(f"{name} at {format_count(ceiling['count'])} {interval}")
+
+
+def _workloads(result: Document) -> Table:
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    headings = ("workload", "engine", "ready", "failed", "lost", "p50", "p95", "memory", "tasks")
+    for heading in headings:
+        table.add_column(no_wrap=True, justify="left" if heading in headings[:2] else "right")
+    table.add_row(*(Text(heading, style="dim") for heading in headings))
+    for name, workload in result["workloads"].items():
+        engine = f"{workload['engine']} {workload['accelerator']}".strip()
+        seconds = workload["ready_seconds"]
+        times = [format_seconds(seconds[q]) for q in ("p50", "p95")] if seconds else ["-", "-"]
+        counts = [format_count(workload[key]) for key in ("ready", "failed", "lost")]
+        table.add_row(*map(Text, (name, engine, *counts, *times, *_footprint(workload["footprint"]))))
+    return table
+
+
+def _footprint(footprint: Document) -> list[str]:
+    costs = [(ceiling, footprint.get(ceiling)) for ceiling in _FOOTPRINT]
+    return [format_value(cost["value"], BY_ID[ceiling].unit) if cost else "-" for ceiling, cost in costs]
+
+
+def _closing(result: Document, run_dir: str) -> Iterator[Row]:
+    for name, workload in result["workloads"].items():
+        for failure in workload["failures"]:
+            yield "failures", Text(f"{failure['count']} x {failure['kind']} of {name}: {failure['message'][:200]}")
+    for warning in result["warnings"]:
+        yield "warning", Text(warning, style="yellow")
+    torn, tester = result["teardown"], result["tester"]
+    removed = f"{format_count(torn['removed'])} in {format_seconds(torn['seconds'])}, "
+    if torn["left"]:
+        yield "removed", Text(f"{removed}LEFT BEHIND: {', '.join(torn['left'])}", style="bold red")
+    else:
+        yield "removed", Text(f"{removed}nothing left behind")
+    lag = format_seconds(tester["max_lag_seconds"])
+    yield "tester", Text(f"{tester['cpu_seconds']:.1f} s of CPU, at most {lag} late")
+    yield "record", Text(run_dir)

@@ -1,0 +1,258 @@
+"""The engines that the contract is tested on, and one engine under test with all that it reports."""
+
+import os
+import signal
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from density.controller.paths import cache_dir
+from density.engines.base import Engine, EngineContext
+from density.engines.simulated import HostModel, SimulatedEngine
+from density.events import InstanceChanged
+from density.model import Phase, Readiness, Workload, instance_name, object_name
+from density.payload.channel import Channel
+from density.profile.spec import SimulatedHost, Slice
+
+MIB = 2**20
+PATIENCE_SECONDS = 240.0
+"""For one engine from entering to leaving: one that hangs is a failure."""
+TOO_MUCH_BYTES = 2**50
+"""No machine can give a payload this much: it ends before it is ready."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """An engine under the contract, and what its tests need to know of it.
+
+    Attributes:
+        make: the engine, not entered yet.
+        ready: a workload that gets ready.
+        impossible: one that `prepare` must refuse.
+        exits: one that ends before it is ready; None where the engine has no such.
+        never: one that is not ready within its timeout; None where the engine has no such.
+        kill: ends an instance behind the engine's back.
+        many: how many to launch at once.
+        outlives: whether instances outlive the engine object.
+    """
+
+    name: str
+    make: Callable[[EngineContext], Engine]
+    ready: Workload
+    impossible: Workload
+    exits: Workload | None = None
+    never: Workload | None = None
+    kill: Callable[[Engine, str, str], Awaitable[None]]
+    many: int = 5
+    outlives: bool = True
+    marks: tuple[pytest.MarkDecorator, ...] = ()
+
+
+@dataclass
+class Session:
+    """One engine, entered, and everything that its `watch` said so far."""
+
+    engine: Engine
+    context: EngineContext
+    changes: list[InstanceChanged] = field(default_factory=list)
+    _news: anyio.Event = field(default_factory=anyio.Event)
+
+    async def follow(self) -> None:
+        """Collect changes until the engine is left."""
+        async for change in self.engine.watch():
+            self.changes.append(change)
+            self._news.set()
+            self._news = anyio.Event()
+
+    async def until(self, instance_id: str, phase: Phase) -> InstanceChanged:
+        """The change that brought this instance to this phase."""
+        while True:
+            for change in self.changes:
+                if (change.instance_id, change.phase) == (instance_id, phase):
+                    return change
+            await self._news.wait()
+
+    async def launch(self, workload: Workload, count: int = 1) -> list[str]:
+        """Launch some at once; their ids, when each is ready or has failed and `watch` has said so."""
+        await self.engine.prepare(workload)
+        ids = [instance_name(workload.name, number) for number in range(1, count + 1)]
+        async with anyio.create_task_group() as group:
+            for instance_id in ids:
+                group.start_soon(self.engine.launch, workload, instance_id)
+        for instance_id in ids:
+            while not set(self.phases(instance_id)) & {Phase.READY, Phase.FAILED}:
+                await self._news.wait()
+        return ids
+
+    def phases(self, instance_id: str) -> list[Phase]:
+        """The phases that an instance went through."""
+        return [change.phase for change in self.changes if change.instance_id == instance_id]
+
+    async def leftovers(self) -> tuple[str, ...]:
+        """What of this run is still in the engine; it is gone afterwards."""
+        reaped = await self.engine.reap(self.context.run_id)
+        assert reaped.left == ()
+        return reaped.removed
+
+
+@asynccontextmanager
+async def context_in(directory: Path) -> AsyncGenerator[EngineContext]:
+    """What a run hands to its engines, with a run id of its own and an open channel."""
+    run_id = f"t{uuid.uuid4().hex[:8]}"
+    runtime = directory / run_id
+    async with Channel(runtime / "channel") as channel:
+        yield EngineContext(run_id=run_id, runtime_dir=runtime, cache_dir=cache_dir(), channel=channel)
+
+
+@asynccontextmanager
+async def entered(case: Case, context: EngineContext) -> AsyncGenerator[Session]:
+    """The case's engine, watched. It removes nothing on leaving, and leaving has to end the watching."""
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async with anyio.create_task_group() as group, case.make(context) as engine:
+            session = Session(engine, context)
+            group.start_soon(session.follow)
+            yield session
+
+
+@asynccontextmanager
+async def opened(case: Case, directory: Path) -> AsyncGenerator[Session]:
+    """An engine with a run of its own, of which nothing is left behind."""
+    async with context_in(directory) as context, entered(case, context) as session:
+        try:
+            yield session
+        finally:
+            with anyio.CancelScope(shield=True):
+                await session.engine.reap(context.run_id)
+
+
+def _docker(context: EngineContext) -> Engine:
+    from density.engines.docker import DockerEngine  # noqa: PLC0415 — slow to import
+
+    return DockerEngine(context, endpoint="unix:///var/run/docker.sock")
+
+
+def _native(context: EngineContext) -> Engine:
+    from density.engines.native import NativeEngine  # noqa: PLC0415 — the others run without it
+
+    return NativeEngine(context)
+
+
+def _libvirt(uri: str) -> Callable[[EngineContext], Engine]:
+    def make(context: EngineContext) -> Engine:
+        from density.engines.libvirt import LibvirtEngine  # noqa: PLC0415 — an optional dependency
+
+        return LibvirtEngine(context, uri=uri)
+
+    return make
+
+
+def _simulated(context: EngineContext) -> Engine:
+    spec = SimulatedHost(launch_seconds=0.02)
+    host = HostModel(spec, slice_=Slice(), workloads=(_SIMULATED, _EXITS), clock=anyio.current_time)
+    return SimulatedEngine(context, host=host)
+
+
+async def _kill_container(_: Engine, run_id: str, instance_id: str) -> None:
+    def kill() -> None:
+        import docker  # noqa: PLC0415 — slow to import
+
+        client = docker.APIClient(base_url="unix:///var/run/docker.sock", version="auto", timeout=30)
+        client.kill(object_name(run_id, instance_id))
+        client.close()
+
+    await anyio.to_thread.run_sync(kill)
+
+
+async def _kill_process(_: Engine, run_id: str, instance_id: str) -> None:
+    marks = {b"--id\0" + instance_id.encode(), b"--run\0" + run_id.encode()}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if all(mark + b"\0" in command + b"\0" for mark in marks):
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+def _kill_domain(uri: str) -> Callable[[Engine, str, str], Awaitable[None]]:
+    async def kill(engine: Engine, run_id: str, instance_id: str) -> None:
+        def destroy() -> None:
+            import libvirt  # noqa: PLC0415 — an optional dependency
+
+            connection = libvirt.open(uri)
+            connection.lookupByName(object_name(run_id, instance_id)).destroy()
+            connection.close()
+
+        await anyio.to_thread.run_sync(destroy)
+
+    return kill
+
+
+async def _lose(engine: Engine, run_id: str, instance_id: str) -> None:
+    assert isinstance(engine, SimulatedEngine)
+    engine.lose(instance_id)
+
+
+def _workload(**values: Any) -> Workload:  # noqa: ANN401 — the fields of Workload
+    return Workload(name="c", **values)
+
+
+_SIMULATED = _workload(engine="simulated")
+_EXITS = Workload(name="e", engine="simulated", image="exits")
+_KVM = {"engine": "libvirt", "guest": "null", "accelerator": "kvm", "ready": Readiness("console", "ready")}
+
+CASES = (
+    Case(
+        name="docker",
+        make=_docker,
+        ready=_workload(engine="docker"),
+        impossible=_workload(engine="docker", network="density-no-such-network"),
+        exits=_workload(engine="docker", touch_bytes=TOO_MUCH_BYTES),
+        never=_workload(engine="docker", ready=Readiness("log", "never said"), ready_timeout_seconds=1.0),
+        kill=_kill_container,
+        marks=(pytest.mark.docker,),
+    ),
+    Case(
+        name="native",
+        make=_native,
+        ready=_workload(engine="native"),
+        impossible=_workload(engine="native", image="nginx"),
+        exits=_workload(engine="native", touch_bytes=TOO_MUCH_BYTES),
+        kill=_kill_process,
+    ),
+    Case(
+        name="simulated",
+        make=_simulated,
+        ready=_SIMULATED,
+        impossible=_workload(engine="simulated", image="missing"),
+        exits=_EXITS,
+        never=_workload(engine="simulated", ready_timeout_seconds=0.001),
+        kill=_lose,
+        outlives=False,
+    ),
+    Case(
+        name="libvirt-kvm-null",
+        make=_libvirt("qemu:///system"),
+        ready=_workload(**_KVM, memory_bytes=16 * MIB),
+        impossible=_workload(**_KVM, memory_bytes=16 * MIB, network="density-no-such-network"),
+        never=_workload(**_KVM | {"ready": Readiness("console", "never said")}, ready_timeout_seconds=3.0),
+        kill=_kill_domain("qemu:///system"),
+        marks=(pytest.mark.libvirt, pytest.mark.kvm, pytest.mark.root),
+    ),
+    Case(
+        name="libvirt-tcg-payload",
+        make=_libvirt("qemu:///system"),
+        ready=_workload(engine="libvirt", accelerator="tcg", memory_bytes=128 * MIB, ready_timeout_seconds=120.0),
+        impossible=_workload(engine="libvirt", accelerator="tcg", memory_bytes=8 * MIB),
+        kill=_kill_domain("qemu:///system"),
+        many=2,
+        marks=(pytest.mark.libvirt, pytest.mark.root),
+    ),
+)

@@ -1,0 +1,73 @@
+"""Runs on the simulated engine, for tests of all parts."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import anyio
+from trio.testing import MockClock
+
+from density.controller.bus import Bus
+from density.controller.equipment import Equipment
+from density.controller.run import Controller
+from density.engines.base import EngineContext
+from density.engines.simulated import HostModel, SimulatedEngine
+from density.events import Event
+from density.profile.spec import Profile
+from density.state import RunState
+
+if TYPE_CHECKING:
+    from density.payload.channel import Channel
+
+
+@dataclass
+class Keeper:
+    """A sink that keeps every event."""
+
+    events: list[Event]
+
+    def handle(self, event: Event) -> None:
+        self.events.append(event)
+
+
+@dataclass
+class Simulated:
+    """A finished simulated run: its state, its events, and the host as it truly was."""
+
+    state: RunState
+    events: list[Event]
+    host: HostModel
+
+
+async def _run(profile: Profile, during: Callable[[Controller, SimulatedEngine], Awaitable[None]] | None) -> Simulated:
+    host = HostModel(profile.simulated, slice_=profile.slice, workloads=profile.workloads, clock=anyio.current_time)
+    context = EngineContext(
+        run_id="20260101-000000-0000",
+        runtime_dir=Path("/nowhere"),
+        cache_dir=Path("/nowhere"),
+        channel=cast("Channel", None),  # simulated instances have no channel
+    )
+    keeper = Keeper([])
+    bus = Bus(RunState(), [keeper])
+
+    async def release() -> tuple[str, ...]:
+        return ()
+
+    async with SimulatedEngine(context, host=host) as engine:
+        equipment = Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine, release=release)
+        controller = Controller(equipment, run_id=context.run_id, bus=bus, wall=lambda: 0.0)
+        async with anyio.create_task_group() as group:
+            if during:
+                group.start_soon(during, controller, engine)
+            await controller.run()
+            group.cancel_scope.cancel()
+    return Simulated(bus.state, keeper.events, host)
+
+
+def simulate(
+    profile: Profile, *, during: Callable[[Controller, SimulatedEngine], Awaitable[None]] | None = None
+) -> Simulated:
+    """Run a profile on the simulated engine in virtual time: hours take moments, and nothing sleeps for real."""
+    clock = MockClock(autojump_threshold=0)
+    return anyio.run(_run, profile, during, backend="trio", backend_options={"clock": clock})
