@@ -9,6 +9,7 @@ Counting what was denied is where kernels differ (tried on Linux 6.18 with v1 an
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from density.host.hierarchies import SlicePaths
@@ -38,7 +39,8 @@ class SliceSensor:
     """`slice.*`: what the kernel holds against the slice's limits; a limit that is not set is left out.
 
     `slice.memory_bytes` is the number that the limit is enforced on; `slice.inactive_file_bytes` of it can be taken
-    back at once. `slice.oom_kills` is how often the slice's own limit led to a kill; on v1 since the sensor was made.
+    back at once. `slice.oom_kills` is how often the slice's own limit led to a kill; on v1 since the sensor was
+    made, and only for root.
 
     Raises:
         Unavailable: the slice has no memory cgroup.
@@ -48,7 +50,10 @@ class SliceSensor:
         if "memory" not in paths.controllers:
             raise Unavailable("no cgroup hierarchy accounts the slice's memory")
         self._files = FileSensor({}, _sources_v2(paths) if paths.version == 2 else _sources_v1(paths))
-        self._kills = OomCounter(paths.controllers["memory"]) if paths.version == 1 else None
+        self._kills: OomCounter | None = None
+        if paths.version == 1:
+            with suppress(Unavailable):
+                self._kills = OomCounter(paths.controllers["memory"])
 
     def read(self) -> Mapping[str, float]:
         """The values now.

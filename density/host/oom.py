@@ -18,14 +18,10 @@ class OomCounter:
 
     def __init__(self, directory: Path) -> None:
         self._count = 0
-        self._event = -1
+        self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         try:
-            self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-            control = os.open(directory / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                (directory / "cgroup.event_control").write_text(f"{self._event} {control}")
-            finally:
-                os.close(control)
+            with (directory / "memory.oom_control").open("rb", buffering=0) as control:
+                _register(directory / "cgroup.event_control", f"{self._event} {control.fileno()}")
         except OSError as error:
             raise Unavailable(f"{directory}: no out-of-memory events: {error.strerror}") from error
 
@@ -36,5 +32,13 @@ class OomCounter:
         return self._count
 
     def __del__(self) -> None:
-        if self._event >= 0:
-            os.close(self._event)
+        os.close(self._event)
+
+
+def _register(file: Path, words: str) -> None:
+    """This file can only be written: what Python's modes for writing do besides, the kernel refuses."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, words.encode())
+    finally:
+        os.close(descriptor)

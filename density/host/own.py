@@ -1,4 +1,7 @@
-"""The limits that a process itself lives under: a systemd unit's TasksMax, a container's memory limit."""
+"""The limits that a process itself lives under: a systemd unit's TasksMax, a container's memory limit.
+
+A container's shim lives where its daemon does, so a unit's TasksMax can end a ramp too.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

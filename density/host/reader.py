@@ -60,6 +60,8 @@ class HostReader:
                 values.update(sensor.read())
             except Unavailable as error:
                 self._unavailable[name] = str(error)
+            except (ValueError, LookupError) as error:
+                self._unavailable[name] = f"this kernel's format is not understood: {error!r}"
             else:
                 self._unavailable.pop(name, None)
         return values
@@ -72,7 +74,9 @@ class HostReader:
     def add_daemons(self, daemons: Mapping[str, int]) -> None:
         """Watch these processes from now on: name -> pid; a name that is known already gets the new pid."""
         for name, pid in daemons.items():
-            self._add(f"daemon.{name}", partial(ProcessSensor, f"daemon.{name}", pid, self._root))
+            prefix = f"daemon.{name}"
+            self._add(prefix, partial(ProcessSensor, prefix, pid, self._root))
+            self._add(f"{prefix}.limits", partial(OwnSensor, prefix, pid, self._root))
 
     def facts(self) -> dict[str, str | float]:
         """The host's fingerprint, see `density.host.host.facts`."""
@@ -85,7 +89,7 @@ class HostReader:
     def _add(self, name: str, make: Callable[[], Sensor]) -> None:
         try:
             self._sensors[name] = make()
-        except Unavailable as error:
+        except (Unavailable, ValueError, LookupError) as error:
             self._sensors.pop(name, None)
             self._unavailable[name] = str(error)
         else:

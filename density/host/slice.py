@@ -50,7 +50,7 @@ class Slice:
         run: runs systemctl.
     """
 
-    def __init__(  # noqa: PLR0913 — three limits, and two seams for tests
+    def __init__(
         self,
         run_id: str,
         *,

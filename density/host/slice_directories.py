@@ -106,7 +106,7 @@ def _fill_cpuset(directory: Path) -> None:
     for name in ("cpuset.cpus", "cpuset.mems"):
         file = directory / name
         if not file.read_text().strip():
-            file.write_text((directory.parent / name).read_text())
+            _write_existing(file, (directory.parent / name).read_text())
 
 
 def _enable(directory: Path, available: frozenset[str]) -> None:
@@ -114,7 +114,13 @@ def _enable(directory: Path, available: frozenset[str]) -> None:
     for controller in _WANTED_V2:
         if controller in available:
             with suppress(OSError):
-                (directory / "cgroup.subtree_control").write_text(f"+{controller}")
+                _write_existing(directory / "cgroup.subtree_control", f"+{controller}")
+
+
+def _write_existing(file: Path, text: str) -> None:
+    """The kernel answers "permission denied" to making a file in cgroupfs; say rather that it is not there."""
+    with file.open("r+") as opened:
+        opened.write(text)
 
 
 def _write(paths: SlicePaths, controller: str, name: str, value: int | str) -> None:
@@ -122,7 +128,7 @@ def _write(paths: SlicePaths, controller: str, name: str, value: int | str) -> N
         raise SliceUnavailable(f"no limit on {controller}: no cgroup hierarchy has that controller")
     file = paths.controllers[controller] / name
     try:
-        file.write_text(str(value))
+        _write_existing(file, str(value))
     except OSError as error:
         raise SliceUnavailable(f"cannot write {value} to {file}: {error.strerror}") from error
 

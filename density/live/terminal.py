@@ -1,5 +1,7 @@
 """Drawing lines in place on a terminal: only those that changed, in one write."""
 
+import threading
+
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
@@ -8,6 +10,7 @@ _HIDE_CURSOR = "\x1b[?25l"
 _SHOW_CURSOR = "\x1b[?25h"
 _ERASE_LINE = "\x1b[2K"
 _ERASE_BELOW = "\x1b[J"
+END_SECONDS = 1.0
 
 
 class Terminal:
@@ -18,9 +21,11 @@ class Terminal:
         self._drawn: list[Text] = []
         self._width = 0
         self._hidden = False
+        self._ended = False
+        self._lock = threading.Lock()
 
     def draw(self, lines: list[Text]) -> None:
-        """Replace what was drawn before.
+        """Replace what was drawn before; nothing once `end` was called.
 
         Raises:
             OSError: the terminal is gone.
@@ -34,14 +39,27 @@ class Terminal:
                 parts += [_ERASE_LINE, self._ansi(line)]
             parts.append("\r\n")
         parts.append(_ERASE_BELOW)
-        self._drawn, self._width, self._hidden = lines, width, True
-        self._write("".join(parts))
+        with self._lock:
+            if not self._ended:
+                self._drawn, self._width, self._hidden = lines, width, True
+                self._write("".join(parts))
 
-    def restore(self) -> None:
-        """Give the cursor back; may be called again, from any thread, and where nothing was drawn."""
-        if self._hidden:
-            self._hidden = False
-            self._write(_SHOW_CURSOR)
+    def end(self) -> None:
+        """Give the cursor back; may be called again and from any thread.
+
+        A terminal that takes nothing is left alone after a moment: whoever wants to exit must not hang on it.
+
+        Raises:
+            OSError: the terminal is gone.
+        """
+        self._ended = True
+        if self._lock.acquire(timeout=END_SECONDS):
+            try:
+                if self._hidden:
+                    self._hidden = False
+                    self._write(_SHOW_CURSOR)
+            finally:
+                self._lock.release()
 
     def _to_top(self, width: int) -> str:
         """To the first line drawn; a terminal that became narrower has folded what was wider than it is now."""

@@ -3,6 +3,7 @@
 import atexit
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -47,9 +48,9 @@ class TerminalView:
         self._news = True
 
     def restore(self) -> None:
-        """Give the terminal back at once, for an exit that leaves no context manager: draws nothing from then on."""
-        self._closing.set()
-        self._terminal.restore()
+        """Give the terminal back at once, for an exit that leaves no context manager; nothing is drawn from then on."""
+        with suppress(OSError):
+            self._terminal.end()
 
     async def __aenter__(self) -> Self:
         """Begin to draw."""
@@ -72,7 +73,7 @@ class TerminalView:
     def _run(self, token: EventLoopToken) -> None:
         try:
             self._draw_until_closed(token)
-            self._terminal.restore()
+            self._terminal.end()
         except (OSError, RuntimeError):
             return  # the terminal or the event loop is gone, and with it whoever looked
 

@@ -27,7 +27,7 @@ class Pace:
         self._count += 1
         if self._count >= WINDOW:
             self._interval = (now - self._anchor) / (self._count - 1)
-            self._anchor, self._count = now, 0
+            self._anchor, self._count = now, 1
         return intended
 
     def pause(self) -> None:

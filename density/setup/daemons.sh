@@ -40,7 +40,7 @@ start_alone() {
     # shellcheck disable=SC2016 # expanded by the inner shell
     as_root sh -c '
         ulimit -n "$1" 2>/dev/null || ulimit -n "$(ulimit -Hn)"
-        exec setsid --fork "$2" </dev/null >>"$3" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+        exec setsid --fork "$2" </dev/null >"$3" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
     ' sh "$1" "$2" "$LOGS/$2.log"
 }
 

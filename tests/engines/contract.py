@@ -4,7 +4,7 @@ import os
 import signal
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -170,15 +170,16 @@ async def _kill_container(_: Engine, run_id: str, instance_id: str) -> None:
 
 
 async def _kill_process(_: Engine, run_id: str, instance_id: str) -> None:
-    marks = {b"--id\0" + instance_id.encode(), b"--run\0" + run_id.encode()}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if all(mark + b"\0" in command + b"\0" for mark in marks):
-                os.kill(int(entry.name), signal.SIGKILL)
+    await anyio.to_thread.run_sync(lambda: os.kill(_find_process(run_id, instance_id), signal.SIGKILL))
+
+
+def _find_process(run_id: str, instance_id: str) -> int:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_text().split("\0")
+            if f"--id {instance_id} --run {run_id} " in " ".join(words):
+                return int(path.parent.name)
+    raise AssertionError(f"there is no process of {instance_id}")
 
 
 def _kill_domain(uri: str) -> Callable[[Engine, str, str], Awaitable[None]]:

@@ -42,8 +42,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "zero, negative and not whole": (
-        HEAD + '[ramp]\nstart = 0\nmax = -3\nfactor = 1\nconcurrency = 0\ncalibrate = 1.5\nsettle = "-1s"\n' + WEB
-        + 'share = 0\n',
+        HEAD
+        + '[ramp]\nstart = 0\nmax = -3\nfactor = 1\nconcurrency = 0\ncalibrate = 1.5\nsettle = "-1s"\n'
+        + WEB
+        + "share = 0\n",
         [
             "ramp.start: found 0; allowed is a whole number, 1 or more",
             "ramp.max: found -3; allowed is a whole number, 1 or more",
@@ -207,7 +209,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         HEAD + WEB + 'image = "i"\nenvironment = { PORT = 80, 1x = "a" }\ncommand = "ls"\n',
         [
             "workloads.web.environment.PORT: found 80; allowed is text in quotes",
-            "workloads.web.environment.1x: found \"1x\"; allowed is a variable's name: letters, digits and _",
+            'workloads.web.environment.1x: found "1x"; allowed is a variable\'s name: letters, digits and _',
             'workloads.web.command: found "ls"; allowed is a list',
         ],
     ),

@@ -1,0 +1,79 @@
+"""A tiny image for tests of everything that the payload does not do: one static program, made here, from nothing."""
+
+import hashlib
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+from docker import APIClient
+from docker.errors import ImageNotFound
+
+ENDPOINT = "unix:///var/run/docker.sock"
+_REPOSITORY = "density-test"
+_PROGRAM = r"""
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* say TEXT CODE: prints and ends; wait TEXT: prints and stays; listen PORT: accepts; http PORT STATUS: answers. */
+int main(int count, char **words) {
+	setvbuf(stdout, NULL, _IONBF, 0);
+	if (count == 4 && !strcmp(words[1], "say")) {
+		puts(words[2]);
+		return atoi(words[3]);
+	}
+	if (count == 3 && !strcmp(words[1], "wait")) {
+		puts(words[2]);
+		for (;;)
+			pause();
+	}
+	if (count < 3)
+		return 64;
+	int one = 1, server = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(words[2]))};
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (bind(server, (struct sockaddr *)&address, sizeof address) || listen(server, 8))
+		return 71;
+	for (;;) {
+		char buffer[4096];
+		int peer = accept(server, NULL, NULL);
+		if (count == 4 && read(peer, buffer, sizeof buffer) > 0)
+			dprintf(peer, "HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", words[3]);
+		close(peer);
+	}
+}
+"""
+
+
+def build(client: APIClient, directory: Path) -> str:
+    """The image's name; its entry point is the program. With a HEALTHCHECK that passes at once as NAME-healthy."""
+    source = directory / "guest.c"
+    source.write_text(_PROGRAM)
+    binary = directory / "guest"
+    subprocess.run(["cc", "-static", "-Os", "-s", "-o", str(binary), str(source)], check=True)
+    tag = hashlib.sha256(_PROGRAM.encode()).hexdigest()[:12]
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        tar.add(binary, arcname="guest")
+    entry = 'ENTRYPOINT ["/guest"]'
+    healthy = 'HEALTHCHECK --interval=1s CMD ["/guest", "say", "well", "0"]'
+    client.import_image_from_data(layer.getvalue(), repository=_REPOSITORY, tag=tag, changes=[entry])
+    client.import_image_from_data(
+        layer.getvalue(), repository=_REPOSITORY, tag=f"{tag}-healthy", changes=[entry, healthy]
+    )
+    return f"{_REPOSITORY}:{tag}"
+
+
+def remove(client: APIClient, name: str) -> None:
+    """Remove what `build` made."""
+    for image in (name, f"{name}-healthy"):
+        try:
+            client.remove_image(image, force=True)
+        except ImageNotFound:
+            continue
