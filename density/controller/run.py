@@ -36,7 +36,6 @@ from density.events import (
 from density.profile.spec import Objectives, Reserve
 from density.ramp.decide import Launch, Stop, bounds_of, crossed_reserve, decide, describe, look_ahead
 from density.ramp.shape import split
-from density.state import RunState
 
 
 class Controller:
@@ -67,15 +66,11 @@ class Controller:
         self._sampler = Sampler(bus, equipment.host, bounds=bounds_of(profile), brake=self._brake)
         self._launcher = Launcher(bus, equipment.engines, profile.workloads, concurrency=profile.ramp.concurrency)
 
-    async def run(self) -> RunState:
+    async def run(self) -> DensityError | None:
         """Everything, and always the teardown.
 
         Returns:
-            The state at the end. A run that an engine or a workload could not begin or go on with ends with outcome
-            `error`, after its teardown.
-
-        Raises:
-            DensityError: what ended the run with outcome `error`.
+            What ended the run with outcome `error`: an engine or a workload that it could not begin or go on with.
         """
         self._started()
         problem: DensityError | None = None
@@ -91,10 +86,8 @@ class Controller:
                     self._enter("teardown")
                     await tear_down(self._bus, self._equipment, run_id=self._run_id)
                 group.cancel_scope.cancel()
-        self._bus.emit(StageEntered(anyio.current_time(), "done"))
-        if problem:
-            raise problem
-        return self._bus.state
+        self._enter("done")
+        return problem
 
     def interrupt(self) -> None:
         """End the run now, in order: nothing more is launched, everything is torn down. May be called again."""

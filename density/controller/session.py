@@ -93,7 +93,7 @@ class Session:
                 controller = Controller(equipment, run_id=self.run_id, bus=bus)
                 async with anyio.create_task_group() as group:
                     await group.start(signals.listen, controller)
-                    await controller.run()
+                    problem = await controller.run()
                     group.cancel_scope.cancel()
         except* DensityError as errors:
             problem = first(errors)

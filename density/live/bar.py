@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from rich.text import Text
+from rich.text import Span, Text
 
 
 class Glyphs(NamedTuple):
@@ -28,12 +28,14 @@ HOT = 0.9
 def bar(share: float, width: int, *, glyphs: Glyphs, style: str, mark: float | None = None) -> Text:
     """A bar that is filled to `share` (cut to 0–1), with a mark at another share."""
     filled = _cells(share, width)
-    text = Text(glyphs.full * filled, style)
-    text.append(glyphs.empty * (width - filled), "bright_black")
-    if mark is not None and 0 < mark < 1:
+    cells = glyphs.full * filled + glyphs.empty * (width - filled)
+    if mark is None or not 0 < mark < 1:
+        at = width
+    else:
         at = min(_cells(mark, width), width - 1)
-        text = Text.assemble(text[:at], (glyphs.mark, "bold"), text[at + 1 :])
-    return text
+        cells = cells[:at] + glyphs.mark + cells[at + 1 :]
+    spans = [Span(0, filled, style), Span(filled, width, "bright_black"), Span(at, at + 1, "bold default")]
+    return Text(cells, spans=[span for span in spans if span.start < min(span.end, width)])
 
 
 def heat(share: float) -> str:

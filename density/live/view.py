@@ -30,7 +30,7 @@ CLOSE_SECONDS = 2.0
 class TerminalView:
     """Sink: an async context manager that shows `state` until it is left; the last view stays on the screen.
 
-    Composing the lines happens in the event loop (a fraction of a millisecond, between two events, so they are
+    Composing the lines happens in the event loop (about a millisecond, between two events, so they are
     consistent), drawing in a thread, since a terminal may block for as long as it likes and the run must not.
     """
 

@@ -16,7 +16,9 @@ from density.state import RunState
 from density.units import format_value
 
 MANY_FAILED = 0.1
-"""A wave of which more than this share failed ends the ramp, whatever the reason of the failures."""
+FEW_FAILED = 3
+"""A wave ends the ramp, whatever the reason of its failures, where none of it got ready, or more than this share and at
+least this many failed: one of four is chance."""
 CONVERGED = 0.02
 """A forecast whose interval is within ± this share of the count has converged."""
 CONVERGED_POINTS = 5
@@ -88,8 +90,9 @@ def _failures(state: RunState, bounds: Bounds) -> Stop | None:
     kinds = state.failed_in_wave + state.lost_in_wave
     exhausted = [kind for kind in kinds if kind in EXHAUSTION]
     ended = len(state.ready_in_wave) + state.failed_in_wave.total()
-    many = ended > 0 and kinds.total() > MANY_FAILED * ended
-    if not exhausted and not many:
+    many = kinds.total() >= FEW_FAILED and kinds.total() > MANY_FAILED * ended
+    none = bool(state.failed_in_wave) and not state.ready_in_wave
+    if not (exhausted or many or none):
         return None
     bound = attribute(state, bounds)
     words = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_what_is_not_said_is_as_the_spec_says(tmp_path: Path) -> None:
     )
 
 
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     'engine = "docker"\nimage = "nginx"': {"image": "nginx", "ready": Readiness("running")},
     'engine = "libvirt"': {"memory_bytes": 128 * MIB, "cpus": 1.0},
     'engine = "libvirt"\nguest = "null"': {"guest": "null", "memory_bytes": 16 * MIB, "cpus": 1.0},

@@ -87,7 +87,7 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
 @st.composite
 def ramps(draw: st.DrawFn) -> Ramp:
     """Any ramp; each shape with its own keys."""
-    growth = draw(
+    growth: dict[str, Any] = draw(
         st.sampled_from(
             [
                 {"shape": "linear", "start": draw(positive), "step": draw(positive)},

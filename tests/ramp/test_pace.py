@@ -44,7 +44,7 @@ def test_no_launch_is_due_after_its_place_came_free(gaps: list[float]) -> None:
 
 
 def reached(best: int, launches: int) -> float:
-    """Share of the best possible rate that is reached at an engine whose rate grows up to `best` at once, then falls."""
+    """Share of the best rate that is reached at an engine whose rate grows up to `best` at once, then falls."""
     concurrency, now = Concurrency(), 0.0
     for _ in range(launches):
         at_once = concurrency.limit
@@ -55,7 +55,7 @@ def reached(best: int, launches: int) -> float:
 
 @pytest.mark.parametrize("best", [2, 6, 12, 24])
 def test_it_finds_how_many_an_engine_can_take(best: int) -> None:
-    """Engines that are fastest with 2 to 24 launches at once reach four fifths of their best rate over 3,000 launches."""
+    """Engines that are fastest with 2 to 24 at once reach four fifths of their best rate over 3,000 launches."""
     assert reached(best, 3000) > 0.8
 
 

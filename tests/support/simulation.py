@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import anyio
+import trio
 from trio.testing import MockClock
 
 from density.controller.bus import Bus
@@ -13,6 +14,7 @@ from density.controller.equipment import Equipment
 from density.controller.run import Controller
 from density.engines.base import EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
+from density.errors import DensityError
 from density.events import Event
 from density.profile.spec import Profile
 from density.state import RunState
@@ -33,11 +35,12 @@ class Keeper:
 
 @dataclass
 class Simulated:
-    """A finished simulated run: its state, its events, and the host as it truly was."""
+    """A finished simulated run: its state, its events, the host as it truly was, and what ended it in error."""
 
     state: RunState
     events: list[Event]
     host: HostModel
+    problem: DensityError | None
 
 
 async def _run(profile: Profile, during: Callable[[Controller, SimulatedEngine], Awaitable[None]] | None) -> Simulated:
@@ -60,14 +63,17 @@ async def _run(profile: Profile, during: Callable[[Controller, SimulatedEngine],
         async with anyio.create_task_group() as group:
             if during:
                 group.start_soon(during, controller, engine)
-            await controller.run()
+            problem = await controller.run()
             group.cancel_scope.cancel()
-    return Simulated(bus.state, keeper.events, host)
+    return Simulated(bus.state, keeper.events, host, problem)
 
 
 def simulate(
     profile: Profile, *, during: Callable[[Controller, SimulatedEngine], Awaitable[None]] | None = None
 ) -> Simulated:
     """Run a profile on the simulated engine in virtual time: hours take moments, and nothing sleeps for real."""
+    # Trio shuffles the order of tasks that are ready at once, unless it is told not to.
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    trio._core._run._r.seed(0)
     clock = MockClock(autojump_threshold=0)
     return anyio.run(_run, profile, during, backend="trio", backend_options={"clock": clock})

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from docker import APIClient
@@ -64,8 +64,8 @@ class Clients:
         """`concurrency`: calls under way at once; more wait their turn."""
         self.endpoint = endpoint
         self._limiter = CapacityLimiter(concurrency)
-        self._idle: list[APIClient] = []
-        self._api_version = "auto"
+        self._idle: list[LeanClient] = []
+        self._api_version = ""
 
     def connect(self) -> None:
         """Find out which API version to speak. Blocks.
@@ -74,7 +74,7 @@ class Clients:
             EngineUnavailable: nobody answers, or not in a language of the SDK.
         """
         try:
-            client = self._make()
+            client = APIClient(**self._options(), version="auto")
         except CLIENT_ERRORS as error:
             raise unavailable(self.endpoint, error) from error
         self._api_version = client.api_version
@@ -95,6 +95,7 @@ class Clients:
         try:
             yield client
         finally:
+            client.end_streams()
             self._idle.append(client)
 
     async def call(self, function: Callable[[APIClient], Result]) -> Result:
@@ -106,14 +107,12 @@ class Clients:
 
         return await to_thread.run_sync(work, limiter=self._limiter)
 
-    def _make(self) -> APIClient:
-        return LeanClient(
-            self.endpoint.url if self.endpoint.is_local else "",
-            base_url=self.endpoint.url,
-            version=self._api_version,
-            timeout=CALL_SECONDS,
-            tls=self.endpoint.tls or False,
-        )
+    def _make(self) -> LeanClient:
+        socket_url = self.endpoint.url if self.endpoint.is_local else ""
+        return LeanClient(socket_url, **self._options(), version=self._api_version)
+
+    def _options(self) -> dict[str, Any]:
+        return {"base_url": self.endpoint.url, "timeout": CALL_SECONDS, "tls": self.endpoint.tls or False}
 
 
 def has_answered(error: BaseException) -> bool:

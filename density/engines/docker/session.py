@@ -1,4 +1,4 @@
-"""The SDK's client, with two things put right that cost too much at thousands of containers."""
+"""The SDK's client, with what costs too much at thousands of containers put right."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,9 @@ class LeanClient(APIClient):
     """
 
     def __init__(self, socket_url: str = "", **options: Any) -> None:  # noqa: ANN401 — the SDK's own
-        """`socket_url`: `unix:///path` where the daemon listens on one, else empty; `options` are the SDK's."""
+        """`socket_url`: `unix:///path` where the daemon listens on one, else empty; `options`: the SDK's, with a version."""
         super().__init__(**options)
+        self._streams: list[Response] = []
         if socket_url:
             self.mount(_ORIGIN, _OnePoolAdapter(f"http+{socket_url}", self.timeout))
 
@@ -39,9 +40,16 @@ class LeanClient(APIClient):
         response = self.get_adapter(str(url)).send(
             request, stream=stream, timeout=options.get("timeout"), verify=self.verify or False, cert=self.cert
         )
-        if not stream:
+        if stream:
+            self._streams.append(response)
+        else:
             _ = response.content  # gives the connection back
         return response
+
+    def end_streams(self) -> None:
+        """Let go of every stream that was opened, read to its end or not."""
+        while self._streams:
+            self._streams.pop().close()
 
 
 class _OnePoolAdapter(UnixHTTPAdapter):

@@ -1,0 +1,188 @@
+"""A run from preflight to teardown, on the simulated engine in virtual time."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import anyio
+import pytest
+from support.simulation import Simulated, simulate
+
+from density.controller.run import Controller
+from density.engines.simulated import SimulatedEngine
+from density.errors import EngineUnavailable, UsageError
+from density.events import HostSampled, InstanceChanged, StageEntered, WaveSettled, WaveStarted
+from density.model import Phase, Workload
+from density.profile.spec import Objectives, Profile, Ramp, SimulatedHost
+from density.ramp.decide import bounds_of
+from density.report.result import result
+from density.state import fold
+
+MIB = 2**20
+WEB = Workload(name="web", engine="simulated")
+PROFILE = Profile(name="test", workloads=(WEB,), ramp=Ramp(max_instances=60))
+
+
+def adds_up(run: Simulated, profile: Profile) -> None:
+    """The contract's two sums: launched = ready + failed, and ready = alive at the end + lost."""
+    document = result(run.state, bounds_of(profile))
+    for name, workload in document["workloads"].items():
+        assert workload["launched"] == workload["ready"] + workload["failed"]
+        assert run.state.alive_at_end is not None
+        assert workload["ready"] == run.state.alive_at_end[name] + workload["lost"]
+
+
+def test_a_run_goes_through_its_stages_in_order() -> None:
+    """Preflight, calibration, ramp, hold, teardown, done; and everything that was launched is removed."""
+    run = simulate(PROFILE)
+    stages = [event.stage for event in run.events if isinstance(event, StageEntered)]
+    assert stages == ["preflight", "calibrate", "ramp", "hold", "teardown", "done"]
+    assert run.state.outcome is not None
+    assert run.state.outcome.outcome == "max"
+    assert run.state.peak.count == 60
+    assert run.host.alive == 0
+    assert run.state.counts["web"][Phase.REMOVED] == 60
+    adds_up(run, PROFILE)
+
+
+def test_the_state_is_the_fold_of_the_events() -> None:
+    """Folding the same events again gives the same result, to the last digit."""
+    run = simulate(PROFILE)
+    assert result(fold(run.events), bounds_of(PROFILE)) == result(run.state, bounds_of(PROFILE))
+
+
+def test_the_same_profile_gives_the_same_run() -> None:
+    """Nothing but the seed decides what the simulated host does."""
+    assert simulate(PROFILE).events == simulate(PROFILE).events
+
+
+def test_workloads_are_calibrated_alone_and_then_mixed_by_share() -> None:
+    """The first wave of each workload has no other; at the end three to one are alive."""
+    workloads = (replace(WEB, share=3), Workload(name="db", engine="simulated"))
+    run = simulate(replace(PROFILE, workloads=workloads))
+    waves = [event.sizes for event in run.events if isinstance(event, WaveStarted)]
+    assert waves[:2] == [{"web": 4}, {"db": 4}]
+    assert run.state.alive_at_end == {"web": 45, "db": 15}
+
+
+def test_the_host_is_sampled_every_second_whatever_is_launched() -> None:
+    """No gap between two samples is longer than the beat, and the tester is never late in virtual time."""
+    run = simulate(PROFILE)
+    times = [event.at for event in run.events if isinstance(event, HostSampled)]
+    assert max(after - before for before, after in pairwise(times)) <= 1.0 + 1e-9
+    assert run.state.tester is not None
+    assert run.state.tester.max_lag_seconds == pytest.approx(0, abs=1e-9)
+
+
+def test_an_interrupted_run_is_torn_down_and_adds_up() -> None:
+    """Ctrl-C amid a wave: launches on their way have failed as cancelled, nothing is left."""
+
+    async def interrupt(controller: Controller, engine: SimulatedEngine) -> None:
+        await anyio.sleep(12.1)
+        controller.interrupt()
+
+    profile = replace(PROFILE, ramp=Ramp(shape="linear", step=500, max_instances=2000))
+    run = simulate(profile, during=interrupt)
+    assert run.state.outcome is not None
+    assert run.state.outcome.outcome == "interrupted"
+    assert run.host.alive == 0
+    assert "cancelled" in run.state.workloads["web"].failures
+    adds_up(run, profile)
+
+
+def test_an_instance_that_dies_later_is_lost_and_the_hold_was_not_kept() -> None:
+    """What dies in the hold is counted as lost, and recommended is what survived."""
+
+    async def kill(controller: Controller, engine: SimulatedEngine) -> None:
+        await anyio.sleep(60)
+        engine.lose("web-00007")
+
+    profile = replace(PROFILE, ramp=Ramp(max_instances=30, hold_seconds=300))
+    run = simulate(profile, during=kill)
+    assert run.state.workloads["web"].lost == 1
+    assert run.state.held is not None
+    assert not run.state.held.kept
+    assert result(run.state, bounds_of(profile))["capacity"]["recommended"]["count"] == 29
+    adds_up(run, profile)
+
+
+def test_a_workload_that_never_gets_ready_ends_the_run_with_its_own_words() -> None:
+    """The first instances die: an error with the kind, the message and the last lines, and a clean host."""
+    run = simulate(replace(PROFILE, workloads=(replace(WEB, image="exits"),)))
+    assert isinstance(run.problem, EngineUnavailable)
+    assert "no instance of workload 'web' became ready: exited" in str(run.problem)
+    assert "simulated: exit code 1" in str(run.problem)
+    assert run.state.outcome is not None
+    assert run.state.outcome.outcome == "error"
+
+
+def test_a_missing_image_starts_nothing() -> None:
+    """It is refused in preflight, as a mistake of the profile."""
+    run = simulate(replace(PROFILE, workloads=(replace(WEB, image="missing"),)))
+    assert isinstance(run.problem, UsageError)
+    assert not run.state.instances
+
+
+def test_an_objective_ends_the_ramp_and_slo_is_the_last_count_that_kept_it() -> None:
+    """Probes get slow as the CPUs fill; the ramp stops there and names slo.probe, and slo is below hard."""
+    profile = replace(
+        PROFILE,
+        workloads=(replace(WEB, burn=0.1),),
+        ramp=Ramp(shape="linear", start=4, step=4, max_instances=1000),
+        objectives=Objectives(probe_p99_seconds=0.001),
+        simulated=SimulatedHost(cpus=8),
+    )
+    run = simulate(profile)
+    document = result(run.state, bounds_of(profile))
+    assert document["verdict"]["ceiling"] == "slo.probe"
+    assert 60 <= document["capacity"]["slo"]["count"] < document["capacity"]["hard"]["count"] <= 84
+
+
+def test_failures_by_chance_do_not_stop_a_ramp_but_many_do() -> None:
+    """One launch in a hundred failing is noise; every third failing is a ceiling of its own."""
+    few = simulate(replace(PROFILE, simulated=SimulatedHost(failure_share=0.01, seed=3)))
+    assert few.state.outcome is not None
+    assert few.state.outcome.outcome == "max"
+    many = simulate(replace(PROFILE, simulated=SimulatedHost(failure_share=0.35, seed=3)))
+    assert many.state.outcome is not None
+    assert many.state.outcome.outcome == "ceiling"
+
+
+def test_the_ramp_ends_when_its_time_is_over() -> None:
+    """`max_time` bounds the ramp, not the teardown."""
+    run = simulate(replace(PROFILE, ramp=Ramp(shape="linear", step=1, start=1, max_seconds=60)))
+    assert run.state.outcome is not None
+    assert run.state.outcome.outcome == "duration"
+    assert run.host.alive == 0
+
+
+def test_a_leak_makes_the_brake_stop_a_wave_before_the_host_is_lost() -> None:
+    """Memory that vanishes by itself amid a long wave: launching stops at the reserve, not at the end of the wave."""
+    profile = replace(
+        PROFILE,
+        ramp=Ramp(shape="list", waves=(5000,), calibrate=0, max_instances=5000),
+        simulated=SimulatedHost(leak_bytes_per_second=100 * MIB, costs={"web": {"tasks": 1, "memory_bytes": MIB}}),
+    )
+    run = simulate(profile)
+    assert run.state.outcome is not None
+    assert run.state.outcome.ceiling == "memory.available"
+    assert run.state.peak.count < 5000
+    assert any("launching stopped at once" in warning for warning in run.state.warnings)
+
+
+def test_a_settled_point_is_read_after_the_launches_are_over() -> None:
+    """Its counts are what is alive, and its values the mean of samples taken at rest."""
+    run = simulate(PROFILE)
+    settled = [event for event in run.events if isinstance(event, WaveSettled)]
+    assert [sum(event.counts.values()) for event in settled] == [0, 4, 8, 14, 23, 37, 57, 60]
+    assert settled[-1].values["tasks.count"] == pytest.approx(300 + 60)
+
+
+def test_every_clock_starts_no_later_than_the_launch() -> None:
+    """An instance is requested before it is created, at or before the moment its launch began."""
+    run = simulate(PROFILE)
+    requested: dict[str, float] = {}
+    for event in run.events:
+        if isinstance(event, InstanceChanged) and event.phase is Phase.REQUESTED:
+            requested[event.instance_id] = event.at
+        elif isinstance(event, InstanceChanged) and event.phase is Phase.CREATED:
+            assert event.at > requested[event.instance_id]

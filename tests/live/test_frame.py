@@ -1,0 +1,133 @@
+"""What the live view shows, as text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from density.events import Event, InstanceChanged, StageEntered, Stopped, TornDown
+from density.live.bar import ASCII, UNICODE, Glyphs, bar
+from density.live.frame import frame, nearest_readings
+from density.live.words import clean, shorten
+from density.model import Failure, Phase
+from density.state import RunState, fold
+
+
+def _lines(state: RunState, width: int = 79, height: int = 40, glyphs: Glyphs = UNICODE) -> list[str]:
+    return [line.plain for line in frame(state, 65.0, width=width, height=height, glyphs=glyphs)]
+
+
+def test_the_whole_view(events: list[Event]) -> None:
+    """Count against forecast, wave, workloads, nearest ceilings, host, failures, warnings: one screen, 80 columns."""
+    assert [line.rstrip() for line in _lines(fold(events))] == [
+        "density  quick[bold]  until safe  run r1                                   1:05",
+        "Ramping up, wave 2: launching, 1 on their way",
+        "",
+        "3 ready, aiming at 9                                   room for ≈ 900 (850–950)",
+        "─┃─────────────────────────────────────────────────────────────────────────────",
+        "",
+        "Workloads                  engine            ready starting   failed     lost",
+        "  web                      docker                3        1        0        0",
+        "  guest                    libvirt               0        0        1        0",
+        "",
+        "Nearest ceilings                                          use of limit at count",
+        "  tasks.pid_max            ━─────────────────┃         1,300 of 32,768    ≈ 900",
+        "  tasks.cgroup             ━━━━━━━━━━━━━━━━━━─               95 of 100        -",
+        "  memory.available         ━━━──────────────┃─         4 GiB of 24 GiB        -",
+        "",
+        "Host        cpu 50%   load 2.5   memory 20 GiB free of 24 GiB   tasks 1,300",
+        "Waiting for cpu 12.3%",
+        "",
+        "Last failures",
+        "  guest-0 try_again ×1  OCI runtime create…t: can't get final child's PID",
+        "",
+        "Warnings",
+        "  [bold]emulated ]0;title guests",
+    ]
+
+
+@given(width=st.integers(20, 200), height=st.integers(1, 60), ascii_only=st.booleans(), until=st.integers(0, 30))
+def test_no_line_is_wider_than_the_terminal(width: int, height: int, ascii_only: bool, until: int) -> None:  # noqa: FBT001
+    """At any size and at any moment of a run, every line and their number fit."""
+    state = fold(_run()[:until])
+    lines = _lines(state, width, height, ASCII if ascii_only else UNICODE)
+    assert 1 <= len(lines) <= height
+    assert all(cell_len(line) <= width for line in lines)
+    assert all(line.isprintable() for line in lines)
+    assert not ascii_only or all(line.isascii() for line in lines)
+
+
+def _run() -> list[Event]:
+    from tests_live_run import run  # type: ignore[import-not-found]
+
+    return run()
+
+
+def test_the_end_says_why_and_what_is_left(events: list[Event]) -> None:
+    """The last view keeps the count that was reached, the reason, and whether anything was left behind."""
+    state = fold(
+        [
+            *events,
+            Stopped(9.0, "ceiling", "the reserve was touched", "tasks.pid_max"),
+            StageEntered(10.0, "teardown"),
+            InstanceChanged(10.0, "web-0", "web", Phase.REMOVED),
+        ]
+    )
+    text = "\n".join(_lines(state))
+    assert "Removing everything: 3 to go" in text
+    assert "Stopped: the reserve was touched" in text
+    assert "3 were ready" in text
+    state.apply(TornDown(12.0, 4, ("density-r1-web-0",), 2.0))
+    assert "Removed 4 in 2 s, left behind: density-r1-web-0" in "\n".join(_lines(state))
+
+
+def test_failures_are_grouped_and_counted(events: list[Event]) -> None:
+    """The same failure a hundred times takes one line, and another kind is still seen."""
+    state = fold(events)
+    for number in range(100):
+        kind = "timeout" if number == 50 else "try_again"
+        state.apply(InstanceChanged(6.0, f"w-{number}", "web", Phase.REQUESTED))
+        state.apply(InstanceChanged(6.0, f"w-{number}", "web", Phase.FAILED, Failure(kind, "m")))
+    text = "\n".join(_lines(state))
+    assert "w-99 try_again ×99" in text.replace("  ", " ")
+    assert text.count("try_again") == 1
+
+
+def test_an_empty_state_has_a_view() -> None:
+    """Before the first event there is something to show."""
+    assert _lines(RunState())[1].startswith("Preparing engines")
+
+
+def test_the_nearest_by_forecast_come_first(events: list[Event]) -> None:
+    """A forecast count outranks a fuller ceiling whose use does not grow with the count."""
+    assert [reading.ceiling for reading, _ in nearest_readings(fold(events))] == [
+        "tasks.pid_max",
+        "tasks.cgroup",
+        "memory.available",
+    ]
+
+
+@given(st.floats(), st.integers(1, 200), st.none() | st.floats())
+def test_a_bar_is_as_wide_as_asked(share: float, width: int, mark: float | None) -> None:
+    """Whatever the share, infinities included."""
+    if share == share and mark == mark:
+        assert bar(share, width, glyphs=UNICODE, style="green", mark=mark).cell_len == width
+
+
+@given(st.text())
+def test_clean_text_is_one_printable_line(text: str) -> None:
+    """Nothing of a foreign text can move the cursor or turn the direction of writing."""
+    assert clean(text).isprintable()
+
+
+@given(st.text(), st.integers(3, 50))
+def test_shortened_text_fits_and_keeps_both_ends(text: str, width: int) -> None:
+    """The end of an engine's message is where the reason is."""
+    short = shorten(text, width, "…")
+    assert len(short) <= width or short == text
+
+
+@pytest.mark.parametrize(("share", "filled"), [(0.0, 0), (0.5, 5), (1.0, 10), (7.0, 10), (-1.0, 0)])
+def test_a_bar_shows_its_share(share: float, filled: int) -> None:
+    """Full and empty cells differ in form, so that no colour is needed."""
+    assert bar(share, 10, glyphs=UNICODE, style="green").plain == "━" * filled + "─" * (10 - filled)
