@@ -28,8 +28,16 @@ class RunStarted:
     max_instances: int
     objectives: Mapping[str, float] = field(default_factory=dict)
     reserves: Mapping[str, float] = field(default_factory=dict)
-    host: Mapping[str, str | float] = field(default_factory=dict)
     kind: Literal["run_started"] = "run_started"
+
+
+@dataclass(frozen=True, slots=True)
+class HostFound:
+    """The host's fingerprint: `cpus`, `memory_bytes`, `kernel`, `cgroup_version` and what else tells hosts apart."""
+
+    at: float
+    facts: Mapping[str, str | float]
+    kind: Literal["host_found"] = "host_found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +218,7 @@ class TornDown:
 
 Event = (
     RunStarted
+    | HostFound
     | StageEntered
     | EngineFound
     | WorkloadPrepared

@@ -16,6 +16,7 @@ from density.events import (
     Event,
     Forecasted,
     Held,
+    HostFound,
     HostSampled,
     InstanceChanged,
     ProbeMeasured,
@@ -33,7 +34,10 @@ from density.events import (
 from density.model import EngineInfo, Phase, Workload
 from density.statistics import quantile
 
-RECENT_PROBES = 1000
+RECENT_PROBES = 200
+RECENT_LAUNCHES = 100
+ENOUGH_LAUNCHES = 20
+"""Below this many, one slow or failed launch would be more than 5 % of them, and no share or percentile means much."""
 RECENT_FAILURES = 20
 RECENT_SAMPLES = 300
 _ENDED = frozenset({Phase.FAILED, Phase.LOST})
@@ -125,7 +129,9 @@ class RunState:
         self.last_failures: deque[InstanceChanged] = deque(maxlen=RECENT_FAILURES)
         self.failed_in_wave: Counter[str] = Counter()
         self.lost_in_wave: Counter[str] = Counter()
-        self.ready_in_wave: list[float] = []
+        self.ready_in_wave = 0
+        self.recent_ready: deque[float] = deque(maxlen=RECENT_LAUNCHES)
+        self.recent_failed: deque[bool] = deque(maxlen=RECENT_LAUNCHES)
         self.wave_started_at = 0.0
         self.last_ready_at = 0.0
         self.outcome: Stopped | None = None
@@ -147,22 +153,21 @@ class RunState:
     def launch_rate(self) -> float:
         """Instances that became ready per second, over the current wave until its last one."""
         elapsed = self.last_ready_at - self.wave_started_at
-        return len(self.ready_in_wave) / elapsed if self.ready_in_wave and elapsed > 0 else 0.0
+        return self.ready_in_wave / elapsed if elapsed > 0 else 0.0
 
     def measures(self) -> dict[str, float]:
         """What the objectives are held against, by the names that the catalogue of ceilings reads.
 
-        Time to ready and failures are those of the current wave; probes are the recent ones.
+        Time to ready and failures are those of the last launches, probes the recent ones.
         """
         values: dict[str, float] = {}
-        if self.ready_in_wave:
-            values["slo.ready_p95_seconds"] = quantile(self.ready_in_wave, 0.95)
+        if len(self.recent_ready) >= ENOUGH_LAUNCHES:
+            values["slo.ready_p95_seconds"] = quantile(self.recent_ready, 0.95)
+        if len(self.recent_failed) >= ENOUGH_LAUNCHES:
+            values["slo.failures_ratio"] = sum(self.recent_failed) / len(self.recent_failed)
         probes = [seconds for recent in self.probes.values() for seconds in recent]
         if probes:
             values["slo.probe_p99_seconds"] = quantile(probes, 0.99)
-        ended = len(self.ready_in_wave) + self.failed_in_wave.total()
-        if ended:
-            values["slo.failures_ratio"] = self.failed_in_wave.total() / ended
         if self.tester:
             values["tester.lag_seconds"] = self.tester.lag_seconds
         return values
@@ -186,10 +191,14 @@ class RunState:
         self.run_id, self.wall, self.started_at = event.run_id, event.wall, event.at
         self.density_version, self.profile_name, self.until = event.density_version, event.profile_name, event.until
         self.max_instances = event.max_instances
-        self.objectives, self.reserves, self.host_facts = event.objectives, event.reserves, event.host
+        self.objectives, self.reserves = event.objectives, event.reserves
         self.workloads = {workload.name: WorkloadState(workload) for workload in event.workloads}
         self.counts = {workload.name: dict.fromkeys(Phase, 0) for workload in event.workloads}
         self.probes = {workload.name: deque(maxlen=RECENT_PROBES) for workload in event.workloads}
+
+    @_fold.register
+    def _(self, event: HostFound) -> None:
+        self.host_facts = event.facts
 
     @_fold.register
     def _(self, event: StageEntered) -> None:
@@ -212,7 +221,7 @@ class RunState:
         self.last_ready_at = event.at
         self.failed_in_wave.clear()
         self.lost_in_wave.clear()
-        self.ready_in_wave = []
+        self.ready_in_wave = 0
         self.samples_in_wave.clear()
 
     @_fold.register
@@ -245,6 +254,7 @@ class RunState:
             case Phase.FAILED:
                 workload.launched += 1
                 workload.failed += 1
+                self.recent_failed.append(True)
                 self._failure(workload, event, self.failed_in_wave)
             case Phase.LOST:
                 workload.lost += 1
@@ -260,7 +270,9 @@ class RunState:
         workload.ready_seconds.append(seconds)
         if kernel := event.details.get("kernel"):
             workload.kernels[kernel] += 1
-        self.ready_in_wave.append(seconds)
+        self.ready_in_wave += 1
+        self.recent_ready.append(seconds)
+        self.recent_failed.append(False)
         self.last_ready_at = event.at
         if self.alive > self.peak.count:
             self.peak = Peak(self.alive, self.alive_by_workload)

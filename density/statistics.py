@@ -1,9 +1,9 @@
 """Small statistics that several parts need, the same everywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 
-def quantile(values: Sequence[float], q: float) -> float:
+def quantile(values: Collection[float], q: float) -> float:
     """The `q` quantile (0 to 1) by linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996).
 
     Raises:

@@ -1,5 +1,8 @@
 """The command `density`: one file a command, imported when it is used."""
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -93,5 +96,12 @@ def _usage(error: click.ClickException) -> str:
 
 def _fail(code: int, sentences: Sequence[str]) -> int:
     for sentence in sentences:
-        click.echo(f"error: {sentence}", err=True)
+        line = f"error: {sentence}"
+        click.echo(_wrapped(line) if sys.stderr.isatty() and "\n" not in line else line, err=True)
     return code
+
+
+def _wrapped(line: str) -> str:
+    """A sentence that a terminal does not break inside words; files and pipes get it in one line, to search in."""
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -43,7 +43,7 @@ def command(runs_dir: Path | None, *, as_json: bool) -> None:
         head = ("RUN", "STARTED", "PROFILE", "OUTCOME", "HARD", "CEILING")
         click.echo(table(head, [_cells(row) for row in rows]))
     else:
-        click.echo(f"no runs in {directory}")
+        click.echo(f"no runs in {directory.absolute()}")
 
 
 def list_runs(directory: Path, *, alive: set[str]) -> list[Row]:

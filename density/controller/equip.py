@@ -45,10 +45,6 @@ class ThreadedHost:
         """As `density.controller.equipment.Host`."""
         self._reader.add_daemons(daemons)
 
-    def add_disks(self, disks: Mapping[str, str]) -> None:
-        """As `density.controller.equipment.Host`."""
-        self._reader.add_disks({label: Path(path) for label, path in disks.items()})
-
 
 @asynccontextmanager
 async def equip(profile: Profile, *, run_id: str, runtime_dir: Path, run_dir: Path) -> AsyncGenerator[Equipment]:
@@ -83,21 +79,24 @@ async def _simulated(profile: Profile, stack: AsyncExitStack, *, run_id: str, ru
 
 async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime_dir: Path, run_dir: Path) -> Equipment:
     channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
-    slice_, warnings = await _slice(profile, run_id)
-    reader = HostReader(disks={"runs": run_dir, "runtime": runtime_dir}, slice=slice_.paths if slice_ else None)
+    held = await stack.enter_async_context(AsyncExitStack())
+    slice_, warnings = await _slice(profile, run_id, held)
+    disks = {"runs": run_dir, "runtime": runtime_dir}
+    reader = HostReader(disks=disks, slice=slice_.paths if slice_ else None)
 
     async def release() -> tuple[str, ...]:
-        return await slice_.remove() if slice_ else ()
+        # Engines first: one may have a process of its own in the slice.
+        await held.aclose()
+        return slice_.left if slice_ else ()
 
-    stack.push_async_callback(release)
     context = EngineContext(
         run_id=run_id,
         runtime_dir=runtime_dir,
         cache_dir=cache_dir(),
         channel=channel,
-        placement=slice_.placement if slice_ else None,
+        placement=slice_.placement("cgroupfs") if slice_ else None,
     )
-    engines, missing = await _engines(profile, stack, context)
+    engines, missing = await _engines(profile, held, context)
     return Equipment(
         profile=_without(profile, missing),
         engines=engines,
@@ -108,16 +107,15 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
     )
 
 
-async def _slice(profile: Profile, run_id: str) -> tuple[Slice | None, tuple[str, ...]]:
+async def _slice(profile: Profile, run_id: str, held: AsyncExitStack) -> tuple[Slice | None, tuple[str, ...]]:
     """The run's slice; it is made without limits too, because the run's totals are read from it."""
     wanted = profile.slice
     slice_ = Slice(run_id, memory_bytes=wanted.memory_bytes, tasks=wanted.tasks, cpus=wanted.cpus)
     try:
-        await slice_.make()
+        return await held.enter_async_context(slice_), ()
     except SliceUnavailable as error:
         limited = wanted.memory_bytes or wanted.tasks or wanted.cpus
         return None, ((f"the slice's limits are not enforced: {error}",) if limited else ())
-    return slice_, ()
 
 
 async def _engines(

@@ -1,15 +1,11 @@
 """One run from preflight to teardown."""
 
-import dataclasses
 import itertools
-import time
-from collections.abc import Callable
 from contextlib import aclosing
 
 import anyio
 from anyio.abc import TaskGroup
 
-from density import __version__
 from density.ceilings.catalog import readings
 from density.ceilings.reading import Reading
 from density.controller.bus import Bus
@@ -25,7 +21,7 @@ from density.events import (
     EngineFound,
     Forecasted,
     Held,
-    RunStarted,
+    HostFound,
     Stage,
     StageEntered,
     Stopped,
@@ -33,7 +29,6 @@ from density.events import (
     WaveStarted,
     WorkloadPrepared,
 )
-from density.profile.spec import Objectives, Reserve
 from density.ramp.decide import Launch, Stop, bounds_of, crossed_reserve, decide, describe, look_ahead
 from density.ramp.shape import split
 
@@ -42,8 +37,7 @@ class Controller:
     """Runs the profile of an equipment, once.
 
     Args:
-        bus: takes every event; its state is what is known.
-        wall: UNIX seconds, for the calendar.
+        bus: takes every event; its state is what is known, and knows already that the run has started (`begin`).
     """
 
     def __init__(
@@ -52,13 +46,11 @@ class Controller:
         *,
         run_id: str,
         bus: Bus,
-        wall: Callable[[], float] = time.time,
     ) -> None:
         self._profile = profile = equipment.profile
         self._equipment = equipment
         self._run_id = run_id
         self._bus = bus
-        self._wall = wall
         self._scope = anyio.CancelScope()
         self._teardown_scope = anyio.CancelScope(shield=True)
         self._braked: Reading | None = None
@@ -72,7 +64,6 @@ class Controller:
         Returns:
             What ended the run with outcome `error`: an engine or a workload that it could not begin or go on with.
         """
-        self._started()
         problem: DensityError | None = None
         async with anyio.create_task_group() as group:
             try:
@@ -103,6 +94,9 @@ class Controller:
         for engine in self._equipment.engines.values():
             group.start_soon(self._watch, engine)
         self._enter("preflight")
+        self._bus.emit(HostFound(anyio.current_time(), self._equipment.host.facts()))
+        for warning in self._equipment.warnings:
+            self._warn(warning)
         await self._preflight()
         await self._sampler.sample()
         group.start_soon(self._sampler.run)
@@ -113,26 +107,6 @@ class Controller:
             await self._ramp()
         self._enter("hold")
         await self._hold()
-
-    def _started(self) -> None:
-        profile = self._profile
-        self._bus.emit(
-            RunStarted(
-                anyio.current_time(),
-                run_id=self._run_id,
-                wall=self._wall(),
-                density_version=__version__,
-                profile_name=profile.name,
-                until=profile.ramp.until,
-                workloads=profile.workloads,
-                max_instances=profile.ramp.max_instances,
-                objectives=_numbers(profile.objectives),
-                reserves=_numbers(profile.reserve),
-                host=self._equipment.host.facts(),
-            )
-        )
-        for warning in self._equipment.warnings:
-            self._warn(warning)
 
     async def _watch(self, engine: Engine) -> None:
         async with aclosing(engine.watch()) as changes:
@@ -228,11 +202,6 @@ class Controller:
     def _stop(self, step: Stop) -> None:
         if self._bus.state.outcome is None:
             self._bus.emit(Stopped(anyio.current_time(), step.outcome, step.reason, step.ceiling, step.subject))
-
-
-def _numbers(settings: Reserve | Objectives) -> dict[str, float]:
-    """The fields that are set, for the record."""
-    return {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
 
 
 def first(errors: BaseExceptionGroup[DensityError]) -> DensityError:

@@ -2,6 +2,7 @@
 
 import secrets
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,12 +12,13 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from density.controller.begin import begin
 from density.controller.bus import Bus, Sink
 from density.controller.equip import equip
 from density.controller.paths import RunLock
 from density.controller.run import Controller, first
 from density.errors import DensityError, UsageError
-from density.events import Warned
+from density.events import Stopped, Warned
 from density.profile.load import profile_to_toml
 from density.profile.spec import Profile
 from density.record.writer import RecordWriter
@@ -88,6 +90,7 @@ class Session:
     async def _equipped(self, profile: Profile, bus: Bus, *, runtime_dir: Path) -> Ended:
         signals = _Signals(self.told, clean=f"density clean {self.run_id}")
         problem: DensityError | None = None
+        begin(bus, profile, run_id=self.run_id, wall=time.time())
         try:
             async with equip(profile, run_id=self.run_id, runtime_dir=runtime_dir, run_dir=self.run_dir) as equipment:
                 controller = Controller(equipment, run_id=self.run_id, bus=bus)
@@ -97,6 +100,7 @@ class Session:
                     group.cancel_scope.cancel()
         except* DensityError as errors:
             problem = first(errors)
+            bus.emit(Stopped(anyio.current_time(), "error", str(problem)))
         return Ended(bus.state, problem, interrupted=signals.count > 0, abandoned=signals.count > 1)
 
 

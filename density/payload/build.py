@@ -16,7 +16,8 @@ import anyio
 
 from density.errors import EngineUnavailable
 
-SOURCE = Path(__file__).with_name("payload.c")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("payload.c", "spawn.c"))
+HEADERS = (Path(__file__).with_name("payload.h"),)
 FLAGS = ("-std=gnu11", "-static", "-s", "-Os", "-Wall", "-Wextra", "-Werror")
 COMPILERS = ("cc", "gcc", "clang", "musl-gcc")
 REMEDY = "apt-get install gcc libc6-dev, or pip install 'density[compiler]'"
@@ -38,7 +39,7 @@ async def payload_binary(cache_dir: Path) -> Path:
     Raises:
         EngineUnavailable: there is no compiler, or none of them can make it.
     """
-    source = await anyio.to_thread.run_sync(SOURCE.read_bytes)
+    source = b"\0".join([await anyio.Path(path).read_bytes() for path in (*SOURCES, *HEADERS)])
     complaints = []
     for command in _candidates():
         try:
@@ -81,7 +82,7 @@ async def _compiled(cache_dir: Path, compiler: Compiler, source: bytes) -> Path:
     environment = {"ZIG_GLOBAL_CACHE_DIR": f"{cache_dir}/zig", "ZIG_LOCAL_CACHE_DIR": f"{cache_dir}/zig"}
     with tempfile.TemporaryDirectory(dir=cache_dir, prefix="payload.") as scratch:
         made = Path(scratch, "payload")
-        command = [*compiler.command, *FLAGS, "-o", str(made), str(SOURCE)]
+        command = [*compiler.command, *FLAGS, "-o", str(made), *map(str, SOURCES)]
         await anyio.run_process(command, env={**os.environ, **environment})
         await anyio.Path(made).chmod(0o755)
         await anyio.Path(made).replace(binary)

@@ -8,7 +8,7 @@
  * `lease SECONDS`, and ends on `stop`, on SIGTERM, when the socket closes, or (serial) when the lease has run out.
  * --run does nothing here: it marks the process for whoever cleans up.
  *
- * With --spawn it is the fork server of native instances instead; see `serve_spawns`.
+ * With --spawn it is the fork server of native instances instead; see spawn.c.
  *
  * Ends with 0 when told to, 64 for a wrong command line, 69 when the controller cannot be reached, 71 when the system refuses.
  */
@@ -17,7 +17,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,24 +26,22 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { WRONG_USE = 64, UNREACHABLE = 69, REFUSED = 71 };
-enum { MAX_PROCS = 32, MAX_WORDS = 32, MAX_COMMAND = 8192 };
+#include "payload.h"
+
+enum { MAX_PROCS = 32, CONNECT_ATTEMPTS = 20 };
 
 #define SECOND INT64_C(1000000000)
 #define NEVER INT64_MAX
 #define BURN_PERIOD (SECOND / 10)
 #define BURN_SLICE (SECOND / 4000) /* pings wait no longer than this for the work */
-#define CONNECT_ATTEMPTS 20
 #define CONNECT_PAUSE (SECOND / 20)
 
 struct options {
@@ -74,8 +71,7 @@ static struct timespec span(int64_t nanoseconds)
 	return (struct timespec){.tv_sec = nanoseconds / SECOND, .tv_nsec = nanoseconds % SECOND};
 }
 
-/* Only async-signal-safe calls: this is the signal handler's way out, too. */
-__attribute__((noreturn)) static void leave(int code)
+void leave(int code)
 {
 	if (machine) {
 		tcdrain(channel);
@@ -91,7 +87,7 @@ static void on_signal(int number)
 	leave(0);
 }
 
-__attribute__((noreturn, format(printf, 2, 3))) static void die(int code, const char *format, ...)
+void die(int code, const char *format, ...)
 {
 	char text[512];
 	va_list values;
@@ -102,7 +98,7 @@ __attribute__((noreturn, format(printf, 2, 3))) static void die(int code, const 
 	leave(code);
 }
 
-__attribute__((format(printf, 2, 3))) static void say(int fd, const char *format, ...)
+void say(int fd, const char *format, ...)
 {
 	char text[512];
 	va_list values;
@@ -283,177 +279,6 @@ __attribute__((noreturn)) static void serve(const struct options *options)
 	}
 }
 
-/* --- the fork server --- */
-
-static pid_t *children;
-static size_t children_count, children_room;
-static char *own_badness;
-
-static void join_cgroups(const struct options *options)
-{
-	for (int index = 0; index < options->procs_count; index++) {
-		int fd = open(options->procs[index], O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
-			die(REFUSED, "cannot join %s: %m", options->procs[index]);
-		close(fd);
-	}
-}
-
-static bool set_badness(pid_t pid, const char *value)
-{
-	char path[64];
-	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)pid);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, value, strlen(value)) > 0;
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
-/* In a slice that runs out of memory an instance has to go, not the one who reports it; only root may ask for that. */
-static void protect_server(void)
-{
-	static char value[16];
-	int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && read(fd, value, sizeof value - 1) > 0 && set_badness(getpid(), "-900"))
-		own_badness = value;
-	if (fd >= 0)
-		close(fd);
-}
-
-static int start(char *const words[], pid_t *pid)
-{
-	posix_spawnattr_t attributes;
-	posix_spawn_file_actions_t files;
-	sigset_t none;
-	sigemptyset(&none);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	char *const environment[] = {NULL};
-	int error = posix_spawn(pid, "/proc/self/exe", &files, &attributes, words, environment);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attributes);
-	return error;
-}
-
-static void spawn(char *id, char *const words[])
-{
-	if (children_count == children_room) {
-		children_room = children_room ? 2 * children_room : 256;
-		children = realloc(children, children_room * sizeof *children);
-		if (children == NULL)
-			die(REFUSED, "cannot remember %zu children: %m", children_room);
-	}
-	pid_t pid;
-	int error = start(words, &pid);
-	if (error != 0) {
-		say(STDOUT_FILENO, "failed\t%s\t%d\t%s\n", id, error, strerror(error));
-		return;
-	}
-	children[children_count++] = pid;
-	if (own_badness)
-		set_badness(pid, own_badness);
-	say(STDOUT_FILENO, "spawned\t%s\t%d\n", id, (int)pid);
-}
-
-static void reap_children(void)
-{
-	int status;
-	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-		for (size_t index = 0; index < children_count; index++) {
-			if (children[index] == pid) {
-				children[index] = children[--children_count];
-				break;
-			}
-		}
-		say(STDOUT_FILENO, "exited\t%d\t%d\t%d\n", (int)pid, WIFEXITED(status) ? WEXITSTATUS(status) : 0,
-		    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-	}
-}
-
-__attribute__((noreturn)) static void end_children(void)
-{
-	for (size_t index = 0; index < children_count; index++)
-		kill(children[index], SIGKILL);
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-		;
-	leave(0);
-}
-
-static void obey_command(char *line)
-{
-	char *words[MAX_WORDS + 1];
-	int count = 0;
-	for (char *word; count < MAX_WORDS && (word = strsep(&line, "\t")) != NULL;)
-		words[count++] = word;
-	words[count] = NULL;
-	if (strcmp(words[0], "spawn") == 0 && count > 2)
-		spawn(words[1], words + 2);
-	else if (strcmp(words[0], "detach") == 0)
-		leave(0);
-}
-
-static void hear_commands(void)
-{
-	static char text[MAX_COMMAND];
-	static size_t used;
-	ssize_t got = read(STDIN_FILENO, text + used, sizeof text - used);
-	if (got == 0 || (got < 0 && errno != EINTR))
-		end_children();
-	if (got < 0)
-		return;
-	used += got;
-	char *begin = text;
-	for (char *end; (end = memchr(begin, '\n', text + used - begin)) != NULL; begin = end + 1) {
-		*end = '\0';
-		obey_command(begin);
-	}
-	used -= begin - text;
-	memmove(text, begin, used);
-	if (used == sizeof text)
-		die(WRONG_USE, "a command is longer than %d bytes", MAX_COMMAND);
-}
-
-/*
- * Forks instances that the kernel charges to the slice from their first moment (pids.max binds on fork, not on migration).
- * Fields are separated by tabs. In: `spawn ID ARGV0 ARG...`, `detach` (end, but leave the children be).
- * Out: `serving PID`, `spawned ID PID`, `failed ID ERRNO TEXT`, `exited PID CODE SIGNAL`; other lines are what a child said
- * on its stderr, `ID: TEXT`, always before its `exited`. At the end of the input, the children are killed.
- */
-__attribute__((noreturn)) static void serve_spawns(const struct options *options)
-{
-	sigset_t signals;
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGCHLD);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	dup2(STDOUT_FILENO, STDERR_FILENO);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
-	if (signal_fd < 0)
-		die(REFUSED, "cannot wait for signals: %m");
-	join_cgroups(options);
-	protect_server();
-	say(STDOUT_FILENO, "serving\t%d\n", (int)getpid());
-	struct pollfd wanted[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
-	for (;;) {
-		if (poll(wanted, 2, -1) < 0)
-			continue;
-		struct signalfd_siginfo signal;
-		if (wanted[1].revents && read(signal_fd, &signal, sizeof signal) == sizeof signal) {
-			if (signal.ssi_signo != SIGCHLD)
-				end_children();
-			reap_children();
-		}
-		if (wanted[0].revents)
-			hear_commands();
-	}
-}
-
 static bool take(struct options *options, const char *option, const char *value)
 {
 	if (strcmp(option, "--id") == 0)
@@ -489,7 +314,7 @@ int main(int argc, char *argv[])
 			die(WRONG_USE, "%s is no option, or lacks its value", argv[index]);
 	}
 	if (options.spawn)
-		serve_spawns(&options);
+		serve_spawns(options.procs, options.procs_count);
 	if (!options.id || !options.socket == !options.serial)
 		die(WRONG_USE, "--id and one of --socket and --serial are needed");
 	machine = options.serial && getpid() == 1;

@@ -16,6 +16,7 @@ from density.profile.scalars import (
     Factor,
     GuestWord,
     Image,
+    MissingWord,
     Name,
     Period,
     PeriodGoal,
@@ -32,9 +33,10 @@ from density.profile.scalars import (
     Weight,
     Word,
 )
-from density.profile.spec import Objectives, Ramp, Reserve, SimulatedHost, Slice
+from density.profile.spec import Endpoints, Objectives, Ramp, Reserve, SimulatedHost, Slice
 
-_RAMP, _SLICE, _RESERVE, _OBJECTIVES, _SIMULATED = Ramp(), Slice(), Reserve(), Objectives(), SimulatedHost()
+_RAMP, _SLICE, _RESERVE, _OBJECTIVES = Ramp(), Slice(), Reserve(), Objectives()
+_ENDPOINTS, _SIMULATED = Endpoints(), SimulatedHost()
 
 
 class Table(BaseModel):
@@ -121,12 +123,14 @@ class ObjectivesTable(Table):
 
 
 class EnginesTable(Table):
-    """Where the engines are, if not where this platform has them."""
+    """Where the engines are, if not where this platform has them, and what if one is missing."""
 
     docker: Text = ""
     """The Docker engine, such as "unix:///var/run/docker.sock"."""
     libvirt: Text = ""
     """The libvirt daemon, such as "qemu:///system"."""
+    missing: MissingWord = _ENDPOINTS.missing
+    """Where an engine cannot be used: "fail" ends the run before it starts, "skip" leaves its workloads out."""
 
 
 class WorkloadTable(Table):

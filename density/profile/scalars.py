@@ -1,12 +1,13 @@
 """The kinds of values that a profile has."""
 
+import re
 from typing import Annotated, get_args
 
 from density.model import AcceleratorName, EngineName, GuestName, Readiness
 from density.profile.problems import ExplainedError
 from density.profile.readiness import READY_ALLOWED, READY_PATTERN, WAYS, format_ready, parse_ready
 from density.profile.scalar import Scalar, count, number, one_of, or_off, text, text_or_number, whole, within
-from density.profile.spec import Shape, Until
+from density.profile.spec import Missing, Shape, Until
 from density.units import (
     BYTES_ALLOWED,
     SECONDS_ALLOWED,
@@ -20,6 +21,8 @@ NAME_ALLOWED = "a lower-case letter, then at most 30 of a-z, 0-9 and -"
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}$"
 
 _MOST_BYTES = 2**60
+_AMOUNT = re.compile(r"([0-9.]+)\s*([A-Za-z]+)")
+_UNITS = ("B", "K", "KiB", "kB", "M", "MiB", "MB", "G", "GiB", "GB", "T", "TiB", "TB")
 _MOST_SECONDS = 366 * 86_400
 _DURATION = r"^\s*[0-9]+(\.[0-9]+)?\s*(us|ms|s|m|min|h)?\s*$"
 _PERCENT = r"^\s*[0-9]+(\.[0-9]+)?\s*%?\s*$"
@@ -47,6 +50,17 @@ def _concurrency(value: object) -> int:
     return 0 if value == "auto" else int(within(whole, 1, 10_000)(value))
 
 
+def _parse_bytes(value: str | float) -> int:
+    try:
+        return parse_bytes(value)
+    except ValueError:
+        if isinstance(value, str) and (match := _AMOUNT.fullmatch(value.strip())):
+            for unit in _UNITS:
+                if match[2].lower() == unit.lower():
+                    raise ExplainedError(f'allowed is {BYTES_ALLOWED}; did you mean "{match[1]}{unit}"?') from None
+        raise
+
+
 def _parse_share(value: str | float) -> float:
     bare = isinstance(value, int | float) or value.strip().isdecimal()
     if bare and 1 < float(value) <= 100:
@@ -66,7 +80,7 @@ _period = Scalar(
 _share = Scalar(within(_parse_share, 0, 1), SHARE_ALLOWED, text_or_number(_PERCENT, minimum=0, maximum=1), _dump_share)
 
 Bytes = Annotated[
-    int, Scalar(within(parse_bytes, 0, _MOST_BYTES), BYTES_ALLOWED, text_or_number(_SIZE, minimum=0), _dump_bytes)
+    int, Scalar(within(_parse_bytes, 0, _MOST_BYTES), BYTES_ALLOWED, text_or_number(_SIZE, minimum=0), _dump_bytes)
 ]
 Seconds = Annotated[float, _seconds]
 Period = Annotated[float, _period]
@@ -94,6 +108,7 @@ UntilWord = Annotated[Until, one_of(*get_args(Until))]
 EngineWord = Annotated[EngineName, one_of(*get_args(EngineName))]
 GuestWord = Annotated[GuestName, one_of(*get_args(GuestName))]
 AcceleratorWord = Annotated[AcceleratorName, one_of(*get_args(AcceleratorName))]
+MissingWord = Annotated[Missing, one_of(*get_args(Missing))]
 Name = Annotated[str, text(NAME_ALLOWED, NAME_PATTERN)]
 Text = Annotated[str, text("text in quotes")]
 Image = Annotated[str, text("text in quotes, not empty", r"^\S(.*\S)?$")]

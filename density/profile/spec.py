@@ -7,6 +7,7 @@ from density.model import EngineName, Workload
 
 Shape = Literal["linear", "geometric", "list"]
 Until = Literal["safe", "failure", "forecast"]
+Missing = Literal["fail", "skip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +108,16 @@ class SimulatedHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Where engines are; empty: the platform's default."""
+    """Where engines are; empty: the platform's default.
+
+    Attributes:
+        missing: what happens where an engine cannot be used: `fail` ends the run before it starts, `skip` leaves its
+            workloads out and warns, as long as one engine is there.
+    """
 
     docker: str = ""
     libvirt: str = ""
+    missing: Missing = "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

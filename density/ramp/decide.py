@@ -89,7 +89,7 @@ def crossed_reserve(values: Sequence[Reading]) -> Reading | None:
 def _failures(state: RunState, bounds: Bounds) -> Stop | None:
     kinds = state.failed_in_wave + state.lost_in_wave
     exhausted = [kind for kind in kinds if kind in EXHAUSTION]
-    ended = len(state.ready_in_wave) + state.failed_in_wave.total()
+    ended = state.ready_in_wave + state.failed_in_wave.total()
     many = kinds.total() >= FEW_FAILED and kinds.total() > MANY_FAILED * ended
     none = bool(state.failed_in_wave) and not state.ready_in_wave
     if not (exhausted or many or none):

@@ -16,10 +16,12 @@ from density.events import (
 )
 from density.model import Failure, Phase, Workload
 
-MESSAGE = "OCI runtime create failed: [red]runc\x1b[2J\u202e create failed\nunable to start: can't get final child's PID"
+MESSAGE = (
+    "OCI runtime create failed: [red]runc\x1b[2J\u202e create failed\nunable to start: can't get final child's PID"
+)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def events() -> list[Event]:
     """Two workloads, one settled wave of four with a failure, a second one on its way."""
     workloads = (Workload(name="web", engine="docker"), Workload(name="guest", engine="libvirt"))

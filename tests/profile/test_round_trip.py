@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from density.model import Readiness, Workload
@@ -137,11 +137,12 @@ def profiles(draw: st.DrawFn) -> Profile:
             memory_bytes=draw(st.integers(256 * MIB, 2**50)), tasks=draw(st.integers(500, 10**6)), files=draw(counts)
         ),
         objectives=Objectives(**{name: draw(st.none() | goal) for name, goal in goals.items()}),
-        endpoints=Endpoints(docker=draw(texts), libvirt=draw(texts)),
+        endpoints=Endpoints(docker=draw(texts), libvirt=draw(texts), missing=draw(st.sampled_from(["fail", "skip"]))),
         simulated=simulated,
     )
 
 
+@settings(deadline=None)
 @given(profile=profiles())
 def test_any_profile_comes_back_as_it_was(profile: Profile) -> None:
     """Whatever a profile says, its TOML says the same, to the last bit of every number."""

@@ -1,6 +1,6 @@
 """Runs on the simulated engine, for tests of all parts."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -9,6 +9,7 @@ import anyio
 import trio
 from trio.testing import MockClock
 
+from density.controller.begin import begin
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.run import Controller
@@ -21,6 +22,10 @@ from density.state import RunState
 
 if TYPE_CHECKING:
     from density.payload.channel import Channel
+
+
+During = Callable[[Controller, SimulatedEngine], Coroutine[None, None, None]]
+"""What happens beside a run."""
 
 
 @dataclass
@@ -43,7 +48,7 @@ class Simulated:
     problem: DensityError | None
 
 
-async def _run(profile: Profile, during: Callable[[Controller, SimulatedEngine], Awaitable[None]] | None) -> Simulated:
+async def _run(profile: Profile, during: During | None) -> Simulated:
     host = HostModel(profile.simulated, slice_=profile.slice, workloads=profile.workloads, clock=anyio.current_time)
     context = EngineContext(
         run_id="20260101-000000-0000",
@@ -54,12 +59,14 @@ async def _run(profile: Profile, during: Callable[[Controller, SimulatedEngine],
     keeper = Keeper([])
     bus = Bus(RunState(), [keeper])
 
+    begin(bus, profile, run_id=context.run_id, wall=0.0)
+
     async def release() -> tuple[str, ...]:
         return ()
 
     async with SimulatedEngine(context, host=host) as engine:
         equipment = Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine, release=release)
-        controller = Controller(equipment, run_id=context.run_id, bus=bus, wall=lambda: 0.0)
+        controller = Controller(equipment, run_id=context.run_id, bus=bus)
         async with anyio.create_task_group() as group:
             if during:
                 group.start_soon(during, controller, engine)
@@ -68,12 +75,10 @@ async def _run(profile: Profile, during: Callable[[Controller, SimulatedEngine],
     return Simulated(bus.state, keeper.events, host, problem)
 
 
-def simulate(
-    profile: Profile, *, during: Callable[[Controller, SimulatedEngine], Awaitable[None]] | None = None
-) -> Simulated:
+def simulate(profile: Profile, *, during: During | None = None) -> Simulated:
     """Run a profile on the simulated engine in virtual time: hours take moments, and nothing sleeps for real."""
     # Trio shuffles the order of tasks that are ready at once, unless it is told not to.
-    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     trio._core._run._r.seed(0)
     clock = MockClock(autojump_threshold=0)
     return anyio.run(_run, profile, during, backend="trio", backend_options={"clock": clock})

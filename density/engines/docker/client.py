@@ -4,21 +4,20 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from docker import APIClient
+from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException, Timeout
 from urllib3.exceptions import HTTPError
 
-from density.engines.docker.session import LeanClient
+from density.engines.docker.session import CALL_SECONDS, LeanClient
 from density.errors import EngineUnavailable
 
-CALL_SECONDS = 120
-"""No answer by then is a failure. A create took seconds at 2,000 containers, so this is far beyond a slow one."""
 DEFAULT_ENDPOINT = "unix:///var/run/docker.sock"
 REMEDY = "start it with `systemctl start docker`, or install it with `apt-get install docker.io`"
 
@@ -65,7 +64,7 @@ class Clients:
         self.endpoint = endpoint
         self._limiter = CapacityLimiter(concurrency)
         self._idle: list[LeanClient] = []
-        self._api_version = ""
+        self._api_version = MINIMUM_DOCKER_API_VERSION
 
     def connect(self) -> None:
         """Find out which API version to speak. Blocks.
@@ -73,12 +72,14 @@ class Clients:
         Raises:
             EngineUnavailable: nobody answers, or not in a language of the SDK.
         """
+        client = self._make()
         try:
-            client = APIClient(**self._options(), version="auto")
+            self._api_version = str(client.version(api_version=False)["ApiVersion"])
+            self._idle.append(self._make())
         except CLIENT_ERRORS as error:
             raise unavailable(self.endpoint, error) from error
-        self._api_version = client.api_version
-        client.close()
+        finally:
+            client.close()
 
     def close(self) -> None:
         """Close the connections that are idle; a call under way closes its own."""
@@ -108,11 +109,13 @@ class Clients:
         return await to_thread.run_sync(work, limiter=self._limiter)
 
     def _make(self) -> LeanClient:
-        socket_url = self.endpoint.url if self.endpoint.is_local else ""
-        return LeanClient(socket_url, **self._options(), version=self._api_version)
-
-    def _options(self) -> dict[str, Any]:
-        return {"base_url": self.endpoint.url, "timeout": CALL_SECONDS, "tls": self.endpoint.tls or False}
+        return LeanClient(
+            self.endpoint.url if self.endpoint.is_local else "",
+            base_url=self.endpoint.url,
+            version=self._api_version,
+            timeout=CALL_SECONDS,
+            tls=self.endpoint.tls or False,
+        )
 
 
 def has_answered(error: BaseException) -> bool:

@@ -116,7 +116,10 @@ class NativeEngine:
         """Let these instances exit by themselves, kill those that do not, and report stopping and removed."""
         known = [self._instances[name] for name in instance_ids if name in self._instances]
         for instance in known:
-            self._fail(instance, Failure("cancelled", "stopped before it was ready"))
+            if instance.state == "launching":
+                # Still touching memory, perhaps: it has no channel yet that could be closed.
+                self._kill(instance)
+                self._fail(instance, Failure("cancelled", "stopped before it was ready"))
             instance.state = "stopping"
             self._report(instance, Phase.STOPPING)
         await self._channel.dismiss(instance_ids)

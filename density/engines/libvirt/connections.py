@@ -1,0 +1,138 @@
+"""A few connections to one hypervisor, shared by worker threads."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import libvirt
+from anyio import CapacityLimiter, to_thread
+
+from density.engines.libvirt.loop import start_event_loop
+from density.errors import EngineUnavailable
+
+CONNECTIONS = 3
+"""Beside the one that hears events."""
+REQUESTS_PER_CONNECTION = 5
+"""libvirtd.conf's max_client_requests: more at once only wait in the daemon, unseen."""
+GONE_SECONDS = 10.0
+"""A daemon that cannot be reached for this long is gone; before, it may be restarting."""
+_RETRY_SECONDS = 0.5
+_KEEP_ALIVE_SECONDS, _KEEP_ALIVE_MISSES = 5, 6
+REMEDY = "apt-get install libvirt-daemon-system qemu-system-x86, then start libvirtd and virtlogd; see `density doctor`"
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    connection: libvirt.virConnect
+    busy: int = 0
+
+
+class Connections:
+    """Runs calls in worker threads, each on the connection that has least to do; one that broke is opened again."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._slots: list[_Slot] = []
+        self._lock = threading.Lock()
+        self._limiter = CapacityLimiter(CONNECTIONS * REQUESTS_PER_CONNECTION)
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            EngineUnavailable: nothing answers there.
+        """
+        for _ in range(CONNECTIONS):
+            connection = await to_thread.run_sync(connect, self.uri, limiter=self._limiter)
+            self._slots.append(_Slot(connection))
+
+    def close(self) -> None:
+        """Close every connection."""
+        for slot in self._slots:
+            with suppress(libvirt.libvirtError):
+                slot.connection.close()
+        self._slots.clear()
+
+    async def call(self, function: Callable[[libvirt.virConnect], Result]) -> Result:
+        """Run `function` with a connection; again with a new one if that broke, so it has to bear being run twice.
+
+        Never abandoned: a cancelled caller waits for it.
+
+        Raises:
+            libvirt.libvirtError: libvirt said no.
+            EngineUnavailable: the daemon is gone.
+        """
+        return await to_thread.run_sync(self._call, function, limiter=self._limiter)
+
+    def _call(self, function: Callable[[libvirt.virConnect], Result]) -> Result:
+        with self._borrowed() as slot:
+            used = slot.connection
+            try:
+                return function(used)
+            except libvirt.libvirtError:
+                if is_alive(used):
+                    raise
+            return function(self._reopened(slot, used))
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[_Slot]:
+        with self._lock:
+            slot = min(self._slots, key=lambda each: each.busy)
+            slot.busy += 1
+        try:
+            yield slot
+        finally:
+            with self._lock:
+                slot.busy -= 1
+
+    def _reopened(self, slot: _Slot, broken: libvirt.virConnect) -> libvirt.virConnect:
+        deadline = time.monotonic() + GONE_SECONDS
+        while slot.connection is broken:
+            try:
+                fresh = connect(self.uri)
+            except EngineUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+                continue
+            with self._lock:
+                if slot.connection is broken:
+                    slot.connection = fresh
+                else:
+                    fresh.close()
+        return slot.connection
+
+
+def connect(uri: str) -> libvirt.virConnect:
+    """A new connection. Blocks.
+
+    Raises:
+        EngineUnavailable: nothing answers there.
+    """
+    start_event_loop()
+    try:
+        connection = libvirt.open(uri)
+    except libvirt.libvirtError as error:
+        raise EngineUnavailable("libvirt", f"{uri}: {words(error)}", remedy=REMEDY) from error
+    # A hypervisor inside this process has nothing to keep alive.
+    with suppress(libvirt.libvirtError):
+        connection.setKeepAlive(_KEEP_ALIVE_SECONDS, _KEEP_ALIVE_MISSES)
+    return connection
+
+
+def is_alive(connection: libvirt.virConnect) -> bool:
+    """Whether the connection still stands; asks no one."""
+    try:
+        return bool(connection.isAlive())
+    except libvirt.libvirtError:
+        return False
+
+
+def words(error: libvirt.libvirtError) -> str:
+    """libvirt's own words, on one line."""
+    return " ".join(str(error).split())

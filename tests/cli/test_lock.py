@@ -1,0 +1,95 @@
+"""What says that a run is alive: a lock that the kernel lets go of."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from density.controller.paths import RunLock, cache_dir, known_runs, none_alive, runs_dir, runtime_base
+from density.errors import UsageError
+
+
+def test_a_run_is_alive_while_its_lock_is_held(tmp_path: Path) -> None:
+    """And then neither it nor its directory is known any more."""
+    with RunLock("r1", base=tmp_path) as lock:
+        assert lock.directory == tmp_path / "r1"
+        assert known_runs(tmp_path) == {"r1": True}
+        with none_alive(tmp_path) as alone:
+            assert not alone
+    assert known_runs(tmp_path) == {}
+    with none_alive(tmp_path) as alone:
+        assert alone
+
+
+def test_what_a_run_left_in_its_directory_stays_for_the_clean_up(tmp_path: Path) -> None:
+    """Leaving removes an empty directory only."""
+    with RunLock("r1", base=tmp_path) as lock:
+        (lock.directory / "overlay").touch()
+    assert known_runs(tmp_path) == {"r1": False}
+
+
+def test_a_killed_run_is_not_alive(tmp_path: Path) -> None:
+    """SIGKILL leaves the directory and the file, and no lock."""
+    program = f"""
+import os, signal
+from pathlib import Path
+from density.controller.paths import RunLock
+RunLock("r1", base=Path({str(tmp_path)!r})).__enter__()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", program], check=False)
+    assert (tmp_path / "r1" / "lock").exists()
+    assert known_runs(tmp_path) == {"r1": False}
+
+
+def test_two_runs_live_beside_each_other_but_not_by_one_id(tmp_path: Path) -> None:
+    """A taken id is said, and harms neither the run that has it nor the next."""
+    with RunLock("r1", base=tmp_path), RunLock("r2", base=tmp_path):
+        with pytest.raises(UsageError, match="there is a run r1 already"), RunLock("r1", base=tmp_path):
+            pytest.fail("the id is taken")
+        assert known_runs(tmp_path) == {"r1": True, "r2": True}
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".new")] == []
+
+
+def test_no_run_starts_during_a_clean_up(tmp_path: Path) -> None:
+    """What it launched could be taken for leftovers."""
+    with none_alive(tmp_path) as alone:
+        assert alone
+        with pytest.raises(UsageError, match="a `density clean` is going on"), RunLock("r1", base=tmp_path):
+            pytest.fail("a clean-up is going on")
+    with RunLock("r1", base=tmp_path):
+        pass
+
+
+def test_others_can_pass_through_but_not_look(tmp_path: Path) -> None:
+    """QEMU runs as another user and has to reach its sockets, whatever the umask."""
+    base = tmp_path / "base"
+    with RunLock("r1", base=base) as lock:
+        for directory in (base, lock.directory):
+            assert stat.S_IMODE(directory.stat().st_mode) == 0o711
+
+
+def test_a_base_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """In a directory for everyone, such as /tmp, it may be someone's trap."""
+    (tmp_path / "target").mkdir()
+    (tmp_path / "base").symlink_to(tmp_path / "target")
+    with pytest.raises(UsageError, match="belongs to someone else"), RunLock("r1", base=tmp_path / "base"):
+        pytest.fail("the base is a link")
+
+
+def test_where_things_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root has the system's places; others what XDG names, else their own."""
+    for name in ("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "DENSITY_RUNS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert (runtime_base(), cache_dir()) == (Path("/run/density"), Path("/var/cache/density"))
+    assert runs_dir() == Path("runs")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert runtime_base() == Path("/tmp/density-1000")
+    assert cache_dir() == Path.home() / ".cache" / "density"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/c")
+    monkeypatch.setenv("DENSITY_RUNS_DIR", "/r")
+    assert (runtime_base(), cache_dir(), runs_dir()) == (Path("/run/user/1000/density"), Path("/c/density"), Path("/r"))

@@ -1,0 +1,69 @@
+"""Recorded hosts: all sensors over a v1 host without systemd and a v2 host with it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from density.host import HostReader, SlicePaths
+from density.host.hierarchies import cgroup_version, find_hierarchies, slice_paths
+
+FIXTURES = Path(__file__).parent / "fixtures"
+SLICES = {
+    "debian12-v1": "density20261124080000abcd.partition",
+    "debian12-v2-systemd": "density20261124080000abcd.slice",
+}
+
+
+def paths_of(host: str) -> SlicePaths:
+    """The recorded slice of a recorded host."""
+    return slice_paths(find_hierarchies(FIXTURES / host), SLICES[host])
+
+
+@pytest.mark.parametrize("host", sorted(SLICES))
+def test_values(host: str) -> None:
+    """Every value of a recorded host, and nothing unavailable; shares of CPU need two samples, which a record is not."""
+    reader = HostReader(
+        FIXTURES / host, disks={}, bridges=["docker0"], daemons={"dockerd": 100}, slice=paths_of(host)
+    )
+    expected = json.loads((FIXTURES / f"{host}.json").read_text())
+    assert reader.read() == pytest.approx(expected)
+    assert reader.unavailable() == {}
+
+
+@pytest.mark.parametrize(("host", "version", "systemd"), [("debian12-v1", 1, "no"), ("debian12-v2-systemd", 2, "yes")])
+def test_facts(host: str, version: int, systemd: str) -> None:
+    """The fingerprint tells the two hosts apart."""
+    facts = HostReader(FIXTURES / host, disks={}).facts()
+    assert facts["cgroup_version"] == version
+    assert facts["systemd"] == systemd
+    assert facts["distribution"] == "Debian GNU/Linux 12 (bookworm)"
+    assert facts["kvm"] == "no /dev/kvm"
+    assert str(facts["virtualised"]).startswith("yes")
+
+
+def test_slice_on_v1_is_a_directory_in_each_hierarchy() -> None:
+    """Each controller has its own directory, and pressure is found under the v2 mount beside them."""
+    paths = paths_of("debian12-v1")
+    assert paths.version == 1
+    assert {controller: path.parent.name for controller, path in paths.controllers.items()} == {
+        name: name for name in ("cpu", "cpuacct", "memory", "pids")
+    } | {"hugetlb": "unified"}
+    assert paths.unified is not None
+
+
+def test_slice_on_v2_is_one_directory() -> None:
+    """All controllers are in the one directory."""
+    paths = paths_of("debian12-v2-systemd")
+    assert paths.version == 2
+    assert set(paths.controllers.values()) == {paths.unified}
+
+
+def test_no_cgroups_at_all(tmp_path: Path) -> None:
+    """A host whose mounts cannot be seen has cgroup version 0, and its reader says what it lacks instead of failing."""
+    assert cgroup_version(find_hierarchies(tmp_path)) == 0
+    reader = HostReader(tmp_path, disks={"runs": tmp_path / "none"}, bridges=["br0"], daemons={"d": 1})
+    assert reader.read() == {}
+    assert {"memory", "cpu", "tasks", "files", "pressure", "disk.runs", "network.bridge.br0", "daemon.d"} <= set(
+        reader.unavailable()
+    )
