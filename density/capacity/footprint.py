@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-_HUBER = 1.345
+HUBER = 1.345
 """Tuning constant that keeps 95 % efficiency under normal errors (Huber, Robust Statistics, 1981)."""
+ROBUST_POINTS = 8
+"""With fewer points nobody can say which of them is the wild one."""
 _T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10)
 """Student's t at 97.5 % for 1 to 18 degrees of freedom."""
 
@@ -65,23 +67,40 @@ def fit(counts: Sequence[Mapping[str, int]], use: Sequence[float], workloads: tu
     y = np.asarray(use, dtype=np.float64)
     if len(y) < x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
         return None
-    weights: Array = np.ones(len(y))
-    for _ in range(20):
-        root = np.sqrt(weights)
-        solution = np.linalg.lstsq(x * root[:, None], y * root, rcond=None)[0]
-        residuals: Array = y - x @ solution
-        spread = 1.4826 * float(np.median(np.abs(residuals)))
-        if spread <= 1e-12 * max(1.0, float(np.abs(y).max())):
-            break
-        updated = np.minimum(1.0, _HUBER * spread / np.maximum(np.abs(residuals), 1e-300))
-        if np.allclose(updated, weights, atol=1e-4):
-            break
-        weights = updated
-    return Line(workloads, float(solution[0]), solution[1:], *_uncertainty(x, residuals, weights))
+    solution: Array = np.linalg.lstsq(x, y, rcond=None)[0]
+    scale = 0.0
+    if len(y) >= ROBUST_POINTS:
+        solution, scale = _reweighted(x, y, solution)
+    covariance, t = _uncertainty(x, y - x @ solution, scale)
+    return Line(workloads, float(solution[0]), solution[1:], covariance, t)
 
 
-def _uncertainty(x: Array, residuals: Array, weights: Array) -> tuple[Array, float]:
-    freedom = max(1, len(residuals) - x.shape[1])
-    variance = float(weights @ residuals**2) / freedom
-    covariance = variance * np.linalg.pinv(x.T @ (x * weights[:, None]))
+def _reweighted(x: Array, y: Array, solution: Array) -> tuple[Array, float]:
+    """Huber's estimate from a first one, and the scale of the residuals (0: they are rounding errors)."""
+    scale = 0.0
+    for _ in range(30):
+        residuals: Array = np.abs(y - x @ solution)
+        scale = 1.4826 * float(np.median(residuals))
+        if scale <= 1e-12 * max(1.0, float(np.abs(y).max())):
+            return solution, 0.0
+        root = np.sqrt(np.minimum(1.0, HUBER * scale / np.maximum(residuals, 1e-300)))
+        updated: Array = np.linalg.lstsq(x * root[:, None], y * root, rcond=None)[0]
+        if np.allclose(x @ updated, x @ solution, rtol=0, atol=1e-4 * scale):
+            break
+        solution = updated
+    return solution, scale
+
+
+def _uncertainty(x: Array, residuals: Array, scale: float) -> tuple[Array, float]:
+    """Covariance of the solution (Huber 1981, 6.7), ordinary least squares' where `scale` is 0; and Student's t."""
+    points, parameters = x.shape
+    freedom = max(1, points - parameters)
+    if scale:
+        clipped = np.clip(residuals / scale, -HUBER, HUBER)
+        inside = float(np.mean(np.abs(clipped) < HUBER))
+        correction = 1 + parameters / points * (1 - inside) / inside
+        variance = (correction * scale / inside) ** 2 * float(clipped @ clipped) / freedom
+    else:
+        variance = float(residuals @ residuals) / freedom
+    covariance = variance * np.linalg.pinv(x.T @ x)
     return covariance, _T95[freedom - 1] if freedom <= len(_T95) else 1.96 + 2.5 / freedom

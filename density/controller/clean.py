@@ -117,6 +117,8 @@ async def _reap(name: str, make: Callable[[], Engine], runs: Sequence[str | None
                 left += reaped.left
     except EngineUnavailable as error:
         return Part(name=name, removed=tuple(removed), left=tuple(left), unavailable=str(error))
+    except Exception as error:  # noqa: BLE001 — a fault in one engine is no reason to leave what the others hold
+        left.append(f"what {name} may still hold ({type(error).__name__}: {error})")
     return Part(name=name, removed=tuple(removed), left=tuple(left))
 
 

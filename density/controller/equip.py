@@ -70,25 +70,14 @@ async def _simulated(profile: Profile, stack: AsyncExitStack, *, run_id: str, ru
         run_id=run_id, runtime_dir=runtime_dir, cache_dir=cache_dir(), channel=Channel(runtime_dir / "channel")
     )
     engine = await stack.enter_async_context(SimulatedEngine(context, host=host))
-
-    async def release() -> tuple[str, ...]:
-        return ()
-
-    return Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine, release=release)
+    return Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine)
 
 
 async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime_dir: Path, run_dir: Path) -> Equipment:
     channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
-    held = await stack.enter_async_context(AsyncExitStack())
-    slice_, warnings = await _slice(profile, run_id, held)
-    disks = {"runs": run_dir, "runtime": runtime_dir}
-    reader = HostReader(disks=disks, slice=slice_.paths if slice_ else None)
-
-    async def release() -> tuple[str, ...]:
-        # Engines first: one may have a process of its own in the slice.
-        await held.aclose()
-        return slice_.left if slice_ else ()
-
+    left: list[str] = []
+    slice_, warnings = await _slice(profile, run_id, stack, left)
+    reader = HostReader(disks={"runs": run_dir, "runtime": runtime_dir}, slice=slice_.paths if slice_ else None)
     context = EngineContext(
         run_id=run_id,
         runtime_dir=runtime_dir,
@@ -96,23 +85,26 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         channel=channel,
         placement=slice_.placement("cgroupfs") if slice_ else None,
     )
-    engines, missing = await _engines(profile, held, context)
+    engines, missing = await _engines(profile, stack, context)
     return Equipment(
         profile=_without(profile, missing),
         engines=engines,
         host=ThreadedHost(reader),
         pinger=channel,
-        release=release,
+        left=left,
         warnings=(*warnings, *(str(error) for error in missing.values())),
     )
 
 
-async def _slice(profile: Profile, run_id: str, held: AsyncExitStack) -> tuple[Slice | None, tuple[str, ...]]:
+async def _slice(
+    profile: Profile, run_id: str, stack: AsyncExitStack, left: list[str]
+) -> tuple[Slice | None, tuple[str, ...]]:
     """The run's slice; it is made without limits too, because the run's totals are read from it."""
     wanted = profile.slice
     slice_ = Slice(run_id, memory_bytes=wanted.memory_bytes, tasks=wanted.tasks, cpus=wanted.cpus)
+    stack.callback(lambda: left.extend(slice_.left))
     try:
-        return await held.enter_async_context(slice_), ()
+        return await stack.enter_async_context(slice_), ()
     except SliceUnavailable as error:
         limited = wanted.memory_bytes or wanted.tasks or wanted.cpus
         return None, ((f"the slice's limits are not enforced: {error}",) if limited else ())

@@ -1,7 +1,7 @@
 """What a run works with, and the contracts of those parts; `density.controller.equip` puts the real ones together."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from density.engines.base import Engine
@@ -47,8 +47,7 @@ class Equipment:
 
     Attributes:
         profile: what was asked for, without the workloads whose engines are missing where that is allowed.
-        release: called once after every instance is gone; removes the slice and the runtime files and returns the names
-            of what it could not remove.
+        left: filled when the equipment is put away: names of what could not be removed.
         warnings: what the person should know about how the run is equipped.
     """
 
@@ -56,5 +55,5 @@ class Equipment:
     engines: Mapping[EngineName, Engine]
     host: Host
     pinger: Pinger
-    release: Callable[[], Awaitable[tuple[str, ...]]]
+    left: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from density.controller.launcher import Launcher
 from density.controller.prober import Prober
 from density.controller.sampler import Sampler
 from density.controller.settle import settle
-from density.controller.teardown import tear_down
+from density.controller.teardown import Torn, tear_down
 from density.engines.base import Engine
 from density.errors import DensityError, EngineUnavailable
 from density.events import (
@@ -36,6 +36,9 @@ from density.ramp.shape import split
 class Controller:
     """Runs the profile of an equipment, once.
 
+    Attributes:
+        torn: what the teardown did; None before, or where it was given up.
+
     Args:
         bus: takes every event; its state is what is known, and knows already that the run has started (`begin`).
     """
@@ -53,13 +56,14 @@ class Controller:
         self._bus = bus
         self._scope = anyio.CancelScope()
         self._teardown_scope = anyio.CancelScope(shield=True)
+        self.torn: Torn | None = None
         self._braked: Reading | None = None
         self._wave = 0
         self._sampler = Sampler(bus, equipment.host, bounds=bounds_of(profile), brake=self._brake)
         self._launcher = Launcher(bus, equipment.engines, profile.workloads, concurrency=profile.ramp.concurrency)
 
     async def run(self) -> DensityError | None:
-        """Everything, and always the teardown.
+        """Everything, and always the teardown; `conclude` follows when the equipment is put away.
 
         Returns:
             What ended the run with outcome `error`: an engine or a workload that it could not begin or go on with.
@@ -75,9 +79,8 @@ class Controller:
             finally:
                 with self._teardown_scope:
                     self._enter("teardown")
-                    await tear_down(self._bus, self._equipment, run_id=self._run_id)
+                    self.torn = await tear_down(self._bus, self._equipment, run_id=self._run_id)
                 group.cancel_scope.cancel()
-        self._enter("done")
         return problem
 
     def interrupt(self) -> None:

@@ -17,6 +17,7 @@ from density.controller.bus import Bus, Sink
 from density.controller.equip import equip
 from density.controller.paths import RunLock
 from density.controller.run import Controller, first
+from density.controller.teardown import Torn, conclude
 from density.errors import DensityError, UsageError
 from density.events import Stopped, Warned
 from density.profile.load import profile_to_toml
@@ -91,16 +92,22 @@ class Session:
         signals = _Signals(self.told, clean=f"density clean {self.run_id}")
         problem: DensityError | None = None
         begin(bus, profile, run_id=self.run_id, wall=time.time())
+        torn: Torn | None = None
+        left: Sequence[str] = ()
         try:
             async with equip(profile, run_id=self.run_id, runtime_dir=runtime_dir, run_dir=self.run_dir) as equipment:
+                left = equipment.left
                 controller = Controller(equipment, run_id=self.run_id, bus=bus)
                 async with anyio.create_task_group() as group:
                     await group.start(signals.listen, controller)
                     problem = await controller.run()
                     group.cancel_scope.cancel()
+                torn = controller.torn
         except* DensityError as errors:
             problem = first(errors)
             bus.emit(Stopped(anyio.current_time(), "error", str(problem)))
+        if torn is not None:
+            conclude(bus, torn, left=left)
         return Ended(bus.state, problem, interrupted=signals.count > 0, abandoned=signals.count > 1)
 
 

@@ -1,12 +1,15 @@
 """Remove everything a run made, look whether it is gone, and say what is not."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import anyio
 
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.engines.base import Engine
 from density.errors import EngineUnavailable
-from density.events import InstanceChanged, TornDown
+from density.events import InstanceChanged, StageEntered, TornDown
 from density.model import Failure, Phase
 
 _GONE = frozenset({Phase.FAILED, Phase.LOST, Phase.REMOVED})
@@ -15,36 +18,47 @@ NEWS_SECONDS = 5.0
 """How long to wait for the engines' word that each instance is gone; their own lists have said so already."""
 
 
-async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> None:
-    """Stop every instance, then remove by label what no one remembers, then release the rest of the equipment."""
-    started = anyio.current_time()
+@dataclass(slots=True)
+class Torn:
+    """What a teardown removed, and what it could not."""
+
+    started_at: float
+    removed: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
+    """Stop every instance, then remove by label what no one remembers."""
+    torn = Torn(anyio.current_time())
     _give_up_launches(bus)
     ids: dict[str, list[str]] = {name: [] for name in equipment.engines}
     for instance_id, instance in bus.state.instances.items():
         if instance.phase in _RUNNING:
             ids[bus.state.workloads[instance.workload].workload.engine].append(instance_id)
-    removed: list[str] = []
-    left: list[str] = []
 
     async def clear(engine: Engine, mine: list[str]) -> None:
         try:
             await engine.stop(mine)
             reaped = await engine.reap(run_id)
         except EngineUnavailable as gone:
-            left.append(f"what {gone.engine} may still hold ({gone.reason})")
+            torn.left.append(f"what {gone.engine} may still hold ({gone.reason})")
             return
-        removed.extend(mine)
-        removed.extend(reaped.removed)
-        left.extend(reaped.left)
+        torn.removed += [*mine, *reaped.removed]
+        torn.left += reaped.left
 
     async with anyio.create_task_group() as group:
         for name, engine in equipment.engines.items():
             group.start_soon(clear, engine, ids[name])
     with anyio.move_on_after(NEWS_SECONDS):
         await bus.until(lambda state: not any(counts[phase] for counts in state.counts.values() for phase in _RUNNING))
-    left.extend(await equipment.release())
+    return torn
+
+
+def conclude(bus: Bus, torn: Torn, *, left: Sequence[str]) -> None:
+    """The last events of a run, once its equipment is put away; `left` is what that could not remove."""
     now = anyio.current_time()
-    bus.emit(TornDown(now, len(removed), tuple(left), now - started))
+    bus.emit(TornDown(now, len(torn.removed), (*torn.left, *left), now - torn.started_at))
+    bus.emit(StageEntered(now, "done"))
 
 
 def _give_up_launches(bus: Bus) -> None:

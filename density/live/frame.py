@@ -121,14 +121,17 @@ def _count(state: RunState, width: int, glyphs: Glyphs) -> Iterator[Text]:
     right = Text()
     if nearest:
         right.append(f"room for {glyphs.about} {format_count(nearest.count)}", "bold")
-        right.append(f" ({_interval(nearest, glyphs)})", "bright_black")
+        right.append(_interval(nearest, glyphs), "bright_black")
     yield _spread(left, right, width)
     yield bar(count / scale, width, glyphs=glyphs, style="green", mark=aim / scale)
 
 
 def _interval(ceiling: CeilingForecast, glyphs: Glyphs) -> str:
-    low = format_count(ceiling.low)
-    return f"{low}{glyphs.to}{format_count(ceiling.high)}" if math.isfinite(ceiling.high) else f"{low} or more"
+    """` (850–950)`; empty where it is no wider than the count itself."""
+    low, high = format_count(ceiling.low), format_count(ceiling.high)
+    if low == high:
+        return ""
+    return f" ({low}{glyphs.to}{high})" if math.isfinite(ceiling.high) else f" ({low} or more)"
 
 
 def _workloads(state: RunState) -> Iterator[Text]:

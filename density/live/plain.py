@@ -11,6 +11,7 @@ import anyio.to_thread
 
 from density.events import Event, HostSampled
 from density.live.say import say, standing
+from density.live.words import clean
 from density.state import RunState
 
 QUIET_SECONDS = 10.0
@@ -37,6 +38,10 @@ class PlainView:
         if said:
             self._said_at = event.at
             self._queue.put(f"[{_elapsed(event.at - self._state.started_at)}] {said}\n")
+
+    def tell(self, line: str) -> None:
+        """Say a line that is no event."""
+        self._queue.put(f"{clean(line)}\n")
 
     def restore(self) -> None:
         """Nothing to give back; as the terminal's view has it."""

@@ -44,6 +44,16 @@ class Terminal:
                 self._drawn, self._width, self._hidden = lines, width, True
                 self._write("".join(parts))
 
+    def above(self, line: str) -> None:
+        """Write a line that stays, above the block; the block comes back with the next drawing.
+
+        Raises:
+            OSError: the terminal is gone.
+        """
+        with self._lock:
+            self._write(f"{self._to_top(self._console.width)}{_ERASE_BELOW}{line}\r\n")
+            self._drawn = []
+
     def end(self) -> None:
         """Give the cursor back; may be called again and from any thread.
 

@@ -4,6 +4,7 @@ import atexit
 import threading
 import time
 from contextlib import suppress
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,7 @@ from density.events import Event
 from density.live.bar import ASCII, UNICODE
 from density.live.frame import frame
 from density.live.terminal import Terminal
+from density.live.words import clean
 from density.state import RunState
 
 PERIOD_SECONDS = 0.5
@@ -40,12 +42,17 @@ class TerminalView:
         self._glyphs = UNICODE if console.encoding.lower().startswith("utf") else ASCII
         self._terminal = Terminal(console)
         self._news = True
+        self._told: SimpleQueue[str] = SimpleQueue()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
     def handle(self, event: Event) -> None:  # noqa: ARG002 — the state has it already
         """Note that there is something new to show."""
         self._news = True
+
+    def tell(self, line: str) -> None:
+        """Show the person a line that stays, above the view, within PERIOD_SECONDS."""
+        self._told.put(clean(line))
 
     def restore(self) -> None:
         """Give the terminal back at once, for an exit that leaves no context manager; nothing is drawn from then on."""
@@ -82,6 +89,9 @@ class TerminalView:
         closing = False
         while not closing:
             closing = self._closing.wait(PERIOD_SECONDS)
+            while not self._told.empty():
+                self._terminal.above(self._told.get())
+                self._news = True
             second = int(time.monotonic())
             if closing or self._news or second != shown_second:
                 self._news, shown_second = False, second

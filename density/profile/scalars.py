@@ -20,7 +20,7 @@ from density.units import (
 NAME_ALLOWED = "a lower-case letter, then at most 30 of a-z, 0-9 and -"
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}$"
 
-_MOST_BYTES = 2**60
+_MOST_BYTES = 2**53  # 8 PiB; above, a float does not hold every byte
 _AMOUNT = re.compile(r"([0-9.]+)\s*([A-Za-z]+)")
 _UNITS = ("B", "K", "KiB", "kB", "M", "MiB", "MB", "G", "GiB", "GB", "T", "TiB", "TB")
 _MOST_SECONDS = 366 * 86_400

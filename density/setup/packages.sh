@@ -57,8 +57,8 @@ qemu_driver() {
     return 1
 }
 
-# An engine that DOCKER_HOST names, or that answers already, is never joined by a second one.
-docker_engine() { [ -n "${DOCKER_HOST:-}" ] || have dockerd || ask docker; }
+# An engine that DOCKER_HOST names, or that is there already, is never joined by a second one, even if it refuses this user.
+docker_engine() { [ -n "${DOCKER_HOST:-}" ] || have dockerd || ask docker || [ $? = 3 ]; }
 
 find_missing() {
     MISSING=""

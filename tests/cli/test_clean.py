@@ -9,6 +9,7 @@ import pytest
 from density.cli import main
 from density.controller.clean import CleanReport, MakeEngine, Part, clean
 from density.controller.paths import RunLock, known_runs
+from density.engines.base import EngineContext
 from density.errors import EngineUnavailable, UsageError
 from density.events import InstanceChanged
 from density.model import EngineInfo, EngineName, Prepared, Reaped, Workload
@@ -150,6 +151,18 @@ async def test_an_engine_that_is_not_there_is_told_and_no_error(tmp_path: Path) 
     assert report.parts[0] == Part(name="docker", unavailable="docker: no socket")
     assert report.left == ()
     assert known_runs(tmp_path) == {}
+
+
+async def test_a_fault_in_one_engine_does_not_stop_the_rest(tmp_path: Path) -> None:
+    """It counts as something left, because what the engine holds is not known."""
+
+    def broken(_: EngineContext) -> Leftovers:
+        raise ZeroDivisionError("division by zero")
+
+    engine = Leftovers({"r1": ["a"]})
+    report = await clean(base=tmp_path, engines={"libvirt": broken} | dict(makers(engine)), slices=Slices())
+    assert report.left == ("what libvirt may still hold (ZeroDivisionError: division by zero)",)
+    assert engine.held == {"r1": []}
 
 
 async def test_what_is_no_run_id_reaches_no_engine(tmp_path: Path) -> None:

@@ -22,10 +22,8 @@ def paths_of(host: str) -> SlicePaths:
 
 @pytest.mark.parametrize("host", sorted(SLICES))
 def test_values(host: str) -> None:
-    """Every value of a recorded host, and nothing unavailable; shares of CPU need two samples, which a record is not."""
-    reader = HostReader(
-        FIXTURES / host, disks={}, bridges=["docker0"], daemons={"dockerd": 100}, slice=paths_of(host)
-    )
+    """Every value of a recorded host, and nothing unavailable; shares of CPU need two samples, so there are none."""
+    reader = HostReader(FIXTURES / host, disks={}, bridges=["docker0"], daemons={"dockerd": 100}, slice=paths_of(host))
     expected = json.loads((FIXTURES / f"{host}.json").read_text())
     assert reader.read() == pytest.approx(expected)
     assert reader.unavailable() == {}
@@ -47,7 +45,7 @@ def test_slice_on_v1_is_a_directory_in_each_hierarchy() -> None:
     paths = paths_of("debian12-v1")
     assert paths.version == 1
     assert {controller: path.parent.name for controller, path in paths.controllers.items()} == {
-        name: name for name in ("cpu", "cpuacct", "memory", "pids")
+        name: name for name in ("cpu", "cpuacct", "cpuset", "memory", "pids")
     } | {"hugetlb": "unified"}
     assert paths.unified is not None
 

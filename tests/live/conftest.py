@@ -16,9 +16,7 @@ from density.events import (
 )
 from density.model import Failure, Phase, Workload
 
-MESSAGE = (
-    "OCI runtime create failed: [red]runc\x1b[2J\u202e create failed\nunable to start: can't get final child's PID"
-)
+MESSAGE = "OCI runtime create failed: [red]runc\x1b[2J\u202e\nunable to start: can't get final child's PID"
 
 
 @pytest.fixture(scope="session")

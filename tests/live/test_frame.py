@@ -41,7 +41,7 @@ def test_the_whole_view(events: list[Event]) -> None:
         "Waiting for cpu 12.3%",
         "",
         "Last failures",
-        "  guest-0 try_again ×1  OCI runtime create…t: can't get final child's PID",
+        "  guest-0 try_again ×1  OCI runtime create…o start: can't get final child's PID",
         "",
         "Warnings",
         "  [bold]emulated ]0;title guests",

@@ -53,6 +53,15 @@ def test_after_a_resize_everything_is_sent_from_where_it_began() -> None:
     assert again == f"\r\x1b[3A{ERASE_BELOW}{ERASE_LINE}{'x' * 19}\r\n{ERASE_LINE}two\r\n{ERASE_BELOW}"
 
 
+def test_a_line_above_stays() -> None:
+    """It takes the block's place, and the block is drawn again whole below it."""
+    screen = _Screen()
+    screen.draw("one", "two")
+    screen.terminal.above("told")
+    assert screen.taken() == f"\r\x1b[2A{ERASE_BELOW}told\r\n"
+    assert screen.draw("one", "two") == f"\r{ERASE_LINE}one\r\n{ERASE_LINE}two\r\n{ERASE_BELOW}"
+
+
 def test_the_cursor_is_given_back_once() -> None:
     """Ending twice sends one code; drawing after the end sends nothing; nothing drawn, nothing to give back."""
     screen = _Screen()

@@ -117,7 +117,7 @@ def test_pid_1_ends_on_sigterm(start: Start, listener: socket.socket) -> None:
 
 
 def test_an_idle_payload_sleeps(start: Start, listener: socket.socket) -> None:
-    """Without a share to burn it waits for ever: in a second it goes to sleep at most (after its last pong), never wakes."""
+    """Without a share to burn it waits for ever: at most it still goes to sleep after its pong."""
     process = start(*arguments(listener))
     with connected(listener) as (stream, _):
         stream.sendall(b"ping 1\n")

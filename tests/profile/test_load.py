@@ -8,7 +8,7 @@ import pytest
 
 from density.model import Readiness, Workload
 from density.profile.load import load_profile
-from density.profile.source import shipped_profiles
+from density.profile.source import shipped_directory, shipped_profiles
 from density.profile.spec import Endpoints, Objectives, Profile, Ramp, Reserve, SimulatedHost, Slice
 
 MIB = 2**20
@@ -160,3 +160,12 @@ def test_shipped_profiles_are_called_as_their_files(name: str) -> None:
     profile = load_profile(name)
     assert profile.name == name
     assert profile.description.endswith(".")
+
+
+@pytest.mark.parametrize("name", ["containers", "vms"])
+def test_the_examples_in_comments_are_right(name: str, tmp_path: Path) -> None:
+    """What a shipped profile shows for images of one's own can be used as it stands."""
+    lines = (shipped_directory() / f"{name}.toml").read_text(encoding="utf-8").splitlines()
+    example = [line.removeprefix("#   ") for line in lines if line.startswith("#   ")]
+    assert example[0].startswith("[workloads.")
+    assert load(tmp_path, "\n".join(['name = "x"', *example])).workloads

@@ -132,7 +132,7 @@ def profiles(draw: st.DrawFn) -> Profile:
         description=draw(texts),
         workloads=used,
         ramp=draw(ramps()),
-        slice=Slice(memory_bytes=draw(st.just(0) | st.integers(2**51, 2**60)), tasks=draw(counts), cpus=draw(ratios)),
+        slice=Slice(memory_bytes=draw(st.just(0) | st.integers(2**51, 2**53)), tasks=draw(counts), cpus=draw(ratios)),
         reserve=Reserve(
             memory_bytes=draw(st.integers(256 * MIB, 2**50)), tasks=draw(st.integers(500, 10**6)), files=draw(counts)
         ),

@@ -98,6 +98,16 @@ def test_other_vendors_engine_is_left_alone(root: Host) -> None:
     assert root.calls("apt-get") == []
 
 
+def test_engine_that_refuses_the_user_is_joined_by_no_other(host: Host) -> None:
+    """An engine whose program is not to be seen, but whose socket is, is not joined by Debian's."""
+    host.install()
+    (host.bin / "dockerd").unlink()
+    host.answer("docker", 3, "permission denied")
+    host.stub("sudo", 'shift; STUB_ROOT=yes exec "$@"')
+    assert host.run("setup.sh", "run").returncode == 0
+    assert host.calls("apt-get") == []
+
+
 def test_missing_package_lists_are_fetched_for_the_guest_kernel(root: Host) -> None:
     """Container images come without package lists, and `apt-get download` of a kernel needs them."""
     root.install()

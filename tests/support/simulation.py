@@ -13,6 +13,7 @@ from density.controller.begin import begin
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.run import Controller
+from density.controller.teardown import conclude
 from density.engines.base import EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
 from density.errors import DensityError
@@ -61,17 +62,16 @@ async def _run(profile: Profile, during: During | None) -> Simulated:
 
     begin(bus, profile, run_id=context.run_id, wall=0.0)
 
-    async def release() -> tuple[str, ...]:
-        return ()
-
     async with SimulatedEngine(context, host=host) as engine:
-        equipment = Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine, release=release)
+        equipment = Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine)
         controller = Controller(equipment, run_id=context.run_id, bus=bus)
         async with anyio.create_task_group() as group:
             if during:
                 group.start_soon(during, controller, engine)
             problem = await controller.run()
             group.cancel_scope.cancel()
+    assert controller.torn is not None
+    conclude(bus, controller.torn, left=())
     return Simulated(bus.state, keeper.events, host, problem)
 
 

@@ -20,7 +20,6 @@ REQUESTS_PER_CONNECTION = 5
 GONE_SECONDS = 10.0
 """A daemon that cannot be reached for this long is gone; before, it may be restarting."""
 _RETRY_SECONDS = 0.5
-_KEEP_ALIVE_SECONDS, _KEEP_ALIVE_MISSES = 5, 6
 REMEDY = "apt-get install libvirt-daemon-system qemu-system-x86, then start libvirtd and virtlogd; see `density doctor`"
 
 Result = TypeVar("Result")
@@ -116,13 +115,9 @@ def connect(uri: str) -> libvirt.virConnect:
     """
     start_event_loop()
     try:
-        connection = libvirt.open(uri)
+        return libvirt.open(uri)
     except libvirt.libvirtError as error:
         raise EngineUnavailable("libvirt", f"{uri}: {words(error)}", remedy=REMEDY) from error
-    # A hypervisor inside this process has nothing to keep alive.
-    with suppress(libvirt.libvirtError):
-        connection.setKeepAlive(_KEEP_ALIVE_SECONDS, _KEEP_ALIVE_MISSES)
-    return connection
 
 
 def is_alive(connection: libvirt.virConnect) -> bool:

@@ -1,0 +1,123 @@
+"""Finding out how a guest boots here, by booting it: that there is a /dev/kvm proves nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import anyio
+import libvirt
+
+from density.engines.libvirt.connections import words
+from density.engines.libvirt.instance import Instance, ending_failure
+from density.engines.libvirt.lifecycle import Lifecycle
+from density.engines.libvirt.machine import Accelerator, Machine
+from density.engines.libvirt.readiness import Waiter
+from density.errors import UsageError
+from density.model import AcceleratorName, Readiness, object_name
+from density.units import format_seconds
+
+KVM_SECONDS = 10.0
+"""For one boot under KVM. An ordinary host needs 1 s for the payload guest; what needs longer gains nothing over TCG."""
+TCG_SECONDS = 60.0
+
+TCG = Accelerator("qemu")
+KVM = (
+    Accelerator("kvm", "host-passthrough"),
+    # Where the host's CPU cannot be passed on whole (nested, paravirtual), a plain old model may still do.
+    Accelerator("kvm", "kvm64"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came up, and what did not before it: a sentence each."""
+
+    accelerator: Accelerator
+    tried: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Dead:
+    """A canary that did not come up; `at_once`: libvirt or QEMU refused it."""
+
+    reason: str
+    at_once: bool
+
+
+class Canary:
+    """Boots one instance of a machine, under one accelerator after the other."""
+
+    def __init__(self, lifecycle: Lifecycle, waiter: Waiter, run_id: str, new_number: Callable[[], int]) -> None:
+        self._lifecycle = lifecycle
+        self._waiter = waiter
+        self._run_id = run_id
+        self._new_number = new_number
+
+    async def find(self, machine: Machine, wanted: AcceleratorName) -> Found:
+        """The first accelerator under which the machine comes up.
+
+        Raises:
+            UsageError: none of those that are wanted.
+            EngineUnavailable: the daemon is gone.
+        """
+        tried: list[str] = []
+        for accelerator in candidates(wanted):
+            dead = await self._boot(replace(machine, accelerator=accelerator))
+            if dead is None:
+                return Found(accelerator, tuple(tried))
+            tried.append(f"{describe(accelerator)}: {dead.reason}")
+            if accelerator.name == "kvm" and not dead.at_once:
+                # It ran and stayed silent: another model of CPU will not make it speak.
+                break
+        if wanted == "auto" and len(tried) < len(candidates(wanted)):
+            dead = await self._boot(replace(machine, accelerator=TCG))
+            if dead is None:
+                return Found(TCG, tuple(tried))
+            tried.append(f"{describe(TCG)}: {dead.reason}")
+        raise UsageError(f"{machine.workload.name}: no VM comes up here ({'; '.join(tried)})")
+
+    async def _boot(self, machine: Machine) -> _Dead | None:
+        instance_id = f"{machine.workload.name}-canary{self._new_number()}"
+        instance = Instance(instance_id, object_name(self._run_id, instance_id), machine.workload)
+        try:
+            return await self._brought_up(instance, machine)
+        except (libvirt.libvirtError, OSError) as error:
+            return _Dead(words(error), at_once=True)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._lifecycle.remove(instance)
+
+    async def _brought_up(self, instance: Instance, machine: Machine) -> _Dead | None:
+        await self._lifecycle.create(instance, machine)
+        seconds = _patience(machine)
+        ready = None
+        with anyio.move_on_after(seconds) as instance.launching:
+            if not instance.ended.is_set():
+                ready = await self._waiter.wait(instance, _proof(machine))
+        if ready is not None:
+            return None
+        console = self._lifecycle.console(instance)
+        last = f"; its last words: {console[-1]}" if console else "; it said nothing"
+        if instance.ended.is_set():
+            return _Dead(ending_failure(instance.how, (), oom_killed=False).message + last, at_once=False)
+        return _Dead(f"not ready after {format_seconds(seconds)}{last}", at_once=False)
+
+
+def candidates(wanted: AcceleratorName) -> Sequence[Accelerator]:
+    """What to try, in this order."""
+    return {"kvm": KVM, "tcg": (TCG,), "auto": (*KVM, TCG)}[wanted]
+
+
+def describe(accelerator: Accelerator) -> str:
+    """`KVM with the CPU host-passthrough`."""
+    return f"KVM with the CPU {accelerator.cpu}" if accelerator.cpu else accelerator.name.upper()
+
+
+def _proof(machine: Machine) -> Readiness:
+    """Our own guests say that they are up, whatever the workload waits for."""
+    return machine.ready if machine.guest.name == "disk" else Readiness("payload")
+
+
+def _patience(machine: Machine) -> float:
+    if machine.guest.name == "disk":
+        return machine.workload.ready_timeout_seconds
+    return KVM_SECONDS if machine.accelerator.name == "kvm" else TCG_SECONDS

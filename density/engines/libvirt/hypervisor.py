@@ -1,0 +1,93 @@
+"""What libvirt and QEMU say of themselves."""
+
+import os
+import re
+import xml.etree.ElementTree as ET
+from contextlib import suppress
+from pathlib import Path
+
+import libvirt
+
+from density.model import EngineInfo
+
+_RUN = Path("/run")
+_DAEMONS = ("libvirtd", "virtqemud", "virtlogd")
+_QEMU_CONF = Path("/etc/libvirt/qemu.conf")
+_LIBVIRTD_CONF = Path("/etc/libvirt/libvirtd.conf")
+_TEST = "TEST"
+
+
+def is_test(connection: libvirt.virConnect) -> bool:
+    """Whether this is libvirt's own in-process test hypervisor."""
+    return str(connection.getType()).upper() == _TEST
+
+
+def engine_info(connection: libvirt.virConnect, uri: str) -> EngineInfo:
+    """Versions, limits, daemons. Blocks.
+
+    Raises:
+        libvirt.libvirtError: it does not say.
+    """
+    parts = [f"libvirt {format_version(connection.getLibVersion())}"]
+    local = not is_test(connection)
+    if local:
+        parts.append(f"QEMU {format_version(connection.getVersion())}")
+    return EngineInfo(
+        name="libvirt",
+        version=", ".join(parts),
+        endpoint=uri,
+        limits=_limits() if local else {},
+        daemons=_daemons() if local else {},
+    )
+
+
+def qemu_owner(connection: libvirt.virConnect) -> tuple[int, int] | None:
+    """User and group that QEMU runs as; None where libvirt does not say. Blocks."""
+    return parse_owner(connection.getCapabilities())
+
+
+def parse_owner(capabilities: str) -> tuple[int, int] | None:
+    """User and group of QEMU in libvirt's capabilities: `+64055:+108` of the security model `dac`."""
+    root = ET.fromstring(capabilities)  # noqa: S314 — libvirt's own words, from a socket that only root serves
+    for model in root.iterfind("host/secmodel"):
+        if model.findtext("model") == "dac" and (label := model.findtext("baselabel")):
+            found = re.fullmatch(r"\+(\d+):\+(\d+)", label)
+            return (int(found[1]), int(found[2])) if found else None
+    return None
+
+
+def format_version(number: int) -> str:
+    """`9.0.0` from libvirt's 9000000."""
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def parse_setting(text: str, name: str) -> int | None:
+    """A number in one of libvirt's configuration files; None where it is not set."""
+    found = re.search(rf"^\s*{name}\s*=\s*(\d+)\s*(?:#.*)?$", text, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def _limits() -> dict[str, float]:
+    wanted = {
+        "processes": (_QEMU_CONF, "max_processes"),
+        "requests_per_client": (_LIBVIRTD_CONF, "max_client_requests"),
+        "workers": (_LIBVIRTD_CONF, "max_workers"),
+    }
+    limits: dict[str, float] = {}
+    for name, (file, setting) in wanted.items():
+        # For root alone on most hosts; then nobody can say.
+        with suppress(OSError):
+            value = parse_setting(file.read_text(), setting)
+            if value:
+                limits[name] = value
+    return limits
+
+
+def _daemons() -> dict[str, int]:
+    found = {}
+    for name in _DAEMONS:
+        with suppress(OSError, ValueError):
+            pid = int((_RUN / f"{name}.pid").read_text())
+            os.kill(pid, 0)
+            found[name] = pid
+    return found

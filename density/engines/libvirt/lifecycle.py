@@ -1,0 +1,123 @@
+"""Making one domain, and taking it away: what launches and canaries have in common."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import libvirt
+from anyio import to_thread
+
+from density.engines.base import EngineContext
+from density.engines.libvirt.connections import Connections
+from density.engines.libvirt.domain import Domain, domain_xml
+from density.engines.libvirt.instance import Instance
+from density.engines.libvirt.machine import Machine, domain_of, overlay_path
+from density.host.placing import place
+from density.model import Placement
+from density.payload.guests.disk import make_overlay
+
+PID_FILES = Path("/run/libvirt/qemu")
+
+
+class Lifecycle:
+    """Creates and removes domains; knows every instance by its domain's name."""
+
+    def __init__(self, connections: Connections, context: EngineContext) -> None:
+        self._connections = connections
+        self._context = context
+        self.by_name: dict[str, Instance] = {}
+
+    async def create(self, instance: Instance, machine: Machine) -> None:
+        """Make the domain, running, in the slice; what it needs is there before, and news of it are heard from now on.
+
+        Raises:
+            libvirt.libvirtError: libvirt said no.
+            OSError: no socket or overlay could be made.
+            EngineUnavailable: the daemon is gone.
+        """
+        self.by_name[instance.name] = instance
+        try:
+            serial = None
+            if machine.has_serial:
+                serial = await self._context.channel.listen_serial(instance.instance_id)
+            domain = domain_of(machine, instance.instance_id, self._context, serial=serial)
+            if domain.disk and domain.guest.disk:
+                await to_thread.run_sync(_overlay, domain, machine)
+            await self._connections.call(_Creation(domain, self._context.placement))
+        finally:
+            instance.asked.set()
+
+    async def remove(self, instance: Instance) -> bool:
+        """Destroy the domain and everything of it; whether it is gone.
+
+        Raises:
+            EngineUnavailable: the daemon is gone.
+        """
+        try:
+            await self._connections.call(lambda connection: destroy(connection, instance.name))
+        except libvirt.libvirtError:
+            return False
+        self.forget(instance)
+        return True
+
+    def forget(self, instance: Instance) -> None:
+        """Drop everything of an instance that has no domain any more."""
+        self.by_name.pop(instance.name, None)
+        self._context.channel.forget(instance.instance_id)
+        remove_overlay(self._context.runtime_dir, instance.instance_id)
+
+
+def destroy(connection: libvirt.virConnect, name: str) -> None:
+    """End a domain; one that is gone already is fine. Blocks.
+
+    Raises:
+        libvirt.libvirtError: it does not go.
+    """
+    try:
+        connection.lookupByName(name).destroy()
+    except libvirt.libvirtError as error:
+        # It may go between the two calls: then there is no such domain, or none that runs.
+        if error.get_error_code() not in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID}:
+            raise
+
+
+def remove_overlay(runtime_dir: Path, instance_id: str) -> None:
+    """Remove an instance's overlay, if there is one, and the directory with the last of them."""
+    path = overlay_path(runtime_dir, instance_id)
+    with suppress(OSError):
+        path.unlink()
+        path.parent.rmdir()
+
+
+class _Creation:
+    """Starts a domain and puts QEMU into the slice; run a second time, it takes what the first one made."""
+
+    def __init__(self, domain: Domain, placement: Placement | None) -> None:
+        self._domain = domain
+        self._placement = placement
+        self._asked = False
+
+    def __call__(self, connection: libvirt.virConnect) -> None:
+        if not (self._asked and _exists(connection, self._domain.name)):
+            self._asked = True
+            connection.createXML(domain_xml(self._domain), 0)
+        if self._placement:
+            # One that ended meanwhile needs no place; and libvirt's own part of the placement holds in any case.
+            with suppress(OSError, ValueError):
+                pid = int((PID_FILES / f"{self._domain.name}.pid").read_text())
+                place(pid, self._placement.procs_files)
+
+
+def _exists(connection: libvirt.virConnect, name: str) -> bool:
+    try:
+        connection.lookupByName(name)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return False
+        raise
+    return True
+
+
+def _overlay(domain: Domain, machine: Machine) -> None:
+    assert domain.disk
+    assert domain.guest.disk
+    make_overlay(domain.disk, domain.guest.disk, base_format=domain.guest.disk_format, owner=machine.owner)

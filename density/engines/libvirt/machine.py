@@ -1,0 +1,73 @@
+"""A prepared workload: everything that its domains have in common."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from density.engines.base import EngineContext
+from density.engines.libvirt.domain import Domain, Hypervisor, Mark
+from density.model import Readiness, Workload, object_name
+from density.payload.guests import Guest, command_line
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """How a machine's CPU is made: `cpu` as in `Domain`."""
+
+    hypervisor: Hypervisor
+    cpu: str = ""
+
+    @property
+    def name(self) -> str:
+        """As in `density.model.Prepared`."""
+        return {"kvm": "kvm", "qemu": "tcg", "test": ""}[self.hypervisor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What the domains of one workload are made from.
+
+    Attributes:
+        guest: its files can be read by QEMU's user.
+        ready: how they are known to be ready, as this hypervisor and guest can tell it.
+        owner: user and group of QEMU; None where they are not known.
+    """
+
+    workload: Workload
+    guest: Guest
+    accelerator: Accelerator
+    ready: Readiness
+    owner: tuple[int, int] | None = None
+
+    @property
+    def vcpus(self) -> int:
+        """Virtual CPUs of each."""
+        return max(1, round(self.workload.cpus))
+
+    @property
+    def has_serial(self) -> bool:
+        """Whether there is a serial port; libvirt's own test hypervisor has no devices at all."""
+        return self.accelerator.hypervisor != "test"
+
+
+def domain_of(machine: Machine, instance_id: str, context: EngineContext, *, serial: Path | None) -> Domain:
+    """One instance's domain."""
+    workload, guest = machine.workload, machine.guest
+    return Domain(
+        name=object_name(context.run_id, instance_id),
+        mark=Mark(context.run_id, instance_id),
+        hypervisor=machine.accelerator.hypervisor,
+        guest=guest,
+        vcpus=machine.vcpus,
+        cpu=machine.accelerator.cpu,
+        disk=overlay_path(context.runtime_dir, instance_id) if guest.overlay else None,
+        command_line=command_line(workload, instance_id, context.run_id) if guest.kernel else "",
+        serial=serial,
+        agent=machine.ready.by == "guest-agent",
+        network=workload.network,
+        partition=context.placement.libvirt_partition if context.placement else "",
+    )
+
+
+def overlay_path(runtime_dir: Path, instance_id: str) -> Path:
+    """Where an instance's overlay is."""
+    return runtime_dir / "disks" / f"{instance_id}.qcow2"

@@ -1,0 +1,110 @@
+"""What libvirt tells without being asked: domains that ended, guest agents that came up."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+import libvirt
+from anyio import to_thread
+
+from density.engines.libvirt.connections import connect
+from density.engines.libvirt.mailbox import Mailbox
+from density.errors import EngineUnavailable
+
+_RETRY_SECONDS = 0.5
+
+What = Literal["ended", "agent", "reconnected", "broken"]
+How = Literal["shut down", "destroyed", "crashed", "failed", "unknown"]
+
+_HOW: dict[int, How] = {
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN: "shut down",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED: "destroyed",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "crashed",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One piece of news.
+
+    Attributes:
+        what: a domain `ended`; its guest `agent` connected; the connection was `broken` (only inside) or is there again.
+        name: of the domain.
+        how: it ended; `failed` is QEMU going without a word.
+    """
+
+    what: What
+    name: str = ""
+    how: How = "unknown"
+
+
+class News:
+    """One connection that is only listened to; opened again when it breaks."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._mailbox: Mailbox[Heard] = Mailbox()
+        self._connection: libvirt.virConnect | None = None
+
+    async def open(self) -> None:
+        """Listen from now on.
+
+        Raises:
+            EngineUnavailable: nothing answers there.
+        """
+        self._connection = await to_thread.run_sync(self._listening)
+
+    def close(self) -> None:
+        """Stop listening, once `read` is over."""
+        if self._connection is not None:
+            with suppress(libvirt.libvirtError):
+                self._connection.unregisterCloseCallback()
+            with suppress(libvirt.libvirtError):
+                self._connection.close()
+        self._mailbox.close()
+
+    async def read(self) -> AsyncIterator[Heard]:
+        """Everything that happens, in order; `reconnected` after a time of which nothing is known."""
+        async for heard in self._mailbox.read():
+            if heard.what == "broken":
+                await self._reconnect()
+                yield Heard("reconnected")
+            else:
+                yield heard
+
+    async def _reconnect(self) -> None:
+        while True:
+            try:
+                await self.open()
+            except EngineUnavailable:
+                await anyio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    def _listening(self) -> libvirt.virConnect:
+        connection = connect(self._uri)
+        try:
+            connection.registerCloseCallback(self._on_close, None)
+            connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None)
+            # libvirt's test hypervisor has no guests to have agents.
+            with suppress(libvirt.libvirtError):
+                event = libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE
+                connection.domainEventRegisterAny(None, event, self._on_agent, None)
+        except libvirt.libvirtError as error:
+            connection.close()
+            raise EngineUnavailable("libvirt", f"{self._uri} does not tell events: {error}") from error
+        return connection
+
+    def _on_close(self, *_: object) -> None:
+        self._mailbox.put(Heard("broken"))
+
+    def _on_lifecycle(self, _: object, domain: libvirt.virDomain, event: int, detail: int, __: object) -> None:
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+            self._mailbox.put(Heard("ended", domain.name(), _HOW.get(detail, "unknown")))
+
+    def _on_agent(self, _: object, domain: libvirt.virDomain, state: int, __: int, ___: object) -> None:
+        if state == libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED:
+            self._mailbox.put(Heard("agent", domain.name()))

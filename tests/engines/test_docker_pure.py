@@ -1,0 +1,239 @@
+"""The Docker engine's parts that ask nobody: parsers, documents, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+from docker.errors import APIError
+from requests.exceptions import ConnectionError as RequestsConnectionError
+
+from density.engines.base import EngineContext
+from density.engines.docker.client import Endpoint, find_endpoint, unavailable, words
+from density.engines.docker.daemon import engine_info, find_daemons, parse_clock
+from density.engines.docker.ending import Ending, ending_failure, parse_ending
+from density.engines.docker.feed import Heard, parse_event
+from density.engines.docker.images import parse_problem, payload_tag, payload_tar
+from density.engines.docker.instance import Instance
+from density.engines.docker.netns import parse_listening, read_listening
+from density.engines.docker.networks import parse_bridge, parse_usable
+from density.engines.docker.preparing import find_problems
+from density.engines.docker.removal import parse_names
+from density.engines.docker.spec import container_document
+from density.model import LABEL, Failure, Placement, Readiness, Workload
+from density.payload.channel import Channel
+
+MIB = 2**20
+WEB = Workload(name="web", engine="docker")
+NGINX = Workload(name="web", engine="docker", image="nginx", ready=Readiness("tcp", "80"))
+
+
+def event(action: str, **attributes: str) -> dict[str, object]:
+    """An event as the daemon sends it."""
+    labels = {"density.instance": "web-00001", LABEL: "r1"}
+    return {"Type": "container", "Action": action, "Actor": {"ID": "c0ffee", "Attributes": labels | attributes}}
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        (event("die", exitCode="137"), Heard("died", "web-00001", 137)),
+        (event("oom"), Heard("oom", "web-00001")),
+        (event("health_status: healthy"), Heard("healthy", "web-00001")),
+        (event("health_status: unhealthy"), None),
+        ({}, None),
+    ],
+)
+def test_event(said: dict[str, object], heard: Heard | None) -> None:
+    """Of the daemon's events, an end, a want of memory and a passed health check matter, and nothing else."""
+    assert parse_event(said) == heard
+
+
+def test_listening(tmp_path: Path) -> None:
+    """Ports are listened on where the kernel's table says LISTEN, over IPv4 or IPv6; no process, no ports."""
+    head = "  sl  local_address rem_address   st\n"
+    (tmp_path / "7/net").mkdir(parents=True)
+    (tmp_path / "7/net/tcp").write_text(
+        f"{head}   0: 0100007F:1F90 00000000:0000 0A\n   1: 0100007F:1F91 0100007F:1F90 01\n"
+    )
+    (tmp_path / "7/net/tcp6").write_text(f"{head}   0: {'0' * 32}:01BB {'0' * 32}:0000 0A\n")
+    assert read_listening(7, tmp_path) == {8080, 443}
+    assert read_listening(8, tmp_path) == frozenset()
+    assert parse_listening(head) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("pool", "used", "usable"),
+    [
+        ({"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}, [], 65533),
+        ({"Subnet": "10.0.0.0/28"}, ["10.0.0.2/28"], 12),
+        ({"Subnet": "10.0.0.0/24", "IPRange": "10.0.0.128/28", "Gateway": "10.0.0.1"}, [], 16),
+        ({"Subnet": "10.0.0.0/28", "AuxiliaryAddresses": {"router": "10.0.0.14"}}, [], 12),
+        ({"Subnet": "fd00::/64"}, [], None),
+    ],
+)
+def test_usable_addresses(pool: dict[str, object], used: list[str], usable: int | None) -> None:
+    """A network gives out its range without its own address, broadcast, gateway, reserved ones and those in use."""
+    containers = {str(number): {"IPv4Address": address} for number, address in enumerate(used)}
+    assert parse_usable({"IPAM": {"Config": [pool]}, "Containers": containers}) == usable
+
+
+def test_bridge() -> None:
+    """The bridge device is named by option or after the network's id; other drivers have none."""
+    option = {"com.docker.network.bridge.name": "docker0"}
+    assert parse_bridge({"Driver": "bridge", "Id": "0123456789abcdef", "Options": option}) == "docker0"
+    assert parse_bridge({"Driver": "bridge", "Id": "0123456789abcdef", "Options": None}) == "br-0123456789ab"
+    assert parse_bridge({"Driver": "macvlan", "Id": "0123456789abcdef"}) == ""
+
+
+def test_payload_image_follows_from_its_binary() -> None:
+    """The same binary makes the same image, byte for byte; another one makes another."""
+    assert payload_tag(b"one") == payload_tag(b"one") != payload_tag(b"two")
+    assert payload_tar(b"one") == payload_tar(b"one") != payload_tar(b"two")
+
+
+def test_problem_of_a_pull() -> None:
+    """A pull fails inside a successful answer: its error is one line among the progress."""
+    assert parse_problem(['{"status": "Pulling"}', "", '{"error": "manifest\\nunknown"}']) == "manifest unknown"
+    assert parse_problem(['{"status": "Pulling"}', "half a li"]) == ""
+
+
+def test_document_of_a_payload(tmp_path: Path) -> None:
+    """A payload's container has its labels, its limits, its place in the slice and its channel, read-only."""
+    context = EngineContext(
+        run_id="r1",
+        runtime_dir=tmp_path,
+        cache_dir=tmp_path,
+        channel=Channel(tmp_path / "channel"),
+        placement=Placement("/density/r1", "", ()),
+    )
+    workload = Workload(name="web", engine="docker", memory_bytes=64 * MIB, touch_bytes=MIB, cpus=0.5, burn=0.1)
+    document = container_document(workload, "web-00001", image="density-payload:1", context=context)
+    assert document["Labels"] == {LABEL: "r1", "density.instance": "web-00001", "density.workload": "web"}
+    assert document["Cmd"][:4] == ["--id", "web-00001", "--run", "r1"]
+    host = document["HostConfig"]
+    assert host["Binds"] == [f"{tmp_path}/channel:/run/density:ro"]
+    assert (host["Memory"], host["MemorySwap"], host["NanoCpus"]) == (64 * MIB, 64 * MIB, 500_000_000)
+    assert host["CgroupParent"] == "/density/r1"
+
+
+def test_document_of_another_image(tmp_path: Path) -> None:
+    """Another image keeps its own command unless one is given, and gets no channel."""
+    context = EngineContext(run_id="r1", runtime_dir=tmp_path, cache_dir=tmp_path, channel=Channel(tmp_path))
+    document = container_document(NGINX, "web-00001", image="nginx", context=context)
+    assert "Cmd" not in document
+    assert document["HostConfig"]["Binds"] == []
+
+
+@pytest.mark.parametrize(
+    ("workload", "said"),
+    [
+        (Workload(name="w", engine="docker", memory_bytes=4 * MIB), "below what Docker allows, 6 MiB"),
+        (Workload(name="w", engine="docker", memory_bytes=8 * MIB, touch_bytes=8 * MIB), "touches 8 MiB"),
+        (Workload(name="w", engine="docker", cpus=3), "0.01 to 2"),
+        (Workload(name="w", engine="docker", cpus=0.001), "0.01 to 2"),
+        (Workload(name="w", engine="docker", image="nginx"), "needs image = payload"),
+        (Workload(name="w", engine="docker", ready=Readiness("guest-agent")), "not for containers"),
+    ],
+)
+def test_impossible_workloads(workload: Workload, said: str) -> None:
+    """What Docker cannot run is refused, with what would be allowed."""
+    [problem] = find_problems(workload, cpus=2, local=True)
+    assert said in problem
+
+
+def test_remote_daemons() -> None:
+    """A daemon elsewhere is out of reach for payloads and for looking into containers, and good for the rest."""
+    assert list(find_problems(WEB, cpus=2, local=True)) == []
+    assert any("unix://" in problem for problem in find_problems(WEB, cpus=2, local=False))
+    assert any("unix://" in problem for problem in find_problems(NGINX, cpus=2, local=False))
+    running = Workload(name="w", engine="docker", image="nginx", ready=Readiness("running"))
+    assert list(find_problems(running, cpus=2, local=False)) == []
+
+
+def test_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profile's endpoint goes before DOCKER_HOST, and that before Docker's default."""
+    monkeypatch.delenv("DOCKER_TLS_VERIFY", raising=False)
+    monkeypatch.delenv("DOCKER_CERT_PATH", raising=False)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2375")
+    assert find_endpoint("unix:///x.sock") == Endpoint("unix:///x.sock")
+    assert find_endpoint("") == Endpoint("tcp://127.0.0.1:2375")
+    assert not find_endpoint("").is_local
+    monkeypatch.delenv("DOCKER_HOST")
+    assert find_endpoint("").socket_path == "/var/run/docker.sock"
+
+
+def test_refused_by_permissions() -> None:
+    """A socket that may not be opened is told apart from a daemon that does not run."""
+    denied = RequestsConnectionError("('Connection aborted.', PermissionError(13, 'Permission denied'))")
+    assert "group `docker`" in str(unavailable(Endpoint("unix:///x.sock"), denied))
+    assert "docker.io" in str(unavailable(Endpoint("unix:///x.sock"), RequestsConnectionError("no")))
+
+
+def test_words_are_the_daemons_in_one_line() -> None:
+    """A failure carries what the daemon said, not what the library made of it."""
+    assert words(APIError("500 Server Error for http+docker://…", explanation="no\n  space")) == "no space"
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "oom", "failure"),
+    [
+        (Ending(), 0, False, Failure("exited", "ended with exit code 0")),
+        (Ending(), 137, False, Failure("exited", "ended with exit code 137 (SIGKILL)")),
+        (Ending(), 137, True, Failure("oom_killed", "ended with exit code 137 (SIGKILL), out of memory")),
+        (Ending(), 1, True, Failure("exited", "ended with exit code 1")),
+        (Ending(), None, False, Failure("exited", "ended with an unknown exit code")),
+        (
+            Ending(lines=("x: cannot allocate memory",)),
+            71,
+            False,
+            Failure("no_memory", "ended with exit code 71: x: cannot allocate memory", ("x: cannot allocate memory",)),
+        ),
+        (Ending(lines=("gone",)), 69, False, Failure("refused", "ended with exit code 69: gone", ("gone",))),
+    ],
+)
+def test_ending(ending: Ending, code: int | None, oom: bool, failure: Failure) -> None:  # noqa: FBT001 — a parameter of the table
+    """An end is told in words; memory is to blame only for one that was killed, a payload's last line for the rest."""
+    instance = Instance("web-00001", WEB, exit_code=code, out_of_memory=oom)
+    assert ending_failure(ending, instance) == failure
+
+
+def test_other_programs_logs_are_evidence_only() -> None:
+    """What another image logs is not taken for the reason of its end."""
+    lines = ("address already in use",)
+    instance = Instance("web-00001", NGINX, exit_code=1)
+    assert ending_failure(Ending(lines=lines), instance) == Failure("exited", "ended with exit code 1", lines)
+
+
+def test_ending_as_described() -> None:
+    """A container that runs again has no exit code."""
+    assert parse_ending({"State": {"Running": True, "ExitCode": 0}}, ()).exit_code is None
+    state = {"Running": False, "ExitCode": 137, "OOMKilled": True, "Error": "a\nb"}
+    assert parse_ending({"State": state}, ("x",)) == Ending(137, out_of_memory=True, error="a b", lines=("x",))
+
+
+def test_names() -> None:
+    """Containers go by their names, or by their ids while they have none."""
+    assert parse_names([{"Id": "a", "Names": ["/one"]}, {"Id": "b", "Names": None}]) == {"a": "one", "b": "b"}
+
+
+def test_daemons_without_a_socket(tmp_path: Path) -> None:
+    """Where the socket does not tell its listener, the oldest dockerd counts, with the containerd that is its child."""
+    for pid, name, parent in ((10, "dockerd", 1), (11, "containerd", 1), (12, "containerd", 10), (13, "dockerd", 1)):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "comm").write_text(f"{name}\n")
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} ({name}) S {parent} 0\n")
+    assert find_daemons(Endpoint("unix:///nowhere.sock"), tmp_path) == {"dockerd": 10, "containerd": 12}
+
+
+def test_info() -> None:
+    """Facts are what the daemon said, and what it did not say is left out."""
+    said = {
+        "CgroupDriver": "systemd",
+        "DockerRootDir": "/var/lib/docker",
+        "NCPU": 4,
+        "SystemTime": "2026-11-24T08:00:00.123456789Z",
+    }
+    info = engine_info(said, {"Version": "27.0"}, Endpoint("tcp://127.0.0.1:2375"))
+    assert info.facts == {"cgroup_driver": "systemd", "cgroup_version": "1", "docker_root_dir": "/var/lib/docker"}
+    assert info.daemons == {}
+    assert parse_clock(said) == 1795507200
+    assert parse_clock({}) == 0

@@ -1,0 +1,172 @@
+"""The slice on hosts that are not this one: systemd with v2, v2 without it, v1 as found, and no right to anything."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from density.host import Slice, SliceUnavailable, remove_stale
+from density.host.hierarchies import find_hierarchies, slice_paths
+from density.host.slice_directories import make_directories, set_limits
+from density.host.slice_limits import Limits, differences
+from density.host.slice_systemd import properties
+
+pytestmark = pytest.mark.anyio
+
+RUN_ID = "20261124-080000-abcd"
+UNIT = "density20261124080000abcd.slice"
+MIB = 2**20
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Nothing here depends on the loop."""
+    return str(request.param)
+
+
+def make_host(root: Path, *, systemd: bool, machined: bool = True) -> Path:
+    """A fake v2 host; returns where its cgroups are mounted."""
+    mount = root / "sys/fs/cgroup"
+    mount.mkdir(parents=True)
+    (mount / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
+    (mount / "cgroup.subtree_control").touch()
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/mountinfo").write_text("30 20 0:25 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    if systemd:
+        (root / "run/systemd/system").mkdir(parents=True)
+    if machined:
+        service = root / "usr/share/dbus-1/system-services/org.freedesktop.machine1.service"
+        service.parent.mkdir(parents=True)
+        service.touch()
+    return mount
+
+
+class Systemd:
+    """Does to a fake cgroup tree what systemctl makes systemd do; `tasks_max` overrules what is asked for."""
+
+    def __init__(self, mount: Path, *, tasks_max: str = "", refuses: bool = False) -> None:
+        self.mount = mount
+        self.tasks_max = tasks_max
+        self.refuses = refuses
+        self.commands: list[str] = []
+
+    async def __call__(self, command: Sequence[str]) -> None:
+        _, _, verb, *rest = command
+        self.commands.append(" ".join([verb, *rest]))
+        if self.refuses:
+            raise SliceUnavailable("systemctl start: Access denied")
+        directory = self.mount / UNIT
+        if verb == "start":
+            directory.mkdir()
+            (directory / "cgroup.events").write_text("populated 0\nfrozen 0\n")
+        elif verb == "set-property":
+            asked = dict(word.split("=") for word in rest[2:])
+            (directory / "memory.max").write_text(asked.get("MemoryMax", "max"))
+            (directory / "pids.max").write_text(self.tasks_max or asked.get("TasksMax", "max"))
+            percent = float(asked["CPUQuota"].rstrip("%")) if "CPUQuota" in asked else None
+            (directory / "cpu.max").write_text(f"{percent * 1000:.0f} 100000" if percent else "max 100000")
+        elif verb == "stop":
+            shutil.rmtree(directory)
+
+
+async def test_systemd_makes_limits_and_removes(tmp_path: Path) -> None:
+    """The slice is a unit with the limits as properties; leaving it stops the unit and forgets its properties."""
+    run = Systemd(make_host(tmp_path, systemd=True))
+    async with Slice(RUN_ID, memory_bytes=64 * MIB, tasks=50, cpus=1.25, root=tmp_path, run=run) as made:
+        assert made.paths.controllers["pids"] == run.mount / UNIT
+    assert made.left == ()
+    start, limit, *stop = run.commands
+    assert start == f"start {UNIT}"
+    assert limit.startswith(f"set-property --runtime {UNIT} MemoryAccounting=yes ")
+    assert limit.endswith(f" MemoryMax={64 * MIB} MemorySwapMax=0 TasksMax=50 CPUQuota=125%")
+    assert stop == [f"stop {UNIT}", f"revert {UNIT}"]
+
+
+@pytest.mark.parametrize(("driver", "parent"), [("systemd", UNIT), ("cgroupfs", f"/{UNIT}"), ("none", "")])
+async def test_placement_under_systemd(tmp_path: Path, driver: str, parent: str) -> None:
+    """Docker's systemd driver wants the unit's name, its cgroupfs driver a path; our own processes go to a leaf."""
+    run = Systemd(make_host(tmp_path, systemd=True))
+    async with Slice(RUN_ID, root=tmp_path, run=run) as made:
+        placement = made.placement(driver)
+    assert placement.docker_parent == parent
+    assert placement.libvirt_partition == "/density20261124080000abcd"
+    assert placement.procs_files == (str(run.mount / UNIT / "processes/cgroup.procs"),)
+
+
+async def test_libvirt_without_machined_gets_the_directory(tmp_path: Path) -> None:
+    """Without machined libvirt makes directories itself, and takes a name with a suffix as it is."""
+    run = Systemd(make_host(tmp_path, systemd=True, machined=False))
+    async with Slice(RUN_ID, root=tmp_path, run=run) as made:
+        assert made.placement("systemd").libvirt_partition == f"/{UNIT}"
+
+
+async def test_limits_that_do_not_come_are_an_error(tmp_path: Path) -> None:
+    """What the kernel holds is read back; another number than was asked for ends the slice, and nothing stays."""
+    run = Systemd(make_host(tmp_path, systemd=True), tasks_max="51")
+    with pytest.raises(SliceUnavailable, match="51 tasks instead of 50"):
+        async with Slice(RUN_ID, tasks=50, root=tmp_path, run=run):
+            pytest.fail("the slice was entered")
+    assert not (run.mount / UNIT).exists()
+
+
+async def test_a_refusal_says_why(tmp_path: Path) -> None:
+    """Without the right to, systemd's own words are the error."""
+    run = Systemd(make_host(tmp_path, systemd=True), refuses=True)
+    with pytest.raises(SliceUnavailable, match="Access denied"):
+        async with Slice(RUN_ID, root=tmp_path, run=run):
+            pytest.fail("the slice was entered")
+
+
+async def test_no_cgroups_is_said(tmp_path: Path) -> None:
+    """A host without mounted cgroups has no slice."""
+    with pytest.raises(SliceUnavailable, match="no cgroup hierarchy"):
+        async with Slice(RUN_ID, root=tmp_path):
+            pytest.fail("the slice was entered")
+
+
+async def test_clean_up_stops_only_units_of_ours(tmp_path: Path) -> None:
+    """Of all slices, only those are touched whose names density gives, and only where no process is in them."""
+    run = Systemd(make_host(tmp_path, systemd=True))
+    await run(["systemctl", "-", "start", UNIT])
+    for other in ("machine.slice", "density.slice", "densityserver20261124.slice", "density20261124080000abcd.mount"):
+        (run.mount / other).mkdir()
+    busy = run.mount / "density20261124080000ffff.slice"
+    busy.mkdir()
+    (busy / "cgroup.events").write_text("populated 1\n")
+    assert await remove_stale(None, root=tmp_path, run=run) == ((UNIT,), (busy.name,))
+    assert len(list(run.mount.glob("*.slice"))) == 4
+    assert run.commands[1:] == [f"stop {UNIT}", f"revert {UNIT}"]
+
+
+def test_no_limits_still_account() -> None:
+    """The sensors need accounting even where nothing is limited."""
+    assert properties(Limits()) == ["MemoryAccounting=yes", "TasksAccounting=yes", "CPUAccounting=yes"]
+
+
+def test_v2_without_systemd(tmp_path: Path) -> None:
+    """Controllers are turned on for children in the top and in the slice, and limits are written, swap included."""
+    mount = make_host(tmp_path, systemd=False)
+    directory = mount / "x.partition"
+    directory.mkdir()
+    for name in ("cgroup.subtree_control", "memory.max", "memory.swap.max", "pids.max", "cpu.max"):
+        (directory / name).touch()
+    hierarchies = find_hierarchies(tmp_path)
+    procs = make_directories(hierarchies, "x.partition", delegate=True)
+    assert procs == [directory / "processes/cgroup.procs"]
+    for parent in (mount, directory):
+        assert "+cpuset" in (parent / "cgroup.subtree_control").read_text()
+    paths = slice_paths(hierarchies, "x.partition")
+    limits = Limits(memory_bytes=64 * MIB, tasks=50, cpus=0.5)
+    set_limits(paths, limits)
+    assert (directory / "memory.swap.max").read_text() == "0"
+    assert differences(paths, limits) == []
+    assert differences(paths, Limits(memory_bytes=65 * MIB)) == ["memory 64 MiB instead of 65 MiB"]
+
+
+def test_a_missing_controller_is_named(tmp_path: Path) -> None:
+    """A limit whose controller is off fails with the file that is missing."""
+    mount = make_host(tmp_path, systemd=False)
+    (mount / "x.partition").mkdir()
+    with pytest.raises(SliceUnavailable, match=r"pids\.max: No such file"):
+        set_limits(slice_paths(find_hierarchies(tmp_path), "x.partition"), Limits(tasks=5))
