@@ -115,7 +115,7 @@ class Prepared:
     Attributes:
         accelerator: `kvm` or `tcg` for VMs, else empty.
         warnings: sentences for the person, such as why a VM is emulated.
-        networks: bridge devices that this workload's instances plug into: device -> usable addresses (0: no such limit).
+        networks: bridge devices that this workload's instances plug into: device -> usable addresses (0: no limit).
     """
 
     accelerator: str = ""

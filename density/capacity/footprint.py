@@ -84,7 +84,7 @@ def _reweighted(x: Array, y: Array, solution: Array) -> tuple[Array, float]:
         if scale <= 1e-12 * max(1.0, float(np.abs(y).max())):
             return solution, 0.0
         root = np.sqrt(np.minimum(1.0, HUBER * scale / np.maximum(residuals, 1e-300)))
-        updated: Array = np.linalg.lstsq(x * root[:, None], y * root, rcond=None)[0]
+        updated = np.asarray(np.linalg.lstsq(x * root[:, None], y * root, rcond=None)[0], dtype=np.float64)
         if np.allclose(x @ updated, x @ solution, rtol=0, atol=1e-4 * scale):
             break
         solution = updated

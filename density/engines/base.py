@@ -33,9 +33,9 @@ class EngineContext:
 class Engine(Protocol):
     """What runs instances; one per endpoint, an async context manager.
 
-    Entering connects and raises `EngineUnavailable` where it cannot. Leaving closes connections; it removes no instances.
-    An instance's failure is data: it comes as a change to `Phase.FAILED` or `Phase.LOST` with a `Failure`, never as an
-    exception. `EngineUnavailable` from a later call means that the engine itself is gone.
+    Entering connects and raises `EngineUnavailable` where it cannot. Leaving closes connections; it removes no
+    instances. An instance's failure is data: it comes as a change to `Phase.FAILED` or `Phase.LOST` with a `Failure`,
+    never as an exception. `EngineUnavailable` from a later call means that the engine itself is gone.
     """
 
     name: EngineName
@@ -62,9 +62,9 @@ class Engine(Protocol):
     async def launch(self, workload: Workload, instance_id: str) -> None:
         """Create and start one instance and come back when it is ready or has failed.
 
-        The phases (created, started, then ready or failed) come through `watch`, each with its own time. Ready comes within
-        `workload.ready_timeout_seconds`, or the instance has failed with kind `timeout`. When cancelled, what the engine
-        was already asked to make is still known to `reap`.
+        The phases (created, started, then ready or failed) come through `watch`, each with its own time. Ready comes
+        within `workload.ready_timeout_seconds`, or the instance has failed with kind `timeout`. When cancelled, what
+        the engine was already asked to make is still known to `reap`.
         """
         ...
 

@@ -13,7 +13,7 @@ Parser = Callable[[str], Mapping[str, float]]
 _CHUNK = 1 << 16
 
 
-class Unavailable(DensityError):  # noqa: N818 — the word of the sensors' contract
+class Unavailable(DensityError):
     """Something that this kernel does not offer, or no longer; the message is the reason."""
 
 

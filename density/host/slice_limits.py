@@ -9,7 +9,7 @@ from density.host.hierarchies import SlicePaths
 from density.units import format_bytes
 
 
-class SliceUnavailable(DensityError):  # noqa: N818 — says what is so; the run goes on without a slice
+class SliceUnavailable(DensityError):
     """There can be no slice here; the message says why and what would help."""
 
 

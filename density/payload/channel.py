@@ -30,7 +30,7 @@ _PATH_LIMIT = 107
 """Bytes of a unix socket's path (unix(7): sun_path has 108 with its end)."""
 
 
-class ChannelClosed(Exception):  # noqa: N818 — says what happened, and is no fault
+class ChannelClosed(Exception):
     """The instance's end of the channel closed, or was never opened."""
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from density.events import CeilingForecast, Event, Forecasted, HostSampled, InstanceChanged, ProbeMeasured, RunStarted
+from density.events import CeilingForecast, Event, Forecasted, HostSampled, InstanceChanged, ProbeMeasured, HostFound
 from density.model import Failure, Phase
 from density.record.codec import decode, encode
 
@@ -33,7 +33,7 @@ EVENTS: st.SearchStrategy[Event] = st.from_type(Event)  # type: ignore[arg-type]
 
 def _readable(event: Event) -> bool:
     """The one known loss: a host fact that is NaN comes back as the text."""
-    facts = event.host.values() if isinstance(event, RunStarted) else ()
+    facts = event.facts.values() if isinstance(event, HostFound) else ()
     return not any(isinstance(fact, float) and math.isnan(fact) for fact in facts)
 
 

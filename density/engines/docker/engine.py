@@ -128,7 +128,7 @@ class DockerEngine:
             if instance.phase is not Phase.READY:
                 self._change(instance, Phase.FAILED, failure=Failure("cancelled", "stopped before it was ready"))
             self._change(instance, Phase.STOPPING)
-            instance.launching.cancel()
+            instance.interrupt()
         farewell = anyio.current_time() + FAREWELL_SECONDS
         await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell))
 
@@ -229,7 +229,7 @@ class DockerEngine:
                     instance.phase = Phase.LOST
                     self._group.start_soon(self._report_lost, instance, anyio.current_time())
                 elif instance.phase is Phase.STARTED:
-                    instance.launching.cancel()
+                    instance.interrupt()
 
     async def _reconcile(self) -> None:
         """Find what ended while the daemon was away and did not tell."""

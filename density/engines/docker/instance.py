@@ -15,7 +15,7 @@ class Instance:
         changed_at: when it came to this phase, seconds of `anyio.current_time()`.
         may_exist: the daemon was asked to create it and did not say no.
         container_id: empty until it is created.
-        launching: cancelled when there is no more point in waiting for it to become ready.
+        launching: while something waits for it to become ready.
         ended: set once the daemon says that it ended.
         exit_code: of a container that ended; None while it runs.
         out_of_memory: the daemon said that its memory ran out.
@@ -28,11 +28,16 @@ class Instance:
     changed_at: float = 0.0
     may_exist: bool = True
     container_id: str = ""
-    launching: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    launching: anyio.CancelScope | None = None
     ended: anyio.Event = field(default_factory=anyio.Event)
     exit_code: int | None = None
     out_of_memory: bool = False
     healthy: anyio.Event = field(default_factory=anyio.Event)
+
+    def interrupt(self) -> None:
+        """Wait no more for it to become ready."""
+        if self.launching is not None:
+            self.launching.cancel()
 
     @property
     def is_alive(self) -> bool:

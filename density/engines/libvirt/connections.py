@@ -129,5 +129,5 @@ def is_alive(connection: libvirt.virConnect) -> bool:
 
 
 def words(error: libvirt.libvirtError) -> str:
-    """libvirt's own words, on one line."""
+    """Libvirt's own words, on one line."""
     return " ".join(str(error).split())
