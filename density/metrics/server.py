@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from density.errors import UsageError
-from density.events import Event, ProbeMeasured
+from density.events import Event, HostSampled, ProbeMeasured
 from density.metrics.address import DEFAULT, Address
 from density.metrics.collector import StateCollector, Taken, take
 from density.metrics.histogram import Histograms
@@ -50,9 +50,14 @@ class MetricsServer:
         return f"http://{Address(self._server.server_name, self._server.server_port)}/metrics"
 
     def handle(self, event: Event) -> None:
-        """Count what the state does not keep; everything else is read from it at a scrape."""
+        """Count what the state does not keep; everything else is read from it at a scrape.
+
+        Launches are counted with every sample of the host, a few at a time, so that no scrape finds thousands to count.
+        """
         if isinstance(event, ProbeMeasured):
             self._histograms.probe(event.workload, event.seconds)
+        elif isinstance(event, HostSampled):
+            self._histograms.catch_up(self._state)
 
     async def __aenter__(self) -> Self:
         """Listen.

@@ -2,7 +2,7 @@
 
 JSON has no infinity, and SQLite's JSON functions refuse what most encoders write for it. `9e999` is a JSON number
 that every reader (SQLite, Python, pydantic) takes as infinity; NaN is the text `"NaN"`, which the reader turns back
-wherever a number is due (in `RunStarted.host`, where text is as good, it stays a text).
+wherever a number is due (in `HostFound.facts`, where text is as good, it stays a text).
 """
 
 import json

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from density.events import CeilingForecast, Event, Forecasted, HostSampled, InstanceChanged, ProbeMeasured, HostFound
+from density.events import CeilingForecast, Event, Forecasted, HostFound, HostSampled, InstanceChanged, ProbeMeasured
 from density.model import Failure, Phase
 from density.record.codec import decode, encode
 
