@@ -61,8 +61,7 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
             server = await stack.enter_async_context(MetricsServer(state, address))
             sinks.append(server)
             click.echo(f"metrics at {server.url}", err=True)
-        session = Session(run_id=run_id, run_dir=run_dir, told=lambda line: click.echo(line, err=True))
-        ended = await _watched(session, profile, state, sinks, quiet=wanted.quiet)
+        ended = await _watched(profile, state, sinks, run_id=run_id, run_dir=run_dir, quiet=wanted.quiet)
         document = result(state, bounds_of(profile))
         _report(document, run_dir, console, as_json=wanted.as_json)
         if sinks and linger and not ended.interrupted:
@@ -71,10 +70,14 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
     return _exit_code(ended)
 
 
-async def _watched(session: Session, profile: Profile, state: RunState, sinks: list[Sink], *, quiet: bool) -> Ended:
+async def _watched(
+    profile: Profile, state: RunState, sinks: list[Sink], *, run_id: str, run_dir: Path, quiet: bool
+) -> Ended:
     if quiet:
+        session = Session(run_id=run_id, run_dir=run_dir, told=lambda line: click.echo(line, err=True))
         return await session.run(profile, state, sinks)
     async with live_view(state, Console(stderr=True, highlight=False)) as view:
+        session = Session(run_id=run_id, run_dir=run_dir, told=view.tell)
         return await session.run(profile, state, [*sinks, view])
 
 

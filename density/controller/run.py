@@ -85,8 +85,12 @@ class Controller:
 
     def interrupt(self) -> None:
         """End the run now, in order: nothing more is launched, everything is torn down. May be called again."""
+        before = self._bus.state.outcome
+        if self._bus.state.stage not in ("teardown", "done"):
+            reason = f"interrupted in the hold; before that, {before.reason}" if before else "interrupted"
+            named = (before.ceiling, before.subject) if before else ("", "")
+            self._bus.emit(Stopped(anyio.current_time(), "interrupted", reason, *named))
         self._launcher.stop()
-        self._stop(Stop("interrupted", "interrupted"))
         self._scope.cancel()
 
     def abandon(self) -> None:

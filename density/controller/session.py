@@ -79,7 +79,10 @@ class Session:
             record = RecordWriter(self.run_dir / RECORD, on_problem=lambda problem: _warn(bus, problem))
             bus = Bus(state, [record, *sinks])
             async with record:
-                return await self._equipped(profile, bus, runtime_dir=lock.directory)
+                ended = await self._equipped(profile, bus, runtime_dir=lock.directory)
+            if record.problem:
+                _warn(bus, record.problem)
+            return ended
 
     def _make_run_dir(self, profile: Profile) -> None:
         try:

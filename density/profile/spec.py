@@ -87,6 +87,8 @@ class SimulatedHost:
         failure_share: launches that fail for no reason of resources.
         noise: relative noise of what sensors read.
         leak_bytes_per_second: memory that goes away by itself.
+        late_share: part of an instance's memory that comes only after it is ready.
+        late_seconds: time constant with which that part comes.
         seed: of all randomness.
     """
 
@@ -103,6 +105,8 @@ class SimulatedHost:
     failure_share: float = 0.0
     noise: float = 0.0
     leak_bytes_per_second: float = 0.0
+    late_share: float = 0.0
+    late_seconds: float = 5.0
     seed: int = 1
 
 

@@ -1,7 +1,8 @@
 """What density costs and how fast it is, on this host's Docker, side by side with `docker run`.
 
 Run by `make bench`. Prints what it measured; the bars it was built for stand beside the figures and are asserted, so
-that a run of `make bench` says yes or no. Nothing here is part of `make test`: figures depend on what else the host does.
+that a run of `make bench` says yes or no. Nothing here is part of `make test`: figures depend on what else the host
+does.
 """
 
 import json

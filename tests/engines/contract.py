@@ -207,6 +207,7 @@ def _workload(**values: Any) -> Workload:  # noqa: ANN401 — the fields of Work
 
 _SIMULATED = _workload(engine="simulated")
 _EXITS = Workload(name="e", engine="simulated", image="exits")
+_TEST = {"engine": "libvirt", "guest": "null", "memory_bytes": 16 * MIB, "ready": Readiness("running")}
 _KVM = {"engine": "libvirt", "guest": "null", "accelerator": "kvm", "ready": Readiness("console", "ready")}
 
 CASES = (
@@ -237,6 +238,15 @@ CASES = (
         never=_workload(engine="simulated", ready_timeout_seconds=0.001),
         kill=_lose,
         outlives=False,
+    ),
+    Case(
+        name="libvirt-test",
+        make=_libvirt("test:///default"),
+        ready=_workload(**_TEST),
+        impossible=_workload(**_TEST, network="density-no-such-network"),
+        kill=_kill_domain("test:///default"),
+        outlives=False,  # the hypervisor is in this process and ends with its last connection
+        marks=(pytest.mark.libvirt,),
     ),
     Case(
         name="libvirt-kvm-null",

@@ -1,8 +1,10 @@
 """The Docker engine on a real daemon: what the contract of all engines does not say."""
 
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -13,6 +15,7 @@ from engines import docker_guest
 from engines.contract import CASES, MIB, Session, context_in, opened
 
 from density.engines.docker import DockerEngine
+from density.engines.docker import session as session_module
 from density.engines.docker.client import Clients, Endpoint
 from density.errors import EngineUnavailable, UsageError
 from density.model import Failure, Phase, Readiness, Workload, object_name
@@ -251,6 +254,27 @@ async def test_one_connection_a_client() -> None:
 def _open_sockets() -> int:
     links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
     return sum(str(link.readlink()).startswith("socket:") for link in links)
+
+
+async def test_silence_is_no_trouble(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long time without events makes the engine listen anew, miss nothing, and not take the daemon for gone."""
+    monkeypatch.setattr(session_module, "SILENCE_SECONDS", 0.1)
+    listened = [threading.Event() for _ in range(4)]
+    left = iter(listened)
+    events = APIClient.events
+
+    def counted(*args: Any, **options: Any) -> Any:  # noqa: ANN401 — the SDK's own
+        next(left, listened[-1]).set()
+        return events(*args, **options)
+
+    monkeypatch.setattr(APIClient, "events", counted)
+    async with opened(DOCKER, runtime_dir) as session:
+        [instance_id] = await session.launch(DOCKER.ready)
+        await anyio.to_thread.run_sync(listened[-1].wait)
+        await DOCKER.kill(session.engine, session.context.run_id, instance_id)
+        await session.until(instance_id, Phase.LOST)
+        assert isinstance(session.engine, DockerEngine)
+        assert session.engine._feed.down_since is None
 
 
 async def test_errors_of_the_body_pass_as_they_are(runtime_dir: Path) -> None:

@@ -237,7 +237,7 @@ class DockerEngine:
             found = await removal.list_labelled(self._clients, self._context.run_id)
         except EngineUnavailable:
             return  # it went away again; the next return reconciles
-        running = {each["Labels"].get(INSTANCE_LABEL) for each in found if each["State"] == "running"}
+        running = {each["Labels"].get(INSTANCE_LABEL) for each in found if each["State"] in {"running", "paused"}}
         for instance in list(self._instances.values()):
             if instance.phase in {Phase.STARTED, Phase.READY} and instance.instance_id not in running:
                 self._hear(Heard("died", instance.instance_id))

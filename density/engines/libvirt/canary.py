@@ -16,7 +16,7 @@ from density.model import AcceleratorName, Readiness, object_name
 from density.units import format_seconds
 
 KVM_SECONDS = 10.0
-"""For one boot under KVM. An ordinary host needs 1 s for the payload guest; what needs longer gains nothing over TCG."""
+"""For one boot under KVM. An ordinary host needs a second; what needs longer than this gains nothing over TCG."""
 TCG_SECONDS = 60.0
 
 TCG = Accelerator("qemu")
@@ -60,19 +60,17 @@ class Canary:
             EngineUnavailable: the daemon is gone.
         """
         tried: list[str] = []
+        silent: set[str] = set()
         for accelerator in candidates(wanted):
+            if accelerator.name in silent:
+                continue
             dead = await self._boot(replace(machine, accelerator=accelerator))
             if dead is None:
                 return Found(accelerator, tuple(tried))
             tried.append(f"{describe(accelerator)}: {dead.reason}")
-            if accelerator.name == "kvm" and not dead.at_once:
+            if not dead.at_once:
                 # It ran and stayed silent: another model of CPU will not make it speak.
-                break
-        if wanted == "auto" and len(tried) < len(candidates(wanted)):
-            dead = await self._boot(replace(machine, accelerator=TCG))
-            if dead is None:
-                return Found(TCG, tuple(tried))
-            tried.append(f"{describe(TCG)}: {dead.reason}")
+                silent.add(accelerator.name)
         raise UsageError(f"{machine.workload.name}: no VM comes up here ({'; '.join(tried)})")
 
     async def _boot(self, machine: Machine) -> _Dead | None:

@@ -60,9 +60,7 @@ def domain_xml(domain: Domain) -> str:
     root = ET.Element("domain", type=domain.hypervisor)
     _text(root, "name", domain.name)
     metadata = ET.SubElement(root, "metadata")
-    ET.SubElement(
-        metadata, f"{{{NAMESPACE}}}instance", run=domain.mark.run_id, id=domain.mark.instance_id
-    )
+    ET.SubElement(metadata, f"{{{NAMESPACE}}}instance", run=domain.mark.run_id, id=domain.mark.instance_id)
     _text(root, "memory", str(domain.guest.memory_bytes // 1024), unit="KiB")
     _text(root, "vcpu", str(domain.vcpus))
     if domain.partition:

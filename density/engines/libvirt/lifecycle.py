@@ -46,6 +46,10 @@ class Lifecycle:
         finally:
             instance.asked.set()
 
+    def console(self, instance: Instance) -> tuple[str, ...]:
+        """The last lines on its serial port, oldest first."""
+        return self._context.channel.console(instance.instance_id)
+
     async def remove(self, instance: Instance) -> bool:
         """Destroy the domain and everything of it; whether it is gone.
 

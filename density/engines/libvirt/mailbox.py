@@ -19,8 +19,8 @@ class Mailbox(Generic[Item]):
     def __init__(self) -> None:
         self._items: deque[Item] = deque()
         self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
-        self._ear.setblocking(False)
+        self._bell.settimeout(0)
+        self._ear.settimeout(0)
 
     def put(self, item: Item) -> None:
         """Leave an item; never blocks."""

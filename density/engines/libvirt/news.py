@@ -31,7 +31,7 @@ class Heard:
     """One piece of news.
 
     Attributes:
-        what: a domain `ended`; its guest `agent` connected; the connection was `broken` (only inside) or is there again.
+        what: a domain `ended`, its guest `agent` connected, the connection is `broken` (told inside only) or back again.
         name: of the domain.
         how: it ended; `failed` is QEMU going without a word.
     """

@@ -1,5 +1,6 @@
 """Whether the kernel killed for want of memory: in the slice where there is one, else anywhere on the host."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from density.host.hierarchies import find_hierarchies
@@ -26,10 +27,8 @@ class OomKills:
         if directory and (directory / "memory.events").exists():
             self._file = directory / "memory.events"
         elif directory:
-            try:
+            with suppress(Unavailable):  # the host's count it is, then
                 self._counter = OomCounter(directory)
-            except Unavailable:
-                pass  # the host's count it is, then
         self._spent = self._read()
 
     def spend(self) -> bool:

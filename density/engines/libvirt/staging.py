@@ -26,7 +26,9 @@ def staged(guest: Guest, runtime_dir: Path, owner: tuple[int, int] | None) -> Gu
             " that others may enter"
         )
     if guest.overlay:
-        raise UsageError(f"QEMU's user cannot read {guest.disk}: give others leave to read it and to enter its directories")
+        raise UsageError(
+            f"QEMU's user cannot read {guest.disk}: give others leave to read it and to enter its directories"
+        )
     return replace(
         guest,
         kernel=_copied(guest.kernel, runtime_dir, owner),

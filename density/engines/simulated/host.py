@@ -1,5 +1,6 @@
 """A model of a host: resources with true limits, costs of instances, and what sensors would read of it."""
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 
@@ -37,6 +38,7 @@ class HostModel:
         self._limits = {"memory_bytes": spec.memory_bytes, "tasks": spec.tasks, "files": spec.files}
         self._base = {"memory_bytes": spec.used_memory_bytes, "tasks": spec.used_tasks, "files": spec.used_files}
         self._held = dict.fromkeys(self._limits, 0.0)
+        self._late, self._late_at = 0.0, self._started
         self._denied = 0
         self._cpus = 0.0
         self._costs = {workload.name: self._cost(workload) for workload in workloads}
@@ -52,8 +54,17 @@ class HostModel:
 
     def used(self, resource: str) -> float:
         """True use of a resource of the host."""
-        leaked = self.spec.leak_bytes_per_second * (self._clock() - self._started) if resource == "memory_bytes" else 0
-        return self._base[resource] + self._held[resource] + leaked
+        if resource != "memory_bytes":
+            return self._base[resource] + self._held[resource]
+        leaked = self.spec.leak_bytes_per_second * (self._clock() - self._started)
+        return self._base[resource] + self._held[resource] + leaked - self._still_to_come()
+
+    def _still_to_come(self) -> float:
+        """Memory of instances that are ready but have not taken all of it yet."""
+        now = self._clock()
+        self._late *= math.exp((self._late_at - now) / self.spec.late_seconds)
+        self._late_at = now
+        return self._late
 
     def true_maximum(self, workload: str, *, reserves: Mapping[str, float]) -> int:
         """How many of one workload fit on the host and its slice, with these reserves of the host kept free."""
@@ -77,7 +88,7 @@ class HostModel:
                 return Failure(kind, message)
         for resource in _LIMITED:
             self._held[resource] += costs[resource]
-            self.lowest_room[resource] = min(self.lowest_room[resource], self._limits[resource] - self.used(resource))
+        self._late = self._still_to_come() + self.spec.late_share * costs["memory_bytes"]
         self._cpus += costs["cpus"]
         self.alive += 1
         return None
@@ -111,6 +122,8 @@ class HostModel:
 
     def values(self) -> Mapping[str, float]:
         """What sensors would read now, with the spec's noise, by the names of `density.host`."""
+        for resource, limit in self._limits.items():
+            self.lowest_room[resource] = min(self.lowest_room[resource], limit - self.used(resource))
         noise = 1 + self.random.gauss(0, self.spec.noise) if self.spec.noise else 1.0
         values = {
             "memory.total_bytes": float(self.spec.memory_bytes),

@@ -1,0 +1,235 @@
+"""Virtual machines by libvirt as an engine."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from types import TracebackType
+from typing import Self
+
+import anyio
+import libvirt
+
+from density.ceilings.errors import classify
+from density.engines.base import EngineContext
+from density.engines.libvirt import reaping, staging
+from density.engines.libvirt.connections import Connections, words
+from density.engines.libvirt.hypervisor import engine_info
+from density.engines.libvirt.instance import Instance, ending_failure
+from density.engines.libvirt.lifecycle import Lifecycle
+from density.engines.libvirt.machine import Machine
+from density.engines.libvirt.news import Heard, News
+from density.engines.libvirt.oom import OomKills
+from density.engines.libvirt.preparing import Preparer
+from density.engines.libvirt.readiness import Ready, Waiter
+from density.errors import EngineUnavailable
+from density.events import InstanceChanged
+from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
+from density.payload.background import background
+from density.units import format_seconds
+
+FAREWELL_SECONDS = 3.0
+"""Payloads that were told to go have this long together before their domains are destroyed."""
+
+
+class LibvirtEngine:
+    """VMs of one libvirt; see `density.engines.base.Engine` for the contract.
+
+    Calls run in worker threads over a few connections; one more connection hears of domains that end, so nothing is
+    asked per instance while it just runs.
+    """
+
+    name: EngineName = "libvirt"
+
+    def __init__(self, context: EngineContext, *, uri: str = "qemu:///system") -> None:
+        """`uri`: `qemu:///system`, `qemu:///session`, or `test:///default` for libvirt's own in-process hypervisor."""
+        self._context = context
+        self._connections = Connections(uri)
+        self._news = News(uri)
+        self._lifecycle = Lifecycle(self._connections, context)
+        self._waiter = Waiter(self._connections, context.channel)
+        self._preparer = Preparer(self._connections, context, self._lifecycle, self._waiter)
+        self._oom_kills = OomKills(context.placement)
+        self._instances: dict[str, Instance] = {}
+        self._machines: dict[str, Machine] = {}
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            changes, watched = anyio.create_memory_object_stream[InstanceChanged](float("inf"))
+            self._changes, self._watched = stack.enter_context(changes), stack.enter_context(watched)
+            stack.callback(staging.unstage, self._context.runtime_dir)
+            stack.callback(self._connections.close)
+            await self._connections.open()
+            stack.callback(self._news.close)
+            await self._news.open()
+            await stack.enter_async_context(background(self._listen))
+            self._open = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.__aexit__(kind, error, trace)
+
+    async def describe(self) -> EngineInfo:
+        """Versions of libvirt and QEMU, the daemons, the limits in libvirt's configuration where they can be read."""
+        try:
+            return await self._connections.call(lambda connection: engine_info(connection, self._connections.uri))
+        except libvirt.libvirtError as error:
+            raise EngineUnavailable(self.name, words(error)) from error
+
+    async def prepare(self, workload: Workload) -> Prepared:
+        """Get the guest, look at the network, and boot a canary: which accelerator works is found out by that alone."""
+        try:
+            self._machines[workload.name], prepared = await self._preparer.prepare(workload)
+        except libvirt.libvirtError as error:
+            raise EngineUnavailable(self.name, words(error)) from error
+        return prepared
+
+    async def launch(self, workload: Workload, instance_id: str) -> None:
+        """Make one transient domain and come back when it is ready or has failed."""
+        if workload.name not in self._machines:
+            await self.prepare(workload)
+        instance = Instance(instance_id, object_name(self._context.run_id, instance_id), workload)
+        self._instances[instance_id] = instance
+        deadline = anyio.current_time() + workload.ready_timeout_seconds
+        failure = await self._bring_up(instance, self._machines[workload.name], deadline)
+        if failure is not None:
+            self._change(instance, Phase.FAILED, failure=failure)
+            await self._drop(instance)
+
+    async def watch(self) -> AsyncGenerator[InstanceChanged, None]:
+        """Every change of every instance, in order, until the engine is left; for one consumer."""
+        # A stream of the consumer's own: what was not consumed yet outlives the engine.
+        with self._watched.clone() as changes:
+            async for change in changes:
+                yield change
+
+    async def stop(self, instance_ids: Sequence[str]) -> None:
+        """Tell payloads to go, then destroy what has not gone."""
+        known = (self._instances.get(instance_id) for instance_id in dict.fromkeys(instance_ids))
+        leaving = [instance for instance in known if instance is not None and instance.is_alive]
+        for instance in leaving:
+            if instance.phase is not Phase.READY:
+                self._change(instance, Phase.FAILED, failure=Failure("cancelled", "stopped before it was ready"))
+            self._change(instance, Phase.STOPPING)
+            instance.launching.cancel()
+        channel = self._context.channel
+        able = [instance for instance in leaving if channel.pingable(instance.instance_id)]
+        await channel.dismiss([instance.instance_id for instance in able])
+        with anyio.move_on_after(FAREWELL_SECONDS):
+            for instance in able:
+                await instance.ended.wait()
+        async with anyio.create_task_group() as group:
+            for instance in leaving:
+                group.start_soon(self._stop_one, instance)
+
+    async def reap(self, run_id: str | None) -> Reaped:
+        """Remove by metadata, look again, and again where something appeared late or would not go."""
+        seen: set[str] = set()
+        try:
+            found = await self._connections.call(lambda connection: reaping.find(connection, run_id))
+            for _ in range(reaping.ATTEMPTS):
+                if not found:
+                    break
+                seen |= found.keys()
+                await self.stop([mark.instance_id for mark in found.values() if mark.run_id == self._context.run_id])
+                await reaping.destroy_all(self._connections, found, self._context.runtime_dir.parent)
+                found = await self._connections.call(lambda connection: reaping.find(connection, run_id))
+        except libvirt.libvirtError as error:
+            raise EngineUnavailable(self.name, words(error)) from error
+        return Reaped(removed=tuple(sorted(seen - found.keys())), left=tuple(sorted(found)))
+
+    async def _bring_up(self, instance: Instance, machine: Machine, deadline: float) -> Failure | None:
+        try:
+            await self._lifecycle.create(instance, machine)
+            if not instance.is_alive:
+                return None  # stopped meanwhile, by someone who waits to destroy it
+            self._change(instance, Phase.CREATED)
+            self._change(instance, Phase.STARTED)
+            return await self._await_ready(instance, machine, deadline)
+        except (libvirt.libvirtError, OSError) as error:
+            if not instance.is_alive:
+                return None
+            return Failure(classify(words(error)), words(error), self._lifecycle.console(instance))
+
+    async def _await_ready(self, instance: Instance, machine: Machine, deadline: float) -> Failure | None:
+        ready: Ready | None = None
+        with anyio.CancelScope(deadline=deadline) as instance.launching:
+            if not instance.ended.is_set():
+                ready = await self._waiter.wait(instance, machine.ready)
+        if not instance.is_alive:
+            return None
+        if instance.ended.is_set():
+            return self._how_it_ended(instance)
+        if ready is None:
+            waited = format_seconds(instance.workload.ready_timeout_seconds)
+            console = self._lifecycle.console(instance)
+            return Failure("timeout", f"not ready ({instance.workload.ready.by}) within {waited}", console)
+        at, details = ready
+        # A guest may say that it is ready before libvirt has come back from starting it.
+        self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
+        return None
+
+    async def _stop_one(self, instance: Instance) -> None:
+        # Before libvirt has answered there may be nothing yet to destroy.
+        await instance.asked.wait()
+        if await self._lifecycle.remove(instance):
+            self._change(instance, Phase.REMOVED)
+            self._instances.pop(instance.instance_id, None)
+
+    async def _listen(self) -> None:
+        async with anyio.create_task_group() as group:
+            async for heard in self._news.read():
+                if heard.what == "reconnected":
+                    await self._reconcile()
+                elif instance := self._lifecycle.by_name.get(heard.name):
+                    self._hear(instance, heard, group)
+
+    def _hear(self, instance: Instance, heard: Heard, group: anyio.abc.TaskGroup) -> None:
+        if heard.what == "agent":
+            instance.agent.set()
+        elif not instance.ended.is_set():
+            instance.how = heard.how
+            instance.ended.set()
+            if instance.phase is Phase.READY:
+                self._change(instance, Phase.LOST, failure=self._how_it_ended(instance))
+                group.start_soon(self._drop, instance)
+            else:
+                instance.launching.cancel()
+
+    async def _reconcile(self) -> None:
+        """Find what ended while libvirt was away and did not tell."""
+        try:
+            running = await self._connections.call(reaping.names)
+        except (libvirt.libvirtError, EngineUnavailable):
+            return  # it went away again; the next return reconciles
+        async with anyio.create_task_group() as group:
+            for name, instance in list(self._lifecycle.by_name.items()):
+                if instance.asked.is_set() and name not in running:
+                    self._hear(instance, Heard("ended", name), group)
+
+    def _how_it_ended(self, instance: Instance) -> Failure:
+        oom_killed = instance.how == "failed" and self._oom_kills.spend()
+        return ending_failure(instance.how, self._lifecycle.console(instance), oom_killed=oom_killed)
+
+    async def _drop(self, instance: Instance) -> None:
+        """Remove one that failed or was lost, so that they do not pile up; what will not go is for `reap`."""
+        self._instances.pop(instance.instance_id, None)
+        with suppress(EngineUnavailable):
+            await self._lifecycle.remove(instance)
+
+    def _change(
+        self,
+        instance: Instance,
+        phase: Phase,
+        *,
+        at: float | None = None,
+        failure: Failure | None = None,
+        details: Mapping[str, str] | None = None,
+    ) -> None:
+        instance.phase = phase
+        instance.changed_at = anyio.current_time() if at is None else at
+        change = InstanceChanged(
+            instance.changed_at, instance.instance_id, instance.workload.name, phase, failure, details or {}
+        )
+        self._changes.send_nowait(change)

@@ -1,0 +1,145 @@
+"""Making sure that a workload can run here: its guest, its network, its accelerator."""
+
+import itertools
+import os
+import re
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from density.engines.base import EngineContext
+from density.engines.libvirt.canary import Canary, Found
+from density.engines.libvirt.connections import Connections
+from density.engines.libvirt.hypervisor import is_test, qemu_owner
+from density.engines.libvirt.lifecycle import Lifecycle
+from density.engines.libvirt.machine import Accelerator, Machine
+from density.engines.libvirt.networks import find_network
+from density.engines.libvirt.readiness import Waiter
+from density.engines.libvirt.staging import can_enter, staged
+from density.errors import UsageError
+from density.model import GuestName, Prepared, Readiness, Workload
+from density.payload.guests import Guest, make_guest, memory_bytes
+from density.payload.guests.bootsector import SAYS
+from density.payload.guests.kernel import VARIABLE
+
+READY_WAYS: dict[GuestName, frozenset[str]] = {
+    "payload": frozenset({"payload", "console", "running"}),
+    "null": frozenset({"payload", "console", "running"}),
+    "disk": frozenset({"console", "guest-agent", "tcp", "running"}),
+}
+_ON_TEST = frozenset({"payload", "running"})
+
+
+class Preparer:
+    """Prepares workloads, one at a time; what it found out of a guest it does not find out again."""
+
+    def __init__(self, connections: Connections, context: EngineContext, lifecycle: Lifecycle, waiter: Waiter) -> None:
+        self._connections = connections
+        self._context = context
+        self._canary = Canary(lifecycle, waiter, context.run_id, itertools.count(1).__next__)
+        self._found: dict[tuple[object, ...], Found] = {}
+        self._lock = anyio.Lock()
+
+    async def prepare(self, workload: Workload) -> tuple[Machine, Prepared]:
+        """Everything that the workload's domains have in common, and what a person should know of it.
+
+        Raises:
+            UsageError: it cannot run here.
+            EngineUnavailable: the daemon is gone.
+            libvirt.libvirtError: libvirt said no to a question.
+        """
+        async with self._lock:
+            test = await self._connections.call(is_test)
+            check(workload, test=test)
+            networks = await self._networks(workload)
+            if test:
+                return _bare(workload), Prepared(networks=networks)
+            owner = await self._connections.call(qemu_owner)
+            machine = await self._machine(workload, owner)
+            found = await self._accelerator(machine)
+        machine = Machine(
+            workload=workload, guest=machine.guest, accelerator=found.accelerator, ready=machine.ready, owner=owner
+        )
+        return machine, Prepared(
+            accelerator=found.accelerator.name, warnings=warnings(workload, found), networks=networks
+        )
+
+    async def _machine(self, workload: Workload, owner: tuple[int, int] | None) -> Machine:
+        explicit = os.environ.get(VARIABLE)
+        guest = await make_guest(workload, self._context.cache_dir, kernel=Path(explicit) if explicit else None)
+        runtime_dir = self._context.runtime_dir
+        # The serial port's socket is there in any case.
+        if not await to_thread.run_sync(can_enter, runtime_dir, owner):
+            raise UsageError(
+                f"QEMU's user cannot enter {runtime_dir}: run density as root, or set XDG_RUNTIME_DIR to a directory"
+                " that others may enter"
+            )
+        guest = await to_thread.run_sync(staged, guest, runtime_dir, owner)
+        return Machine(
+            workload=workload, guest=guest, accelerator=Accelerator("qemu"), ready=ready_of(workload), owner=owner
+        )
+
+    async def _accelerator(self, machine: Machine) -> Found:
+        workload = machine.workload
+        key = (machine.guest, machine.vcpus, workload.network, workload.accelerator)
+        if key not in self._found:
+            self._found[key] = await self._canary.find(machine, workload.accelerator)
+        return self._found[key]
+
+    async def _networks(self, workload: Workload) -> dict[str, int]:
+        name = workload.network
+        if name in {"none", "user"}:
+            return {}
+        network = await self._connections.call(lambda connection: find_network(connection, name))
+        return {network.bridge: network.addresses} if network.bridge else {}
+
+
+def check(workload: Workload, *, test: bool) -> None:
+    """What can be said without asking anyone.
+
+    Raises:
+        UsageError: the workload cannot run here.
+    """
+    memory_bytes(workload)
+    ready = workload.ready
+    allowed = _ON_TEST if test else READY_WAYS[workload.guest]
+    if ready.by not in allowed:
+        raise UsageError(
+            f"{workload.name}: a VM with the guest {workload.guest} is ready by {' or '.join(sorted(allowed))},"
+            f" not by {ready.by}"
+        )
+    if ready.by == "tcp" and workload.network != "user":
+        raise UsageError(
+            f"{workload.name}: ready by tcp needs network = user, the only one that is reached from 127.0.0.1"
+        )
+    if workload.cpus % 1:
+        raise UsageError(f"{workload.name}: a VM has whole CPUs, not {workload.cpus:g}")
+
+
+def ready_of(workload: Workload) -> Readiness:
+    """How the guest can tell that it is ready.
+
+    The null guest's one line is the payload's word for ready too, and is heard as that.
+    """
+    ready = workload.ready
+    if workload.guest == "null" and ready.by == "console" and re.search(ready.argument, SAYS):
+        return Readiness("payload")
+    return ready
+
+
+def warnings(workload: Workload, found: Found) -> tuple[str, ...]:
+    """What a person should know of how the guest came up."""
+    if workload.accelerator != "auto" or found.accelerator.name == "kvm":
+        return ()
+    sentence = (
+        f"{workload.name}: its VMs are emulated (TCG), many times slower than under KVM, which did not bring up the"
+        f" guest {workload.guest} here ({'; '.join(found.tried)})"
+    )
+    return (sentence,)
+
+
+def _bare(workload: Workload) -> Machine:
+    """A machine of libvirt's test hypervisor: it boots nothing, so it is ready as soon as it runs."""
+    guest = Guest(name=workload.guest, memory_bytes=memory_bytes(workload))
+    return Machine(workload=workload, guest=guest, accelerator=Accelerator("test"), ready=Readiness("running"))
