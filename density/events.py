@@ -99,12 +99,14 @@ class WaveSettled:
     """A wave's launches are over and the host came to rest.
 
     Attributes:
+        since: when the settling time began; the samples after it were taken at rest.
         counts: alive instances by workload.
         values: host values, averaged over the samples of the settling time.
         failed: launches of this wave that failed, by failure kind.
     """
 
     at: float
+    since: float
     wave: int
     counts: Mapping[str, int]
     values: Mapping[str, float]

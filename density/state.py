@@ -87,6 +87,20 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """The host read once while it rested after a wave.
+
+    Attributes:
+        counts: alive instances by workload.
+        values: the host's values, with the engines' fixed limits.
+    """
+
+    at: float
+    counts: Mapping[str, int]
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Peak:
     """The most instances that were ready at once."""
 
@@ -121,7 +135,9 @@ class RunState:
         self.alive_at_end: Mapping[str, int] | None = None
         self.host: Mapping[str, float] = {}
         self.first_host: Mapping[str, float] = {}
-        self.samples_in_wave: deque[Mapping[str, float]] = deque(maxlen=RECENT_SAMPLES)
+        self.samples_in_wave: deque[HostSampled] = deque(maxlen=RECENT_SAMPLES)
+        self.points: list[Point] = []
+        self.ready_at: dict[str, list[float]] = {}
         self.settled: list[WaveSettled] = []
         self.forecast: tuple[CeilingForecast, ...] = ()
         self.probes: dict[str, deque[float]] = {}
@@ -174,8 +190,11 @@ class RunState:
 
     def values(self) -> dict[str, float]:
         """The host's last values together with `measures` and the engines' fixed limits."""
+        return {**self._with_addresses(self.host), **self.measures()}
+
+    def _with_addresses(self, values: Mapping[str, float]) -> dict[str, float]:
         addresses = {f"network.bridge.{device}.addresses_count": float(n) for device, n in self.addresses.items()}
-        return {**self.host, **addresses, **self.measures()}
+        return {**values, **addresses}
 
     def apply(self, event: Event) -> None:
         """Fold one event in; events come in the order in which they were emitted."""
@@ -194,6 +213,7 @@ class RunState:
         self.objectives, self.reserves = event.objectives, event.reserves
         self.workloads = {workload.name: WorkloadState(workload) for workload in event.workloads}
         self.counts = {workload.name: dict.fromkeys(Phase, 0) for workload in event.workloads}
+        self.ready_at = {workload.name: [] for workload in event.workloads}
         self.probes = {workload.name: deque(maxlen=RECENT_PROBES) for workload in event.workloads}
 
     @_fold.register
@@ -270,6 +290,7 @@ class RunState:
         workload.ready_seconds.append(seconds)
         if kernel := event.details.get("kernel"):
             workload.kernels[kernel] += 1
+        self.ready_at[event.workload].append(event.at)
         self.ready_in_wave += 1
         self.recent_ready.append(seconds)
         self.recent_failed.append(False)
@@ -290,12 +311,17 @@ class RunState:
     @_fold.register
     def _(self, event: WaveSettled) -> None:
         self.settled.append(event)
+        self.points += [
+            Point(sample.at, event.counts, self._with_addresses(sample.values))
+            for sample in self.samples_in_wave
+            if sample.at > event.since
+        ]
 
     @_fold.register
     def _(self, event: HostSampled) -> None:
         self.host = event.values
         self.first_host = self.first_host or event.values
-        self.samples_in_wave.append(event.values)
+        self.samples_in_wave.append(event)
 
     @_fold.register
     def _(self, event: ProbeMeasured) -> None:

@@ -1,8 +1,7 @@
-"""Footprint: the marginal cost of one more instance of each workload, from settled points, with its uncertainty."""
+"""Footprint: the marginal cost of one more instance of each workload, from points at rest, with its uncertainty."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,8 @@ HUBER = 1.345
 """Tuning constant that keeps 95 % efficiency under normal errors (Huber, Robust Statistics, 1981)."""
 ROBUST_POINTS = 8
 """With fewer points nobody can say which of them is the wild one."""
+ROUNDING = 1e-9
+"""Residuals below this share of the readings are rounding errors of the fit."""
 _T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10)
 """Student's t at 97.5 % for 1 to 18 degrees of freedom."""
 
@@ -22,9 +23,10 @@ class Line:
 
     Attributes:
         workloads: the order of `slopes`.
-        base: use without any instance.
+        base: use without any instance, at the time of the last point.
         slopes: cost of one instance of each workload.
         covariance: of (base, *slopes), shape (1 + w, 1 + w).
+        sigma: standard deviation of one reading around the line.
         t: Student's t that makes a 95 % interval.
     """
 
@@ -32,6 +34,7 @@ class Line:
     base: float
     slopes: Array
     covariance: Array
+    sigma: float
     t: float
 
     def at(self, counts: Array) -> float:
@@ -39,9 +42,12 @@ class Line:
         return float(self.base + self.slopes @ counts)
 
     def margin(self, counts: Array) -> float:
-        """Half the 95 % interval of the fitted use at these counts."""
-        x = np.concatenate(([1.0], counts))
-        return self.t * math.sqrt(max(0.0, float(x @ self.covariance @ x)))
+        """Half the 95 % interval of the line at these counts."""
+        return self.t * math.sqrt(self._variance(counts))
+
+    def reading_margin(self, counts: Array) -> float:
+        """Half the 95 % interval of one reading at these counts."""
+        return self.t * math.sqrt(self._variance(counts) + self.sigma**2)
 
     def footprint(self) -> dict[str, tuple[float, float, float]]:
         """Workload -> (value, low, high): the cost of one instance with its 95 % interval."""
@@ -51,56 +57,109 @@ class Line:
             for name, slope, margin in zip(self.workloads, self.slopes, margins, strict=True)
         }
 
+    def _variance(self, counts: Array) -> float:
+        x = np.concatenate(([1.0], counts))
+        return max(0.0, float(x @ self.covariance @ x))
 
-def fit(counts: Sequence[Mapping[str, int]], use: Sequence[float], workloads: tuple[str, ...]) -> Line | None:
-    """A robust line through the points (iteratively reweighted least squares with Huber's weights).
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A robust linear fit: coefficients, their covariance, and how far readings scatter."""
+
+    coefficients: Array
+    covariance: Array
+    sigma: float
+    freedom: int
+    squares: float
+
+
+def line(counts: Array, use: Array, workloads: tuple[str, ...], *nuisances: Array) -> Line | None:
+    """A robust line through the points.
 
     Args:
-        counts: alive instances by workload, one mapping a point.
+        counts: alive instances, shape (points, workloads).
         use: the resource's use at each point.
-        workloads: whose slopes are wanted.
+        workloads: the order of the columns.
+        nuisances: further columns that explain the use but are none of the footprint, 0 where the line is wanted.
 
     Returns:
         The line, or None while the points cannot tell the slopes apart.
     """
-    x = np.array([[1.0, *(point.get(name, 0) for name in workloads)] for point in counts])
-    y = np.asarray(use, dtype=np.float64)
-    if len(y) < x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
+    found = solve(np.column_stack((np.ones(len(use)), counts, *nuisances)), use)
+    if found is None:
         return None
-    solution: Array = np.linalg.lstsq(x, y, rcond=None)[0]
-    scale = 0.0
-    if len(y) >= ROBUST_POINTS:
-        solution, scale = _reweighted(x, y, solution)
-    covariance, t = _uncertainty(x, y - x @ solution, scale)
-    return Line(workloads, float(solution[0]), solution[1:], covariance, t)
+    wanted = 1 + len(workloads)
+    return Line(
+        workloads,
+        float(found.coefficients[0]),
+        found.coefficients[1:wanted],
+        found.covariance[:wanted, :wanted],
+        found.sigma,
+        student(found.freedom),
+    )
 
 
-def _reweighted(x: Array, y: Array, solution: Array) -> tuple[Array, float]:
-    """Huber's estimate from a first one, and the scale of the residuals (0: they are rounding errors)."""
-    scale = 0.0
-    for _ in range(30):
-        residuals: Array = np.abs(y - x @ solution)
-        scale = 1.4826 * float(np.median(residuals))
-        if scale <= 1e-12 * max(1.0, float(np.abs(y).max())):
-            return solution, 0.0
-        root = np.sqrt(np.minimum(1.0, HUBER * scale / np.maximum(residuals, 1e-300)))
-        updated = np.asarray(np.linalg.lstsq(x * root[:, None], y * root, rcond=None)[0], dtype=np.float64)
-        if np.allclose(x @ updated, x @ solution, rtol=0, atol=1e-4 * scale):
-            break
-        solution = updated
-    return solution, scale
+def solve(x: Array, y: Array) -> Solution | None:
+    """Huber's M-estimate by iteratively reweighted least squares; None where `x` has not full rank.
+
+    The covariance is Huber's own (1981, 6.7); with few points, ordinary least squares and its covariance.
+    """
+    norms = np.linalg.norm(x, axis=0)
+    if not norms.all():
+        return None
+    scaled = _solve(x / norms, y)
+    if scaled is None:
+        return None
+    return replace(
+        scaled, coefficients=scaled.coefficients / norms, covariance=scaled.covariance / np.outer(norms, norms)
+    )
 
 
-def _uncertainty(x: Array, residuals: Array, scale: float) -> tuple[Array, float]:
-    """Covariance of the solution (Huber 1981, 6.7), ordinary least squares' where `scale` is 0; and Student's t."""
+def _solve(x: Array, y: Array) -> Solution | None:
     points, parameters = x.shape
-    freedom = max(1, points - parameters)
+    if points < parameters or np.linalg.matrix_rank(x) < parameters:
+        return None
+    if points == parameters:
+        # No residual is left, so nothing is known of the uncertainty but that there is some.
+        return Solution(_least_squares(x, y), np.zeros((points, points)), 0.0, 0, 0.0)
+    coefficients = _least_squares(x, y)
+    scale = 0.0
+    if points >= ROBUST_POINTS:
+        coefficients, scale = _reweighted(x, y, coefficients)
+    residuals = y - x @ coefficients
+    freedom = points - parameters
     if scale:
         clipped = np.clip(residuals / scale, -HUBER, HUBER)
         inside = float(np.mean(np.abs(clipped) < HUBER))
         correction = 1 + parameters / points * (1 - inside) / inside
-        variance = (correction * scale / inside) ** 2 * float(clipped @ clipped) / freedom
+        squares = float(clipped @ clipped) * scale**2
+        variance = (correction / inside) ** 2 * squares / freedom
     else:
-        variance = float(residuals @ residuals) / freedom
-    covariance = variance * np.linalg.pinv(x.T @ x)
-    return covariance, _T95[freedom - 1] if freedom <= len(_T95) else 1.96 + 2.5 / freedom
+        squares = float(residuals @ residuals)
+        variance = squares / freedom
+    return Solution(coefficients, variance * np.linalg.pinv(x.T @ x), math.sqrt(variance), freedom, squares)
+
+
+def _reweighted(x: Array, y: Array, coefficients: Array) -> tuple[Array, float]:
+    """Huber's estimate from a first one, and the scale of the residuals (0: they are rounding errors)."""
+    scale = 0.0
+    for _ in range(30):
+        residuals = np.abs(y - x @ coefficients)
+        scale = 1.4826 * float(np.median(residuals))
+        if scale <= ROUNDING * max(1.0, float(np.abs(y).max())):
+            return coefficients, 0.0
+        root = np.sqrt(np.minimum(1.0, HUBER * scale / np.maximum(residuals, 1e-300)))
+        updated = _least_squares(x * root[:, None], y * root)
+        if np.allclose(x @ updated, x @ coefficients, rtol=0, atol=1e-4 * scale):
+            break
+        coefficients = updated
+    return coefficients, scale
+
+
+def _least_squares(x: Array, y: Array) -> Array:
+    return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], dtype=np.float64)
+
+
+def student(freedom: int) -> float:
+    """Student's t at 97.5 %."""
+    return _T95[max(1, freedom) - 1] if freedom <= len(_T95) else 1.96 + 2.5 / freedom

@@ -1,85 +1,98 @@
 """Forecast: the total count at which each hard ceiling would be reached, going on in the same mix of workloads."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from density.capacity.footprint import Line, fit
+from density.capacity.footprint import Array, Line
+from density.capacity.outlook import Key, counts_vector, fit_lines, mix, slope_margin
 from density.capacity.typical import typical_costs
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds, Reading
-from density.events import CeilingForecast, WaveSettled
+from density.events import CeilingForecast
 from density.model import Workload
+from density.state import RunState
 
 TYPICAL_SPREAD = 0.5
 """How far off a typical cost may be: its interval is value x (1 ± this)."""
 
 
-def lines(settled: Sequence[WaveSettled], workloads: Sequence[Workload], bounds: Bounds) -> dict[tuple[str, str], Line]:
-    """A line for every hard ceiling (id, subject) whose use was read at enough settled points."""
-    names = tuple(workload.name for workload in workloads)
-    series: dict[tuple[str, str], tuple[list[Mapping[str, int]], list[float]]] = {}
-    for point in settled:
-        for reading in readings(point.values, bounds):
-            if not BY_ID[reading.ceiling].soft:
-                counts, use = series.setdefault(reading.key, ([], []))
-                counts.append(point.counts)
-                use.append(reading.used)
-    fitted = {key: fit(counts, use, names) for key, (counts, use) in series.items()}
-    return {key: line for key, line in fitted.items() if line is not None}
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known of every hard ceiling now.
+
+    Attributes:
+        readings: use and limit of each, as last read.
+        lines: of those that were measured; typical costs stand in for the others.
+        counts: alive instances, in the workloads' order.
+    """
+
+    workloads: tuple[Workload, ...]
+    readings: tuple[Reading, ...]
+    lines: Mapping[Key, Line]
+    counts: Array
+
+    def forecast(self) -> tuple[CeilingForecast, ...]:
+        """Where each ceiling lies, nearest first."""
+        found = [self._forecast(reading) for reading in self.readings]
+        return tuple(sorted(found, key=lambda ceiling: (ceiling.count, ceiling.ceiling, ceiling.subject)))
+
+    def crossed_by(self, sizes: Mapping[str, int]) -> Iterator[Key]:
+        """The ceilings whose reserve a reading might cross once these further instances are alive."""
+        more = counts_vector(sizes, self.workloads)
+        for reading in self.readings:
+            top = reading.limit - reading.reserve
+            fitted = self.lines.get(reading.key)
+            if fitted is None:
+                if reading.used + float(self._typical(reading) @ more) > top:
+                    yield reading.key
+            elif float(fitted.slopes @ more) > 0:
+                then = self.counts + more
+                if fitted.at(then) + fitted.reading_margin(then) > top:
+                    yield reading.key
+
+    def _forecast(self, reading: Reading) -> CeilingForecast:
+        fitted = self.lines.get(reading.key)
+        return self._from_typical(reading) if fitted is None else self._from_line(reading, fitted)
+
+    def _from_line(self, reading: Reading, fitted: Line) -> CeilingForecast:
+        direction = mix(self.workloads)
+        slope = float(fitted.slopes @ direction)
+        if slope <= 0.5 * slope_margin(fitted, direction) or slope <= 0:
+            return _entry(reading, math.inf, math.inf, math.inf)
+        total = float(self.counts.sum())
+        more = (reading.limit - reading.reserve - fitted.at(self.counts)) / slope
+        margin = fitted.margin(self.counts + max(0.0, more) * direction) / slope
+        return _entry(reading, total + more, total + more - margin, total + more + margin)
+
+    def _from_typical(self, reading: Reading) -> CeilingForecast:
+        slope = float(self._typical(reading) @ mix(self.workloads))
+        if slope <= 0:
+            return _entry(reading, math.inf, math.inf, math.inf)
+        total, more = float(self.counts.sum()), reading.room / slope
+        return _entry(reading, total + more, total + more / (1 + TYPICAL_SPREAD), total + more / (1 - TYPICAL_SPREAD))
+
+    def _typical(self, reading: Reading) -> Array:
+        return np.array([typical_costs(workload).get(reading.ceiling, 0.0) for workload in self.workloads])
 
 
-def forecast(
-    settled: Sequence[WaveSettled],
-    *,
-    values: Mapping[str, float],
-    counts: Mapping[str, int],
-    workloads: Sequence[Workload],
-    bounds: Bounds,
-) -> tuple[CeilingForecast, ...]:
-    """Where each hard ceiling lies, nearest first.
+def outlook(state: RunState, *, values: Mapping[str, float], workloads: Sequence[Workload], bounds: Bounds) -> Outlook:
+    """The outlook from what a run has measured so far.
 
     Args:
-        settled: the points measured so far; typical costs stand in where they cannot tell yet.
+        state: its points and what is alive.
         values: the host's last values, for limits and present use.
-        counts: alive instances now, by workload.
         workloads: with their shares, which are the mix of what is to come.
         bounds: the reserve is taken off each limit.
     """
-    fitted = lines(settled, workloads, bounds)
-    now = np.array([counts.get(workload.name, 0) for workload in workloads], dtype=np.float64)
-    shares = np.array([workload.share for workload in workloads], dtype=np.float64)
-    mix = shares / shares.sum()
-    found = [
-        _from_line(reading, fitted[reading.key], now, mix)
-        if reading.key in fitted
-        else _from_typical(reading, workloads, now, mix)
-        for reading in readings(values, bounds)
-        if not BY_ID[reading.ceiling].soft
-    ]
-    return tuple(sorted(found, key=lambda ceiling: (ceiling.count, ceiling.ceiling, ceiling.subject)))
-
-
-def _from_line(reading: Reading, line: Line, now: np.ndarray, mix: np.ndarray) -> CeilingForecast:
-    slope = float(line.slopes @ mix)
-    slope_margin = line.t * math.sqrt(max(0.0, float(mix @ line.covariance[1:, 1:] @ mix)))
-    top = reading.limit - reading.reserve
-    if slope <= slope_margin * 0.5 or slope <= 0:
-        return _entry(reading, math.inf, math.inf, math.inf)
-    more = (top - line.at(now)) / slope
-    margin = line.margin(now + max(0.0, more) * mix) / slope
-    total = float(now.sum())
-    return _entry(reading, total + more, total + more - margin, total + more + margin)
-
-
-def _from_typical(reading: Reading, workloads: Sequence[Workload], now: np.ndarray, mix: np.ndarray) -> CeilingForecast:
-    costs = np.array([typical_costs(workload).get(reading.ceiling, 0.0) for workload in workloads])
-    slope = float(costs @ mix)
-    if slope <= 0:
-        return _entry(reading, math.inf, math.inf, math.inf)
-    total, more = float(now.sum()), reading.room / slope
-    return _entry(reading, total + more, total + more / (1 + TYPICAL_SPREAD), total + more / (1 - TYPICAL_SPREAD))
+    return Outlook(
+        tuple(workloads),
+        tuple(reading for reading in readings(values, bounds) if not BY_ID[reading.ceiling].soft),
+        fit_lines(state, workloads, bounds),
+        counts_vector(state.alive_by_workload, workloads),
+    )
 
 
 def _entry(reading: Reading, count: float, low: float, high: float) -> CeilingForecast:

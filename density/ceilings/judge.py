@@ -66,7 +66,7 @@ def _reading(state: RunState, bounds: Bounds, key: tuple[str, str]) -> Reading:
     """The highest use of this ceiling that was read lately."""
     found = [
         reading
-        for values in (*state.samples_in_wave, {})
+        for values in (*(sample.values for sample in state.samples_in_wave), {})
         for reading in readings({**state.values(), **values}, bounds)
         if reading.key == key
     ]

@@ -59,7 +59,7 @@ def _weight(reading: Reading) -> float:
 def _highest_readings(state: RunState, bounds: Bounds) -> dict[tuple[str, str], Reading]:
     """Each ceiling's highest use over the current wave (what failed has often been freed again by its end)."""
     highest: dict[tuple[str, str], Reading] = {}
-    for values in (*state.samples_in_wave, state.values()):
+    for values in (*(sample.values for sample in state.samples_in_wave), state.values()):
         for reading in readings({**state.values(), **values}, bounds):
             known = highest.get(reading.key)
             if known is None or reading.ratio > known.ratio:

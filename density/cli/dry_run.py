@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from density.capacity.forecast import forecast
+from density.capacity.forecast import outlook
 from density.ceilings.catalog import BY_ID
 from density.cli.tables import table
 from density.engines.simulated import HostModel
@@ -16,12 +16,14 @@ from density.host.reader import HostReader
 from density.profile.spec import Profile
 from density.ramp.decide import bounds_of
 from density.ramp.outlook import planned_waves
+from density.state import RunState
 from density.units import format_count, format_value
 
 
 def show_plan(profile: Profile, *, as_json: bool) -> int:
     """Print what `density run` would go by."""
-    found = forecast((), values=_values(profile), counts={}, workloads=profile.workloads, bounds=bounds_of(profile))
+    known = outlook(RunState(), values=_values(profile), workloads=profile.workloads, bounds=bounds_of(profile))
+    found = known.forecast()
     nearest = found[0].count if found else math.inf
     waves = planned_waves(profile.ramp, nearest)
     click.echo(json.dumps(_document(profile, found, waves), indent=2) if as_json else _text(profile, found, waves))

@@ -13,7 +13,7 @@ from density.controller.equipment import Equipment
 from density.controller.launcher import Launcher
 from density.controller.prober import Prober
 from density.controller.sampler import Sampler
-from density.controller.settle import settle
+from density.controller.settle import Settler
 from density.controller.teardown import Torn, tear_down
 from density.engines.base import Engine
 from density.errors import DensityError, EngineUnavailable
@@ -60,6 +60,7 @@ class Controller:
         self._braked: Reading | None = None
         self._wave = 0
         self._sampler = Sampler(bus, equipment.host, bounds=bounds_of(profile), brake=self._brake)
+        self._settler = Settler(bus, self._sampler, bounds=bounds_of(profile), seconds=profile.ramp.settle_seconds)
         self._launcher = Launcher(bus, equipment.engines, profile.workloads, concurrency=profile.ramp.concurrency)
 
     async def run(self) -> DensityError | None:
@@ -170,8 +171,8 @@ class Controller:
         self._never_ready()
 
     async def _settle(self) -> None:
-        await settle(self._bus, self._sampler, wave=self._wave, seconds=self._profile.ramp.settle_seconds)
-        self._bus.emit(Forecasted(anyio.current_time(), look_ahead(self._profile, self._bus.state)))
+        await self._settler.settle(self._wave)
+        self._bus.emit(Forecasted(anyio.current_time(), look_ahead(self._profile, self._bus.state).forecast()))
 
     def _never_ready(self) -> None:
         """A workload of which nothing ever got ready is broken: launching more of it would measure nothing."""

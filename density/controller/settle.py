@@ -4,23 +4,52 @@ from collections.abc import Mapping, Sequence
 
 import anyio
 
+from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.reading import Bounds
 from density.controller.bus import Bus
-from density.controller.sampler import Sampler
+from density.controller.sampler import PERIOD_SECONDS, Sampler
 from density.events import WaveSettled
+from density.ramp.rest import WINDOW, Key, Rest
 
-MOST_SAMPLES = 5
+LONGEST = 8
+"""A host that does not come to rest is read all the same after this many times the profile's settling time."""
 
 
-async def settle(bus: Bus, sampler: Sampler, *, wave: int, seconds: float) -> None:
-    """Wait `seconds`, reading the host about once a second, and emit the mean of what was read."""
-    count = min(MOST_SAMPLES, max(1, round(seconds)))
-    samples = []
-    for _ in range(count):
-        await anyio.sleep(seconds / count)
-        samples.append(await sampler.sample())
-    state = bus.state
-    values = {**state.values(), **mean(samples), **state.measures()}
-    bus.emit(WaveSettled(anyio.current_time(), wave, state.alive_by_workload, values, dict(state.failed_in_wave)))
+class Settler:
+    """Settles after each wave of one run."""
+
+    def __init__(self, bus: Bus, sampler: Sampler, *, bounds: Bounds, seconds: float) -> None:
+        self._bus = bus
+        self._sampler = sampler
+        self._bounds = bounds
+        self._seconds = seconds
+        self._rest = Rest()
+
+    async def settle(self, wave: int) -> None:
+        """Wait at least the profile's settling time, until nothing moves; emit the mean of the last samples."""
+        began = anyio.current_time()
+        samples: list[Mapping[str, float]] = []
+        uses: list[dict[Key, float]] = []
+        period = min(PERIOD_SECONDS, self._seconds / WINDOW) or PERIOD_SECONDS / WINDOW
+        while True:
+            await anyio.sleep(period)
+            samples.append(await self._sampler.sample())
+            uses.append(self._uses(samples[-1]))
+            elapsed = anyio.current_time() - began
+            enough = elapsed >= self._seconds and not self._rest.moving(uses)
+            if len(samples) >= WINDOW and (enough or elapsed >= LONGEST * self._seconds):
+                break
+        self._rest.rested(uses[-WINDOW:])
+        state = self._bus.state
+        since = anyio.current_time() - (WINDOW - 0.5) * period
+        values = {**state.values(), **mean(samples[-WINDOW:]), **state.measures()}
+        counts, failed = state.alive_by_workload, dict(state.failed_in_wave)
+        self._bus.emit(WaveSettled(anyio.current_time(), since, wave, counts, values, failed))
+
+    def _uses(self, values: Mapping[str, float]) -> dict[Key, float]:
+        return {
+            reading.key: reading.used for reading in readings(values, self._bounds) if not BY_ID[reading.ceiling].soft
+        }
 
 
 def mean(samples: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -4,14 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from density.capacity.forecast import forecast
+from density.capacity.forecast import Outlook, outlook
+from density.capacity.outlook import Key
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.errors import EXHAUSTION
 from density.ceilings.reading import Bounds, Reading
 from density.ceilings.verdict import attribute
 from density.events import CeilingForecast, OutcomeName
 from density.profile.spec import Profile, Ramp
-from density.ramp.shape import size
+from density.ramp.shape import size, split
 from density.state import RunState
 from density.units import format_value
 
@@ -50,15 +51,9 @@ def bounds_of(profile: Profile) -> Bounds:
     return Bounds(profile.reserve, profile.objectives)
 
 
-def look_ahead(profile: Profile, state: RunState) -> tuple[CeilingForecast, ...]:
-    """The forecast from what the state knows."""
-    return forecast(
-        state.settled,
-        values=state.values(),
-        counts=state.alive_by_workload,
-        workloads=profile.workloads,
-        bounds=bounds_of(profile),
-    )
+def look_ahead(profile: Profile, state: RunState) -> Outlook:
+    """What is known of every hard ceiling, from what the state knows."""
+    return outlook(state, values=state.values(), workloads=profile.workloads, bounds=bounds_of(profile))
 
 
 def decide(profile: Profile, state: RunState, wave: int) -> Launch | Stop:
@@ -78,7 +73,7 @@ def decide(profile: Profile, state: RunState, wave: int) -> Launch | Stop:
         or (_converged(state) if profile.ramp.until == "forecast" else None)
         or _spent(profile.ramp, state)
     )
-    return stop or _grow(profile.ramp, state, wave)
+    return stop or _grow(profile, state, wave)
 
 
 def crossed_reserve(values: Sequence[Reading]) -> Reading | None:
@@ -136,35 +131,48 @@ def _spent(ramp: Ramp, state: RunState) -> Stop | None:
     return None
 
 
-def _grow(ramp: Ramp, state: RunState, wave: int) -> Launch | Stop:
+def _grow(profile: Profile, state: RunState, wave: int) -> Launch | Stop:
+    ramp = profile.ramp
     wanted = size(ramp, wave)
     if wanted is None:
         return Stop("max", "the profile's list of waves is done")
     wanted = min(wanted, ramp.max_instances - state.alive)
     for ceiling in state.forecast:
-        allowed = _allowed(ceiling, state.alive, past=_past(ceiling, ramp))
-        if allowed < 1:
-            return Stop(
-                "ceiling", f"the next instance would not fit: {_nearness(ceiling)}", ceiling.ceiling, ceiling.subject
-            )
-        wanted = min(wanted, allowed)
-    return Launch(wanted)
+        if not _binds(_key(ceiling), ramp):
+            wanted = min(wanted, max(1, _floor(ceiling.count) - state.alive + PAST))
+        elif not is_tight(ceiling):
+            wanted = min(wanted, max(1, _floor(EXPLORE * (ceiling.count - state.alive))))
+    return _fitting(wanted, profile, state, look_ahead(profile, state))
 
 
-def _past(ceiling: CeilingForecast, ramp: Ramp) -> int:
-    return PAST if ramp.until == "failure" and not BY_ID[ceiling.ceiling].lethal else 0
+def _fitting(wanted: int, profile: Profile, state: RunState, ahead: Outlook) -> Launch | Stop:
+    """As many of the wanted as cross no reserve, or the ceiling that lets not even one in."""
+
+    def crossed(count: int) -> list[Key]:
+        sizes = split(count, profile.workloads, state.alive_by_workload)
+        return [key for key in ahead.crossed_by(sizes) if _binds(key, profile.ramp)]
+
+    if first := crossed(1):
+        nearest = next(c for c in state.forecast if (c.ceiling, c.subject) in first)
+        return Stop("ceiling", f"the next instance would not fit: {_nearness(nearest)}", *_key(nearest))
+    low, high = 1, wanted
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (low, middle - 1) if crossed(middle) else (middle, high)
+    return Launch(low)
 
 
-def _allowed(ceiling: CeilingForecast, alive: int, *, past: int) -> int:
-    """How many more may be launched under this ceiling."""
-    if not math.isfinite(ceiling.count):
-        return 2**31
-    if past:
-        return max(1, math.floor(ceiling.count) - alive + past)
-    if is_tight(ceiling):
-        return math.floor(ceiling.low) - alive
-    room = ceiling.count - alive
-    return max(math.floor(ceiling.low) - alive, math.floor(room * EXPLORE))
+def _binds(key: Key, ramp: Ramp) -> bool:
+    """Whether a ramp keeps away from this ceiling: from lethal ones always, from others unless they are wanted."""
+    return BY_ID[key[0]].lethal or ramp.until != "failure"
+
+
+def _key(ceiling: CeilingForecast) -> Key:
+    return ceiling.ceiling, ceiling.subject
+
+
+def _floor(count: float) -> int:
+    return math.floor(min(count, 2**31))
 
 
 def is_tight(ceiling: CeilingForecast) -> bool:

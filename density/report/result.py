@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from density.capacity.capacities import Capacities, capacities
-from density.capacity.forecast import lines
+from density.capacity.outlook import fit_lines
 from density.ceilings.catalog import BY_ID
 from density.ceilings.judge import Verdict, judge
 from density.ceilings.reading import Bounds
@@ -104,7 +104,7 @@ def _footprints(state: RunState, bounds: Bounds) -> dict[str, Document]:
     """Workload -> ceiling (with its subject in brackets) -> cost of one instance."""
     found: dict[str, Document] = {name: {} for name in state.workloads}
     workloads = [workload.workload for workload in state.workloads.values()]
-    for (ceiling, subject), line in lines(state.settled, workloads, bounds).items():
+    for (ceiling, subject), line in fit_lines(state, workloads, bounds).items():
         resource = f"{ceiling}[{subject}]" if subject else ceiling
         for name, (value, low, high) in line.footprint().items():
             found[name][resource] = {"value": value, "low": low, "high": high, "unit": BY_ID[ceiling].unit}

@@ -1,13 +1,16 @@
 """The engines that the contract is tested on, and one engine under test with all that it reports."""
 
+import itertools
 import os
+import shutil
 import signal
+import tempfile
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import pytest
@@ -20,9 +23,10 @@ from density.model import Phase, Readiness, Workload, instance_name, object_name
 from density.payload.channel import Channel
 from density.profile.spec import SimulatedHost, Slice
 
+Fact = TypeVar("Fact", bound=Callable[..., Awaitable[None]])
 MIB = 2**20
 PATIENCE_SECONDS = 240.0
-"""For one engine from entering to leaving: one that hangs is a failure."""
+"""For whatever an engine is waited for: one that hangs is a failure."""
 TOO_MUCH_BYTES = 2**50
 """No machine can give a payload this much: it ends before it is ready."""
 
@@ -54,6 +58,16 @@ class Case:
     marks: tuple[pytest.MarkDecorator, ...] = ()
 
 
+def needs(attribute: str) -> Callable[[Fact], Fact]:
+    """Keep a fact to the cases that have this attribute; conftest.py leaves the others out."""
+
+    def mark(fact: Fact) -> Fact:
+        fact.needs = attribute  # type: ignore[attr-defined]
+        return fact
+
+    return mark
+
+
 @dataclass
 class Session:
     """One engine, entered, and everything that its `watch` said so far."""
@@ -62,6 +76,8 @@ class Session:
     context: EngineContext
     changes: list[InstanceChanged] = field(default_factory=list)
     _news: anyio.Event = field(default_factory=anyio.Event)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _prepared: list[Workload] = field(default_factory=list)
 
     async def follow(self) -> None:
         """Collect changes until the engine is left."""
@@ -72,23 +88,35 @@ class Session:
 
     async def until(self, instance_id: str, phase: Phase) -> InstanceChanged:
         """The change that brought this instance to this phase."""
-        while True:
-            for change in self.changes:
-                if (change.instance_id, change.phase) == (instance_id, phase):
-                    return change
-            await self._news.wait()
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while True:
+                for change in self.changes:
+                    if (change.instance_id, change.phase) == (instance_id, phase):
+                        return change
+                await self._news.wait()
 
     async def launch(self, workload: Workload, count: int = 1) -> list[str]:
         """Launch some at once; their ids, when each is ready or has failed and `watch` has said so."""
-        await self.engine.prepare(workload)
-        ids = [instance_name(workload.name, number) for number in range(1, count + 1)]
-        async with anyio.create_task_group() as group:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await self.prepare(workload)
+            ids = [self.new_id(workload) for _ in range(count)]
+            async with anyio.create_task_group() as group:
+                for instance_id in ids:
+                    group.start_soon(self.engine.launch, workload, instance_id)
             for instance_id in ids:
-                group.start_soon(self.engine.launch, workload, instance_id)
-        for instance_id in ids:
-            while not set(self.phases(instance_id)) & {Phase.READY, Phase.FAILED}:
-                await self._news.wait()
+                while not set(self.phases(instance_id)) & {Phase.READY, Phase.FAILED}:
+                    await self._news.wait()
         return ids
+
+    async def prepare(self, workload: Workload) -> None:
+        """Prepare a workload, once: for VMs that means booting one."""
+        if workload not in self._prepared:
+            await self.engine.prepare(workload)
+            self._prepared.append(workload)
+
+    def new_id(self, workload: Workload) -> str:
+        """An id that no instance of this session had."""
+        return instance_name(workload.name, next(self._numbers))
 
     def phases(self, instance_id: str) -> list[Phase]:
         """The phases that an instance went through."""
@@ -99,6 +127,17 @@ class Session:
         reaped = await self.engine.reap(self.context.run_id)
         assert reaped.left == ()
         return reaped.removed
+
+
+@contextmanager
+def short_directory() -> Generator[Path]:
+    """A short path that QEMU's user can traverse, as pytest's own are not; for sockets and overlays."""
+    path = Path(tempfile.mkdtemp(prefix="density-test-"))
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
 
 
 @asynccontextmanager
@@ -113,11 +152,10 @@ async def context_in(directory: Path) -> AsyncGenerator[EngineContext]:
 @asynccontextmanager
 async def entered(case: Case, context: EngineContext) -> AsyncGenerator[Session]:
     """The case's engine, watched. It removes nothing on leaving, and leaving has to end the watching."""
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async with anyio.create_task_group() as group, case.make(context) as engine:
-            session = Session(engine, context)
-            group.start_soon(session.follow)
-            yield session
+    async with anyio.create_task_group() as group, case.make(context) as engine:
+        session = Session(engine, context)
+        group.start_soon(session.follow)
+        yield session
 
 
 @asynccontextmanager

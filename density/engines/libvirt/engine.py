@@ -1,7 +1,7 @@
 """Virtual machines by libvirt as an engine."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -215,8 +215,7 @@ class LibvirtEngine:
     async def _drop(self, instance: Instance) -> None:
         """Remove one that failed or was lost, so that they do not pile up; what will not go is for `reap`."""
         self._instances.pop(instance.instance_id, None)
-        with suppress(EngineUnavailable):
-            await self._lifecycle.remove(instance)
+        await self._lifecycle.remove(instance)
 
     def _change(
         self,

@@ -11,6 +11,7 @@ from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.domain import Domain, domain_xml
 from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.machine import Machine, domain_of, overlay_path
+from density.errors import EngineUnavailable
 from density.host.placing import place
 from density.model import Placement
 from density.payload.guests.disk import make_overlay
@@ -51,14 +52,10 @@ class Lifecycle:
         return self._context.channel.console(instance.instance_id)
 
     async def remove(self, instance: Instance) -> bool:
-        """Destroy the domain and everything of it; whether it is gone.
-
-        Raises:
-            EngineUnavailable: the daemon is gone.
-        """
+        """Destroy the domain and everything of it; whether it is gone."""
         try:
             await self._connections.call(lambda connection: destroy(connection, instance.name))
-        except libvirt.libvirtError:
+        except (libvirt.libvirtError, EngineUnavailable):
             return False
         self.forget(instance)
         return True

@@ -31,7 +31,7 @@ class Heard:
     """One piece of news.
 
     Attributes:
-        what: a domain `ended`, its guest `agent` connected, the connection is `broken` (told inside only) or back again.
+        what: a domain `ended`, its guest `agent` connected, the connection is `broken` (told inside only) or back.
         name: of the domain.
         how: it ended; `failed` is QEMU going without a word.
     """

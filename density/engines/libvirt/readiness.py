@@ -53,12 +53,12 @@ class Waiter:
 
     async def _agent(self, instance: Instance, _: str) -> None:
         await instance.agent.wait()
-        while not await self._connections.call(lambda connection: _answers(connection, instance.name)):
+        while not await self._connections.call(lambda each: _answers(each, instance.name)):  # noqa: ASYNC110 — nobody tells
             await anyio.sleep(_PAUSE_SECONDS)
 
     async def _tcp(self, instance: Instance, port: str) -> None:
         async with forwarded(self._connections, instance.name, int(port)) as is_open:
-            while not await is_open():
+            while not await is_open():  # noqa: ASYNC110 — nobody tells when a port opens
                 await anyio.sleep(_PAUSE_SECONDS)
 
 

@@ -10,6 +10,7 @@ import libvirt
 from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.domain import NAMESPACE, Mark, parse_mark
 from density.engines.libvirt.lifecycle import destroy, remove_overlay
+from density.errors import EngineUnavailable
 
 ATTEMPTS = 3
 _PREFIX = "density-"
@@ -57,6 +58,6 @@ async def destroy_all(connections: Connections, found: Mapping[str, Mark], runti
 
 
 async def _destroy(connections: Connections, name: str, runtime_dir: Path, instance_id: str) -> None:
-    with suppress(libvirt.libvirtError):
+    with suppress(libvirt.libvirtError, EngineUnavailable):
         await connections.call(lambda connection: destroy(connection, name))
         remove_overlay(runtime_dir, instance_id)

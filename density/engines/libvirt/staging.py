@@ -13,18 +13,13 @@ DIRECTORY = "guests"
 
 
 def staged(guest: Guest, runtime_dir: Path, owner: tuple[int, int] | None) -> Guest:
-    """The guest with files that QEMU's user can read: those that it cannot are copied into the runtime directory. Blocks.
+    """The guest with files that QEMU's user can read; others are copied into the runtime directory. Blocks.
 
     Raises:
-        UsageError: not even there, or a disk image, which is too large to copy.
+        UsageError: it is a disk image, which is too large to copy.
     """
     if all(can_read(path, owner) for path in guest.files):
         return guest
-    if not can_enter(runtime_dir, owner):
-        raise UsageError(
-            f"QEMU's user cannot enter {runtime_dir}: run density as root, or set XDG_RUNTIME_DIR to a directory"
-            " that others may enter"
-        )
     if guest.overlay:
         raise UsageError(
             f"QEMU's user cannot read {guest.disk}: give others leave to read it and to enter its directories"
