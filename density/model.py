@@ -136,13 +136,14 @@ class Placement:
     """Where the kernel accounts an instance: the run's slice, in each engine's own words.
 
     Attributes:
-        docker_parent: value for Docker's `--cgroup-parent`, for the daemon's cgroup driver.
+        docker_parents: a Docker daemon's cgroup driver (`cgroupfs`, `systemd`) -> value for its `--cgroup-parent`; a
+            daemon with another driver cannot put containers into the slice.
         libvirt_partition: value for `<resource><partition>`.
         procs_files: `cgroup.procs` files (one a v1 hierarchy, one on v2) to write a pid into for a process of ours, and
             for a VM's process where libvirt does not place it itself.
     """
 
-    docker_parent: str
+    docker_parents: Mapping[str, str]
     libvirt_partition: str
     procs_files: tuple[str, ...]
 

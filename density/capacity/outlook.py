@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from density.capacity.footprint import Array, Line, line, solve
+from density.capacity.footprint import ROUNDING, Array, Line, line, solve
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds
 from density.model import Workload
@@ -42,7 +42,8 @@ def fit_lines(state: RunState, workloads: Sequence[Workload], bounds: Bounds) ->
 def _fit(points: Sequence[Point], use: Array, names: tuple[str, ...], state: RunState) -> Line | None:
     counts = np.array([[point.counts.get(name, 0) for name in names] for point in points], dtype=np.float64)
     plain = line(counts, use, names)
-    if plain is None or plain.sigma == 0 or len(points) < ENOUGH_POINTS:
+    exact = plain is not None and plain.sigma <= ROUNDING * float(np.abs(use).max())
+    if plain is None or exact or len(points) < ENOUGH_POINTS:
         return plain
     return line(counts, use, names, *_nuisances(points, counts, use, plain, state))
 

@@ -96,7 +96,7 @@ def _exit_code(ended: Ended) -> int:
         for sentence in sentences:
             click.echo(f"error: {sentence}", err=True)
         return code
-    if ended.interrupted:
-        return INTERRUPTED
     torn = ended.state.torn_down
-    return LEFT_BEHIND if torn is None or torn.left else 0
+    if torn is None or torn.left:
+        return LEFT_BEHIND
+    return INTERRUPTED if ended.interrupted else 0

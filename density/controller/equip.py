@@ -83,7 +83,7 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         runtime_dir=runtime_dir,
         cache_dir=cache_dir(),
         channel=channel,
-        placement=slice_.placement("cgroupfs") if slice_ else None,
+        placement=slice_.placement() if slice_ else None,
     )
     engines, missing = await _engines(profile, stack, context)
     return Equipment(

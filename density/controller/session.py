@@ -17,7 +17,7 @@ from density.controller.bus import Bus, Sink
 from density.controller.equip import equip
 from density.controller.paths import RunLock
 from density.controller.run import Controller, first
-from density.controller.teardown import Torn, conclude
+from density.controller.teardown import Torn, conclude, given_up
 from density.errors import DensityError, UsageError
 from density.events import Stopped, Warned
 from density.profile.load import profile_to_toml
@@ -26,6 +26,8 @@ from density.record.writer import RecordWriter
 from density.state import RunState
 
 RECORD = "run.sqlite"
+SAME_SECONDS = 1.0
+"""Signals this soon after the first are the same one: `timeout`, `sudo` and terminals send theirs more than once."""
 PROFILE = "profile.toml"
 
 
@@ -109,8 +111,8 @@ class Session:
         except* DensityError as errors:
             problem = first(errors)
             bus.emit(Stopped(anyio.current_time(), "error", str(problem)))
-        if torn is not None:
-            conclude(bus, torn, left=left)
+            torn = Torn(anyio.current_time())
+        conclude(bus, torn or given_up(bus), left=left)
         return Ended(bus.state, problem, interrupted=signals.count > 0, abandoned=signals.count > 1)
 
 
@@ -127,7 +129,12 @@ class _Signals:
     ) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as received:
             task_status.started()
+            first_at = 0.0
             async for _ in received:
+                now = anyio.current_time()
+                if self.count == 1 and now - first_at < SAME_SECONDS:
+                    continue
+                first_at = first_at or now
                 self.count += 1
                 if self.count == 1:
                     self._told("interrupted: removing everything (again to leave at once)")

@@ -11,8 +11,10 @@ from density.controller.sampler import PERIOD_SECONDS, Sampler
 from density.events import WaveSettled
 from density.ramp.rest import WINDOW, Key, Rest
 
-LONGEST = 8
+LONGEST = 5
 """A host that does not come to rest is read all the same after this many times the profile's settling time."""
+NEAR = 4
+"""A ceiling that lies further away than this many times the nearest need not rest: nothing is decided by it."""
 
 
 class Settler:
@@ -36,7 +38,7 @@ class Settler:
             samples.append(await self._sampler.sample())
             uses.append(self._uses(samples[-1]))
             elapsed = anyio.current_time() - began
-            enough = elapsed >= self._seconds and not self._rest.moving(uses)
+            enough = elapsed >= self._seconds and not self._rest.moving(uses, self._near())
             if len(samples) >= WINDOW and (enough or elapsed >= LONGEST * self._seconds):
                 break
         self._rest.rested(uses[-WINDOW:])
@@ -45,6 +47,11 @@ class Settler:
         values = {**state.values(), **mean(samples[-WINDOW:]), **state.measures()}
         counts, failed = state.alive_by_workload, dict(state.failed_in_wave)
         self._bus.emit(WaveSettled(anyio.current_time(), since, wave, counts, values, failed))
+
+    def _near(self) -> list[Key]:
+        """The ceilings whose readings matter. Before the first wave there is nothing to rest from."""
+        forecast = self._bus.state.forecast
+        return [(near.ceiling, near.subject) for near in forecast if near.count <= NEAR * forecast[0].count]
 
     def _uses(self, values: Mapping[str, float]) -> dict[Key, float]:
         return {

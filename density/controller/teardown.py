@@ -10,7 +10,7 @@ from density.controller.equipment import Equipment
 from density.engines.base import Engine
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged, StageEntered, TornDown
-from density.model import Failure, Phase
+from density.model import Failure, Phase, object_name
 
 _GONE = frozenset({Phase.FAILED, Phase.LOST, Phase.REMOVED})
 _RUNNING = frozenset({Phase.READY, Phase.STOPPING})
@@ -59,6 +59,14 @@ def conclude(bus: Bus, torn: Torn, *, left: Sequence[str]) -> None:
     now = anyio.current_time()
     bus.emit(TornDown(now, len(torn.removed), (*torn.left, *left), now - torn.started_at))
     bus.emit(StageEntered(now, "done"))
+
+
+def given_up(bus: Bus) -> Torn:
+    """A teardown that was not carried through: what was not seen to go is left."""
+    state = bus.state
+    gone = (Phase.REMOVED, Phase.FAILED)
+    left = [object_name(state.run_id, name) for name, instance in state.instances.items() if instance.phase not in gone]
+    return Torn(anyio.current_time(), left=left)
 
 
 def _give_up_launches(bus: Bus) -> None:

@@ -105,16 +105,12 @@ class Slice:
         """Directories that could not be removed when leaving, because something lives in them."""
         return self._left
 
-    def placement(self, docker_cgroup_driver: str) -> Placement:
-        """The slice in each engine's words; while entered.
-
-        Args:
-            docker_cgroup_driver: as the Docker daemon calls it: `cgroupfs`, `systemd`, or `none` (no cgroups at all).
-        """
-        parents = {"systemd": self._directory, "none": ""}
+    def placement(self) -> Placement:
+        """The slice in each engine's words; while entered."""
+        parents = {"cgroupfs": f"/{self._directory}"} | ({"systemd": self._directory} if self._systemd else {})
         unit_by_path = self._systemd and not slice_systemd.has_machined(self._root)
         return Placement(
-            docker_parent=parents.get(docker_cgroup_driver, f"/{self._directory}"),
+            docker_parents=parents,
             libvirt_partition=f"/{self._directory}" if unit_by_path else f"/{self._name}",
             procs_files=tuple(str(path) for path in self._procs),
         )

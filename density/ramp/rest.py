@@ -1,6 +1,6 @@
 """Whether the host has come to rest after a wave: what comes late (page tables, caches, merging) must have come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
 WINDOW = 4
@@ -21,11 +21,11 @@ class Rest:
         self._roughness: dict[Key, list[float]] = {}
         self._before: Uses = {}
 
-    def moving(self, uses: Sequence[Uses]) -> list[Key]:
-        """The readings that have not come to rest, from the samples since the wave ended; all, while there are few."""
+    def moving(self, uses: Sequence[Uses], watched: Collection[Key]) -> list[Key]:
+        """The watched readings that have not come to rest, from the samples since the wave ended; all, while few."""
         if len(uses) < WINDOW:
-            return list(uses[-1]) if uses else []
-        return [key for key in uses[-1] if self._moves(key, _series(key, uses))]
+            return list(watched)
+        return [key for key in watched if self._moves(key, _series(key, uses))]
 
     def rested(self, uses: Sequence[Uses]) -> None:
         """Take these samples as those of a rest: noise is learnt from them, and the next wave starts from them."""

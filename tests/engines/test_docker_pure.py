@@ -103,10 +103,12 @@ def test_document_of_a_payload(tmp_path: Path) -> None:
         runtime_dir=tmp_path,
         cache_dir=tmp_path,
         channel=Channel(tmp_path / "channel"),
-        placement=Placement("/density/r1", "", ()),
+        placement=Placement({"cgroupfs": "/density/r1"}, "", ()),
     )
     workload = Workload(name="web", engine="docker", memory_bytes=64 * MIB, touch_bytes=MIB, cpus=0.5, burn=0.1)
-    document = container_document(workload, "web-00001", image="density-payload:1", context=context)
+    document = container_document(
+        workload, "web-00001", image="density-payload:1", context=context, cgroup_driver="cgroupfs"
+    )
     assert document["Labels"] == {LABEL: "r1", "density.instance": "web-00001", "density.workload": "web"}
     assert document["Cmd"][:4] == ["--id", "web-00001", "--run", "r1"]
     host = document["HostConfig"]
@@ -118,7 +120,7 @@ def test_document_of_a_payload(tmp_path: Path) -> None:
 def test_document_of_another_image(tmp_path: Path) -> None:
     """Another image keeps its own command unless one is given, and gets no channel."""
     context = EngineContext(run_id="r1", runtime_dir=tmp_path, cache_dir=tmp_path, channel=Channel(tmp_path))
-    document = container_document(NGINX, "web-00001", image="nginx", context=context)
+    document = container_document(NGINX, "web-00001", image="nginx", context=context, cgroup_driver="systemd")
     assert "Cmd" not in document
     assert document["HostConfig"]["Binds"] == []
 

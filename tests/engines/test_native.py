@@ -49,7 +49,7 @@ def slice_of(controller: str, **limits: str) -> Iterator[Placement]:
     try:
         for file, value in limits.items():
             (group / f"{controller}.{file}").write_text(value)
-        yield Placement(docker_parent="", libvirt_partition="", procs_files=(str(group / "cgroup.procs"),))
+        yield Placement(docker_parents={}, libvirt_partition="", procs_files=(str(group / "cgroup.procs"),))
     finally:
         group.rmdir()
 
@@ -167,7 +167,7 @@ async def test_the_slices_memory_kills(cache: Path, runtime_dir: Path) -> None:
 
 async def test_a_slice_that_cannot_be_joined_is_told(cache: Path, runtime_dir: Path) -> None:
     """A cgroup that is not there makes the engine unavailable, in the system's words."""
-    placement = Placement(docker_parent="", libvirt_partition="", procs_files=("/sys/fs/cgroup/none/cgroup.procs",))
+    placement = Placement(docker_parents={}, libvirt_partition="", procs_files=("/sys/fs/cgroup/none/cgroup.procs",))
     async with Channel(runtime_dir / "c") as channel:
         context = EngineContext(
             run_id="r1", runtime_dir=runtime_dir, cache_dir=cache, channel=channel, placement=placement

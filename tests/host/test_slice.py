@@ -74,7 +74,7 @@ def cgroups_of(run_id: str) -> list[str]:
 
 def run_inside(made: Slice, program: str) -> subprocess.CompletedProcess[str]:
     """Run a Python program whose first act is to enter the slice."""
-    files = made.placement("cgroupfs").procs_files
+    files = made.placement().procs_files
     return subprocess.run([sys.executable, "-c", program, *files], capture_output=True, text=True, check=False)
 
 
@@ -83,7 +83,7 @@ def stay_inside(made: Slice) -> subprocess.Popen[bytes]:
     child = subprocess.Popen([sys.executable, "-c", STAY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin is not None
     assert child.stdout is not None
-    place(child.pid, made.placement("cgroupfs").procs_files)
+    place(child.pid, made.placement().procs_files)
     child.stdin.write(b"\n")
     child.stdin.flush()
     child.stdout.readline()
@@ -164,13 +164,13 @@ async def test_placing_moves_a_process_only_once(run_id: str) -> None:
     """A process comes into the slice in every hierarchy, and one that is further inside stays where it is."""
     async with Slice(run_id) as made:
         child = stay_inside(made)
-        top = made.placement("cgroupfs").docker_parent
+        top = made.placement().docker_parents["cgroupfs"]
         members = membership(child)
         assert {cgroup.split("/")[1] for cgroup in members.values()} == {top.lstrip("/")}
         inner = made.paths.controllers["pids"] / "inner"
         inner.mkdir()
         (inner / "cgroup.procs").write_text(str(child.pid))
-        place(child.pid, made.placement("cgroupfs").procs_files)
+        place(child.pid, made.placement().procs_files)
         key = "pids" if "pids" in members else ""
         assert membership(child)[key] == f"{top}/inner"
         end(child)

@@ -83,13 +83,12 @@ async def test_systemd_makes_limits_and_removes(tmp_path: Path) -> None:
     assert stop == [f"stop {UNIT}", f"revert {UNIT}"]
 
 
-@pytest.mark.parametrize(("driver", "parent"), [("systemd", UNIT), ("cgroupfs", f"/{UNIT}"), ("none", "")])
-async def test_placement_under_systemd(tmp_path: Path, driver: str, parent: str) -> None:
+async def test_placement_under_systemd(tmp_path: Path) -> None:
     """Docker's systemd driver wants the unit's name, its cgroupfs driver a path; our own processes go to a leaf."""
     run = Systemd(make_host(tmp_path, systemd=True))
     async with Slice(RUN_ID, root=tmp_path, run=run) as made:
-        placement = made.placement(driver)
-    assert placement.docker_parent == parent
+        placement = made.placement()
+    assert placement.docker_parents == {"systemd": UNIT, "cgroupfs": f"/{UNIT}"}
     assert placement.libvirt_partition == "/density20261124080000abcd"
     assert placement.procs_files == (str(run.mount / UNIT / "processes/cgroup.procs"),)
 
@@ -98,7 +97,7 @@ async def test_libvirt_without_machined_gets_the_directory(tmp_path: Path) -> No
     """Without machined libvirt makes directories itself, and takes a name with a suffix as it is."""
     run = Systemd(make_host(tmp_path, systemd=True, machined=False))
     async with Slice(RUN_ID, root=tmp_path, run=run) as made:
-        assert made.placement("systemd").libvirt_partition == f"/{UNIT}"
+        assert made.placement().libvirt_partition == f"/{UNIT}"
 
 
 async def test_limits_that_do_not_come_are_an_error(tmp_path: Path) -> None:

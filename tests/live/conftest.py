@@ -54,7 +54,7 @@ def events() -> list[Event]:
             },
             0.001,
         ),
-        WaveSettled(4.0, 1, {"web": 3, "guest": 0}, {}, {"try_again": 1}),
+        WaveSettled(4.0, 1.0, 1, {"web": 3, "guest": 0}, {}, {"try_again": 1}),
         Forecasted(
             4.0,
             (

@@ -12,7 +12,7 @@ def settle(rest: Rest, readings: list[float]) -> int:
     """How many of these readings it takes to rest."""
     for count in range(1, len(readings) + 1):
         uses = [{KEY: reading} for reading in readings[:count]]
-        if not rest.moving(uses):
+        if not rest.moving(uses, [KEY]):
             rest.rested(uses[-WINDOW:])
             return count
     return len(readings) + 1

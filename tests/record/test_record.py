@@ -59,7 +59,7 @@ def _run(instances: int = 4) -> list[Event]:
         HostSampled(2.5, {"tasks.count": 300.0, "tasks.pid_max": float("inf")}, 0.001),
         ProbeMeasured(3.0, "web-00001", "web", 0.0005),
         InstanceChanged(4.0, "web-00000", "web", Phase.LOST, Failure("exited", "gone")),
-        WaveSettled(9.5, 1, {"web": instances - 2}, {"tasks.count": 310.0}, {"timeout": 1}),
+        WaveSettled(9.5, 6.5, 1, {"web": instances - 2}, {"tasks.count": 310.0}, {"timeout": 1}),
     ]
     return events
 

@@ -65,12 +65,14 @@ class DockerEngine:
         self._images: dict[str, str] = {}
         self._waiter = Waiter(self._clients, context.channel)
         self._group: TaskGroup
+        self._cgroup_driver = ""
         self._feed: Feed
         self._preparer: Preparer
 
     async def __aenter__(self) -> Self:
         await to_thread.run_sync(self._clients.connect)
         info = await self._ask(lambda client: client.info())
+        self._cgroup_driver = str(info.get("CgroupDriver", ""))
         self._preparer = Preparer(self._clients, self._context, cpus=float(info.get("NCPU", 1)))
         self._feed = Feed(self._clients, self._context.run_id, since=parse_clock(info))
         self._group = create_task_group()
@@ -159,7 +161,13 @@ class DockerEngine:
     async def _create_and_start(self, instance: Instance) -> bool:
         """Whether it runs now; False where it was stopped meanwhile."""
         image = self._images[instance.workload.name]
-        document = container_document(instance.workload, instance.instance_id, image=image, context=self._context)
+        document = container_document(
+            instance.workload,
+            instance.instance_id,
+            image=image,
+            context=self._context,
+            cgroup_driver=self._cgroup_driver,
+        )
         name = object_name(self._context.run_id, instance.instance_id)
 
         def create(client: APIClient) -> str:

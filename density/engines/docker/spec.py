@@ -12,8 +12,19 @@ STOP_SECONDS = 1
 LOG_BYTES = "1m"
 
 
-def container_document(workload: Workload, instance_id: str, *, image: str, context: EngineContext) -> dict[str, Any]:
-    """What to send to the daemon for one instance; `image` is the image's name, also for the payload's."""
+def container_document(
+    workload: Workload, instance_id: str, *, image: str, context: EngineContext, cgroup_driver: str
+) -> dict[str, Any]:
+    """What to send to the daemon for one instance.
+
+    Args:
+        workload: what the instance is one of.
+        instance_id: its id inside the run.
+        image: the image's name, also for the payload's.
+        context: the run's.
+        cgroup_driver: the daemon's.
+    """
+    parents = context.placement.docker_parents if context.placement else {}
     payload = is_payload(workload)
     command = payload_arguments(workload, instance_id, context.run_id) if payload else list(workload.command)
     return {
@@ -24,7 +35,7 @@ def container_document(workload: Workload, instance_id: str, *, image: str, cont
         "StopTimeout": STOP_SECONDS,
         "HostConfig": {
             "NetworkMode": workload.network,
-            "CgroupParent": context.placement.docker_parent if context.placement else "",
+            "CgroupParent": parents.get(cgroup_driver, ""),
             "Memory": workload.memory_bytes,
             # Without this the limit is twice as high wherever there is swap.
             "MemorySwap": workload.memory_bytes,

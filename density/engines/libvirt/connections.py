@@ -1,5 +1,6 @@
 """A few connections to one hypervisor, shared by worker threads."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ GONE_SECONDS = 10.0
 """A daemon that cannot be reached for this long is gone; before, it may be restarting."""
 _RETRY_SECONDS = 0.5
 REMEDY = "apt-get install libvirt-daemon-system qemu-system-x86, then start libvirtd and virtlogd; see `density doctor`"
+
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z qemu-system-\w+: ")
 
 Result = TypeVar("Result")
 
@@ -128,6 +131,6 @@ def is_alive(connection: libvirt.virConnect) -> bool:
         return False
 
 
-def words(error: libvirt.libvirtError) -> str:
-    """Libvirt's own words, on one line."""
-    return " ".join(str(error).split())
+def words(error: Exception) -> str:
+    """The engine's own words, on one line, without the time of day that QEMU puts before its own."""
+    return " ".join(_STAMP.sub("", str(error)).split())

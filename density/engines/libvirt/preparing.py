@@ -91,7 +91,10 @@ class Preparer:
         name = workload.network
         if name in {"none", "user"}:
             return {}
-        network = await self._connections.call(lambda connection: find_network(connection, name))
+        try:
+            network = await self._connections.call(lambda connection: find_network(connection, name))
+        except UsageError as error:
+            raise UsageError(f"{workload.name}: {error}") from None
         return {network.bridge: network.addresses} if network.bridge else {}
 
 
