@@ -97,7 +97,7 @@ class EngineInfo:
     Attributes:
         limits: the engine's own limits by name, such as `addresses` of a network.
         daemons: the engine's processes that sensors should watch: name -> pid.
-        facts: what it says in words, such as `cgroup_driver` and `docker_root_dir`; only what it said.
+        facts: what it says in words, such as `cgroup_driver` and `root_dir`; only what it said.
     """
 
     name: EngineName

@@ -6,7 +6,18 @@ Ids are public: verdicts, metrics and reports use them.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from density.ceilings.reading import Bounds, Reader, Reading, each, each_fixed, each_free, free, objective, plain
+from density.ceilings.reading import (
+    Bounds,
+    Reader,
+    Reading,
+    each,
+    each_fixed,
+    each_free,
+    either,
+    free,
+    objective,
+    plain,
+)
 
 BRIDGE_PORTS_MAX = 1023
 """BR_MAX_PORTS is 1 << BR_PORT_BITS (10) in the kernel's net/bridge/br_private.h; port 0 is not used."""
@@ -95,9 +106,12 @@ CATALOG: tuple[Ceiling, ...] = (
     ),
     Ceiling(
         id="files.process",
-        resource="open files of one daemon",
+        resource="open files of one process: a daemon of an engine, or the tester",
         unit="files",
-        read=each("daemon", "fds", "fds_limit", reserve=64),
+        read=either(
+            each("daemon", "fds", "fds_limit", reserve=64),
+            plain("tester.fds", "tester.fds_limit", reserve=64, subject="tester"),
+        ),
         errors=_errors("too_many_files"),
         fix="raise LimitNOFILE of the daemon's unit, or `ulimit -n` in the shell that starts it",
     ),

@@ -12,6 +12,7 @@ _CLASSES: tuple[tuple[str, str], ...] = (
         "try_again",
         (
             r"resource temporarily unavailable|failed to create new OS thread|can't get final child's PID"
+            r"|error during container init: read init-p: connection reset by peer"
             r"|cannot fork|fork/exec .* EAGAIN|unable to create (new )?thread|pids? limit"
         ),
     ),

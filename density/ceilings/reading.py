@@ -52,34 +52,48 @@ Found = tuple[str, float, float, float]
 Reader = Callable[[Values, Bounds], Iterator[Found]]
 
 
-def plain(used: str, limit: str, *, reserve: str = "") -> Reader:
-    """Use and limit are each one value; `reserve` is a field of the profile's reserve."""
+Kept = str | float
+"""What a reader takes off a limit: a field of the profile's reserve, or a fixed number."""
+
+
+def plain(used: str, limit: str, *, reserve: Kept = 0.0, subject: str = "") -> Reader:
+    """Use and limit are each one value."""
 
     def read(values: Values, bounds: Bounds) -> Iterator[Found]:
         if used in values and values.get(limit, 0) > 0:
-            yield "", values[used], values[limit], getattr(bounds.reserve, reserve) if reserve else 0.0
+            yield subject, values[used], values[limit], _kept(bounds, reserve)
 
     return read
 
 
-def free(available: str, total: str, *, reserve: str) -> Reader:
+def free(available: str, total: str, *, reserve: Kept) -> Reader:
     """The host tells what is free of a total."""
 
     def read(values: Values, bounds: Bounds) -> Iterator[Found]:
         if available in values and values.get(total, 0) > 0:
-            yield "", values[total] - values[available], values[total], getattr(bounds.reserve, reserve)
+            yield "", values[total] - values[available], values[total], _kept(bounds, reserve)
 
     return read
 
 
-def each(prefix: str, used: str, limit: str, *, reserve: float = 0.0) -> Reader:
+def each(prefix: str, used: str, limit: str, *, reserve: Kept = 0.0) -> Reader:
     """Use and limit of every `PREFIX.SUBJECT.USED` that has a `PREFIX.SUBJECT.LIMIT`."""
 
-    def read(values: Values, bounds: Bounds) -> Iterator[Found]:  # noqa: ARG001 — the readers' common shape
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
         for subject in subjects(values, prefix, used):
             top = values.get(f"{prefix}.{subject}.{limit}", 0)
             if top > 0:
-                yield subject, values[f"{prefix}.{subject}.{used}"], top, reserve
+                yield subject, values[f"{prefix}.{subject}.{used}"], top, _kept(bounds, reserve)
+
+    return read
+
+
+def either(*readers: Reader) -> Reader:
+    """What several readers find, together."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
+        for reader in readers:
+            yield from reader(values, bounds)
 
     return read
 
@@ -94,7 +108,7 @@ def each_fixed(prefix: str, used: str, limit: float) -> Reader:
     return read
 
 
-def each_free(prefix: str, available: str, total: str, *, reserve: str) -> Reader:
+def each_free(prefix: str, available: str, total: str, *, reserve: Kept) -> Reader:
     """What is free of a total, for every `PREFIX.SUBJECT`."""
 
     def read(values: Values, bounds: Bounds) -> Iterator[Found]:
@@ -102,7 +116,7 @@ def each_free(prefix: str, available: str, total: str, *, reserve: str) -> Reade
             top = values.get(f"{prefix}.{subject}.{total}", 0)
             if top > 0:
                 used = top - values[f"{prefix}.{subject}.{available}"]
-                yield subject, used, top, getattr(bounds.reserve, reserve)
+                yield subject, used, top, _kept(bounds, reserve)
 
     return read
 
@@ -124,3 +138,7 @@ def subjects(values: Values, prefix: str, last: str) -> Iterator[str]:
     for name in sorted(values):
         if name.startswith(head) and name.endswith(tail) and len(name) > len(head) + len(tail):
             yield name[len(head) : -len(tail)]
+
+
+def _kept(bounds: Bounds, reserve: Kept) -> float:
+    return float(getattr(bounds.reserve, reserve)) if isinstance(reserve, str) else reserve

@@ -63,7 +63,7 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
             click.echo(f"metrics at {server.url}", err=True)
         ended = await _watched(profile, state, sinks, run_id=run_id, run_dir=run_dir, quiet=wanted.quiet)
         document = result(state, bounds_of(profile))
-        _report(document, run_dir, console, as_json=wanted.as_json)
+        _report(document, run_dir, console, as_json=wanted.as_json, summed_up=bool(state.instances))
         if sinks and linger and not ended.interrupted:
             click.echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
             await anyio.sleep(linger)
@@ -81,12 +81,12 @@ async def _watched(
         return await session.run(profile, state, [*sinks, view])
 
 
-def _report(document: dict[str, Any], run_dir: Path, console: Console, *, as_json: bool) -> None:
+def _report(document: dict[str, Any], run_dir: Path, console: Console, *, as_json: bool, summed_up: bool) -> None:
     text = json.dumps(document, indent=2, allow_nan=False)
     (run_dir / RESULT).write_text(text + "\n", encoding="utf-8")
     if as_json:
         click.echo(text)
-    else:
+    elif summed_up:
         print_summary(document, Console(highlight=False) if console.is_terminal else console, run_dir=str(run_dir))
 
 

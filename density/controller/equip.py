@@ -17,9 +17,12 @@ from density.errors import EngineUnavailable
 from density.host.reader import HostReader
 from density.host.slice import Slice
 from density.host.slice_limits import SliceUnavailable
-from density.model import EngineName
+from density.model import EngineInfo, EngineName
 from density.payload.channel import Channel
 from density.profile.spec import Profile
+
+DISK_FACT = "root_dir"
+"""The fact of an `EngineInfo` that says where the engine keeps its instances' files."""
 
 
 class ThreadedHost:
@@ -41,9 +44,11 @@ class ThreadedHost:
         """As `density.controller.equipment.Host`."""
         self._reader.add_bridges(devices)
 
-    def add_daemons(self, daemons: Mapping[str, int]) -> None:
+    def watch_engine(self, engine: EngineInfo) -> None:
         """As `density.controller.equipment.Host`."""
-        self._reader.add_daemons(daemons)
+        self._reader.add_daemons(engine.daemons)
+        if root := engine.facts.get(DISK_FACT):
+            self._reader.add_disks({engine.name: Path(root)})
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from density.engines.base import Engine
-from density.model import EngineName
+from density.model import EngineInfo, EngineName
 from density.profile.spec import Profile
 
 
@@ -24,8 +24,8 @@ class Host(Protocol):
         """Watch the ports of these bridges from now on."""
         ...
 
-    def add_daemons(self, daemons: Mapping[str, int]) -> None:
-        """Watch these processes from now on: name -> pid."""
+    def watch_engine(self, engine: EngineInfo) -> None:
+        """Watch this engine's daemons, and the disk that it keeps instances on, from now on."""
         ...
 
 

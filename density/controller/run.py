@@ -125,7 +125,7 @@ class Controller:
         for engine in self._equipment.engines.values():
             info = await engine.describe()
             self._bus.emit(EngineFound(anyio.current_time(), info))
-            self._equipment.host.add_daemons(info.daemons)
+            self._equipment.host.watch_engine(info)
         for workload in self._profile.workloads:
             started = anyio.current_time()
             prepared = await self._equipment.engines[workload.engine].prepare(workload)

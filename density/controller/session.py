@@ -1,5 +1,6 @@
 """A run as a session of this process: its directory, its lock, its signals, its record."""
 
+import resource
 import secrets
 import signal
 import time
@@ -77,6 +78,7 @@ class Session:
             UsageError: the run's directory or lock cannot be made.
         """
         await anyio.to_thread.run_sync(self._make_run_dir, profile)
+        _allow_many_files()
         with RunLock(self.run_id) as lock:
             record = RecordWriter(self.run_dir / RECORD, on_problem=lambda problem: _warn(bus, problem))
             bus = Bus(state, [record, *sinks])
@@ -142,6 +144,12 @@ class _Signals:
                 else:
                     self._told(f"left at once; remove what is left with: {self._clean}")
                     controller.abandon()
+
+
+def _allow_many_files() -> None:
+    """A run holds a socket an instance; the soft limit is often 1,024 where the hard one is far higher."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _warn(bus: Bus, message: str) -> None:

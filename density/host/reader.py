@@ -44,8 +44,7 @@ class HostReader:
         self._unavailable: dict[str, str] = {}
         for name, make in _HOST_SENSORS.items():
             self._add(name, partial(make, root))
-        for label, path in disks.items():
-            self._add(f"disk.{label}", partial(DiskSensor, label, path))
+        self.add_disks(disks)
         if slice is not None:
             self._add("slice", partial(SliceSensor, slice))
         self.add_bridges(bridges)
@@ -77,6 +76,11 @@ class HostReader:
             prefix = f"daemon.{name}"
             self._add(prefix, partial(ProcessSensor, prefix, pid, self._root))
             self._add(f"{prefix}.limits", partial(OwnSensor, prefix, pid, self._root))
+
+    def add_disks(self, disks: Mapping[str, Path]) -> None:
+        """Watch the file systems of these paths from now on: label -> path."""
+        for label, path in disks.items():
+            self._add(f"disk.{label}", partial(DiskSensor, label, path))
 
     def facts(self) -> dict[str, str | float]:
         """The host's fingerprint, see `density.host.host.facts`."""

@@ -91,6 +91,13 @@ def test_subjects_with_dots_in_their_names_are_read() -> None:
     assert [reading.subject for reading in readings(values, Bounds())] == ["br0.100"]
 
 
+def test_the_tester_is_one_of_the_processes_whose_files_are_watched() -> None:
+    """It holds a socket an instance, so it may be the first to run out."""
+    values = VALUES | {"tester.fds": 900.0, "tester.fds_limit": 1024.0}
+    found = {r.subject: r.room for r in readings(values, Bounds()) if r.ceiling == "files.process"}
+    assert found == {"dockerd": 1024 - 100 - 64, "tester": 1024 - 900 - 64}
+
+
 def test_an_unset_limit_is_no_ceiling() -> None:
     """A limit of 0 stands for none."""
     assert "tasks.cgroup" not in by_id(slice__tasks_limit=0)
@@ -104,6 +111,7 @@ def test_an_unset_limit_is_no_ceiling() -> None:
         ("unable to join session keyring: unable to create session key: disk quota exceeded", "quota"),
         ("fork/exec /proc/self/exe: resource temporarily unavailable", "try_again"),
         ("runtime: failed to create new OS thread (have 2 already; errno=11)", "try_again"),
+        ("error during container init: read init-p: connection reset by peer", "try_again"),
         ("can't get final child's PID from pipe: EOF", "try_again"),
         ("open /dev/null: too many open files in system", "too_many_files"),
         ("write /var/lib/x: no space left on device", "no_space"),

@@ -222,7 +222,7 @@ async def test_describes_its_daemons(runtime_dir: Path) -> None:
     async with opened(DOCKER, runtime_dir) as session:
         info = await session.engine.describe()
     assert info.facts["cgroup_driver"] in {"cgroupfs", "systemd"}
-    assert info.facts["docker_root_dir"].startswith("/")
+    assert info.facts["root_dir"].startswith("/")
     for name, pid in info.daemons.items():
         assert Path(f"/proc/{pid}/comm").read_text().strip() == name  # noqa: ASYNC240 — procfs answers at once
 

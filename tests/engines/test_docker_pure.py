@@ -235,7 +235,7 @@ def test_info() -> None:
         "SystemTime": "2026-11-24T08:00:00.123456789Z",
     }
     info = engine_info(said, {"Version": "27.0"}, Endpoint("tcp://127.0.0.1:2375"))
-    assert info.facts == {"cgroup_driver": "systemd", "cgroup_version": "1", "docker_root_dir": "/var/lib/docker"}
+    assert info.facts == {"cgroup_driver": "systemd", "cgroup_version": "1", "root_dir": "/var/lib/docker"}
     assert info.daemons == {}
     assert parse_clock(said) == 1795507200
     assert parse_clock({}) == 0

@@ -135,8 +135,19 @@ def is_missing(error: BaseException) -> bool:
 
 def words(error: BaseException) -> str:
     """What the daemon said, in one line."""
-    said = error.explanation if isinstance(error, APIError) and error.explanation else str(error)
+    said = error.explanation if isinstance(error, APIError) and error.explanation else _root(error)
     return " ".join(str(said).split())
+
+
+def _root(error: BaseException) -> str:
+    """The system's own words: `requests` and `urllib3` wrap them in several layers of their own."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror.lower()
+        wrapped = [part for part in inner.args if isinstance(part, BaseException)]
+        inner = wrapped[-1] if wrapped else inner.__cause__ or inner.__context__
+    return str(error)
 
 
 def unavailable(endpoint: Endpoint, error: BaseException) -> EngineUnavailable:

@@ -22,7 +22,7 @@ def engine_info(info: Mapping[str, Any], version: Mapping[str, Any], endpoint: E
         "cgroup_driver": info.get("CgroupDriver", ""),
         "cgroup_version": info.get("CgroupVersion", "1"),
         "storage_driver": info.get("Driver", ""),
-        "docker_root_dir": info.get("DockerRootDir", ""),
+        "root_dir": info.get("DockerRootDir", ""),
         "kernel": info.get("KernelVersion", ""),
         "runtime": info.get("DefaultRuntime", ""),
     }

@@ -92,7 +92,7 @@ class DockerEngine:
             self._clients.close()
 
     async def describe(self) -> EngineInfo:
-        """Version, endpoint, limits, daemons; `facts` has `cgroup_driver`, `docker_root_dir` and the like."""
+        """Version, endpoint, limits, daemons; `facts` has `cgroup_driver`, `root_dir` and the like."""
         info, version = await self._ask(lambda client: (client.info(), client.version()))
         return await to_thread.run_sync(engine_info, info, version, self._clients.endpoint)
 

@@ -114,7 +114,7 @@ class NativeEngine:
 
     async def stop(self, instance_ids: Sequence[str]) -> None:
         """Let these instances exit by themselves, kill those that do not, and report stopping and removed."""
-        known = [self._instances[name] for name in instance_ids if name in self._instances]
+        known = [self._instances[name] for name in dict.fromkeys(instance_ids) if name in self._instances]
         for instance in known:
             if instance.state == "launching":
                 # Still touching memory, perhaps: it has no channel yet that could be closed.

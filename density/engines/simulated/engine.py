@@ -49,12 +49,12 @@ class SimulatedEngine:
         seconds = self.host.launch_seconds()
         self.host.in_flight += 1
         try:
-            await anyio.sleep(seconds * 0.3)
-            self._emit(instance_id, workload.name, Phase.CREATED)
             if seconds > workload.ready_timeout_seconds:
-                await anyio.sleep(workload.ready_timeout_seconds - seconds * 0.3)
+                await anyio.sleep(workload.ready_timeout_seconds)
                 self._fail(instance_id, workload, Failure("timeout", "not ready in time"))
                 return
+            await anyio.sleep(seconds * 0.3)
+            self._emit(instance_id, workload.name, Phase.CREATED)
             await anyio.sleep(seconds * 0.3)
             if failure := self._start(workload, instance_id):
                 self._fail(instance_id, workload, failure)

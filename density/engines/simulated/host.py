@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 from density.capacity.typical import typical_costs
-from density.model import Failure, Workload
+from density.model import EngineInfo, Failure, Workload
 from density.profile.spec import SimulatedHost, Slice
 
 _LIMITED: Mapping[str, tuple[str, str]] = {
@@ -152,5 +152,5 @@ class HostModel:
     def add_bridges(self, devices: Sequence[str]) -> None:
         """Simulated instances plug into nothing."""
 
-    def add_daemons(self, daemons: Mapping[str, int]) -> None:
+    def watch_engine(self, engine: EngineInfo) -> None:
         """Nor does anything serve them."""

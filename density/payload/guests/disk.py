@@ -60,4 +60,4 @@ def _qemu_img(*words: str) -> str:
         return subprocess.run(["qemu-img", *words], check=True, capture_output=True, text=True).stdout
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or [f"ended with {error.returncode}"]
-        raise OSError(f"qemu-img: {lines[-1]}") from error
+        raise OSError(f"qemu-img: {lines[0].removeprefix('qemu-img: ')}") from error

@@ -1,0 +1,86 @@
+"""Domain XML: what libvirt's own schema says of it, and what it says of us."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from density.engines.libvirt.domain import NAMESPACE, Domain, Mark, domain_xml, parse_mark
+from density.payload.guests import Guest
+
+MIB = 2**20
+SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
+
+PAYLOAD = Guest(name="payload", memory_bytes=128 * MIB, kernel=Path("/k"), initramfs=Path("/i"))
+NULL = Guest(name="null", memory_bytes=16 * MIB, disk=Path("/n"))
+DISK = Guest(name="disk", memory_bytes=512 * MIB, disk=Path("/d"), disk_format="raw", overlay=True)
+BARE = Guest(name="null", memory_bytes=16 * MIB)
+
+EMULATED = Domain(
+    name="density-r-vm-00001",
+    mark=Mark("r", "vm-00001"),
+    hypervisor="qemu",
+    guest=PAYLOAD,
+    command_line="quiet -- --id vm-00001",
+    serial=Path("/run/s1"),
+)
+VARIANTS = {
+    "payload": EMULATED,
+    "kvm": replace(EMULATED, hypervisor="kvm", cpu="host-passthrough", vcpus=2, partition="/density1"),
+    "kvm64": replace(EMULATED, hypervisor="kvm", cpu="kvm64"),
+    "null": replace(EMULATED, guest=NULL, command_line=""),
+    "disk": replace(EMULATED, guest=DISK, disk=Path("/o.qcow2"), agent=True, network="user", command_line=""),
+    "network": replace(EMULATED, network="default"),
+    "test": replace(EMULATED, hypervisor="test", guest=BARE, serial=None, command_line=""),
+}
+
+
+@pytest.mark.libvirt
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_schema(variant: str) -> None:
+    """Every kind of domain is one by libvirt's schema, with nothing in it that libvirt would only ignore."""
+    schema = etree.RelaxNG(etree.parse(str(SCHEMA)))
+    schema.assertValid(etree.fromstring(domain_xml(VARIANTS[variant]).encode()))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_mark_reads_back(variant: str) -> None:
+    """Whose a domain is can be read from its metadata alone."""
+    root = ET.fromstring(domain_xml(VARIANTS[variant]))  # noqa: S314 — written a line above
+    element = root.find(f"metadata/{{{NAMESPACE}}}instance")
+    assert element is not None
+    assert parse_mark(ET.tostring(element, encoding="unicode")) == Mark("r", "vm-00001")
+
+
+def test_strange_metadata_is_no_mark() -> None:
+    """An element of our name without our words makes no domain ours."""
+    assert parse_mark(f'<instance xmlns="{NAMESPACE}" run="r"/>') is None
+
+
+def test_words_are_escaped() -> None:
+    """Characters that mean something to XML arrive as they were."""
+    strange = replace(EMULATED, command_line='a<b>&"c" -- --id x', serial=Path("/run/a&b"))
+    root = ET.fromstring(domain_xml(strange))  # noqa: S314 — written a line above
+    assert root.findtext("os/cmdline") == 'a<b>&"c" -- --id x'
+    source = root.find("devices/serial/source")
+    assert source is not None
+    assert source.get("path") == "/run/a&b"
+
+
+def test_only_an_overlay_is_written_to() -> None:
+    """What VMs share is read-only; a VM that writes has its own file, which names the one below it."""
+    shared = ET.fromstring(domain_xml(VARIANTS["null"]))  # noqa: S314 — written a line above
+    assert shared.find("devices/disk/readonly") is not None
+    own = ET.fromstring(domain_xml(VARIANTS["disk"]))  # noqa: S314 — written a line above
+    assert own.find("devices/disk/readonly") is None
+    paths = [element.get("file") for element in own.iterfind("devices/disk//source")]
+    assert paths == ["/o.qcow2", "/d"]
+
+
+def test_disk_guests_may_reboot() -> None:
+    """To our own guests a reboot is their end; an installed system may do it on its first boot."""
+    ours = ET.fromstring(domain_xml(VARIANTS["payload"]))  # noqa: S314 — written a line above
+    installed = ET.fromstring(domain_xml(VARIANTS["disk"]))  # noqa: S314 — written a line above
+    assert (ours.findtext("on_reboot"), installed.findtext("on_reboot")) == ("destroy", "restart")

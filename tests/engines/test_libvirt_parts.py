@@ -1,0 +1,212 @@
+"""The libvirt engine's pure parts, and those that only need files."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from density.engines.libvirt.canary import candidates, describe, last_words
+from density.engines.libvirt.connections import words
+from density.engines.libvirt.forward import is_established, parse_forward
+from density.engines.libvirt.hypervisor import format_version, parse_owner, parse_setting
+from density.engines.libvirt.instance import ending_failure
+from density.engines.libvirt.mailbox import Mailbox
+from density.engines.libvirt.networks import parse_network
+from density.engines.libvirt.oom import OomKills, parse_oom_kills
+from density.engines.libvirt.preparing import check, ready_of
+from density.engines.libvirt.staging import can_read, staged, unstage
+from density.errors import UsageError
+from density.model import Placement, Readiness, Workload
+from density.payload.guests import Guest
+
+MIB = 2**20
+STRANGER = (64055, 108)
+"""A user and a group that are not ours."""
+VM = Workload(name="vm", engine="libvirt")
+
+NAT = """<network><name>n</name><bridge name='virbr7' stp='on'/>
+  <ip address='192.168.150.1' netmask='255.255.255.0'>
+    <dhcp><range start='192.168.150.2' end='192.168.150.9'/><range start='192.168.150.20' end='192.168.150.20'/></dhcp>
+  </ip></network>"""
+BRIDGE = "<network><name>n</name><forward mode='bridge'/><bridge name='br0'/></network>"
+DIRECT = "<network><name>n</name><forward mode='passthrough'><interface dev='e0'/></forward></network>"
+
+USERNET = """Hub -1 (hostnet0):
+  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ
+  TCP[SYN_SENT]      20       127.0.0.1 40507       10.0.2.15    80     0     0
+  TCP[ESTABLISHED]   21       127.0.0.1 40508       10.0.2.15   443     0     0
+  TCP[HOST_FORWARD]  13       127.0.0.1 40507       10.0.2.15    80     0     0
+"""
+
+CAPABILITIES = """<capabilities><host>
+  <secmodel><model>none</model><doi>0</doi></secmodel>
+  <secmodel><model>dac</model><doi>0</doi><baselabel type='kvm'>+64055:+108</baselabel></secmodel>
+</host></capabilities>"""
+
+
+def test_networks() -> None:
+    """A network's addresses are all its DHCP ranges, both ends included; without DHCP, or a bridge, there are none."""
+    assert (parse_network(NAT).bridge, parse_network(NAT).addresses) == ("virbr7", 9)
+    assert (parse_network(BRIDGE).bridge, parse_network(BRIDGE).addresses) == ("br0", 0)
+    assert (parse_network(DIRECT).bridge, parse_network(DIRECT).addresses) == ("", 0)
+
+
+def test_forwarding_is_read_from_the_monitor() -> None:
+    """The host's port is the forwarding's own; a connection that the guest has not answered proves nothing."""
+    assert parse_forward(USERNET, 80) == 40507
+    assert not is_established(USERNET, 80)
+    assert is_established(USERNET, 443)
+    with pytest.raises(OSError, match="forwards nothing to the guest's port 22"):
+        parse_forward(USERNET, 22)
+
+
+def test_qemu_user() -> None:
+    """QEMU's user and group are libvirt's base label; unknown where libvirt names none."""
+    assert parse_owner(CAPABILITIES) == (64055, 108)
+    assert parse_owner("<capabilities><host/></capabilities>") is None
+
+
+def test_settings() -> None:
+    """A setting counts where it is set, not where it is only mentioned."""
+    assert parse_setting("#max_processes = 5\n max_processes = 300  # more\n", "max_processes") == 300
+    assert parse_setting("#max_processes = 5\n", "max_processes") is None
+
+
+def test_versions() -> None:
+    """Libvirt counts versions in millions."""
+    assert format_version(9_000_000) == "9.0.0"
+    assert format_version(7_002_022) == "7.2.22"
+
+
+def test_words_are_one_line_without_the_time() -> None:
+    """Two failures for one reason read alike, so that they can be counted together."""
+    said = OSError("internal error: x:\n2026-11-24T08:10:03.712813Z qemu-system-x86_64: cannot set up guest memory")
+    assert words(said) == "internal error: x: cannot set up guest memory"
+
+
+def test_last_words_are_not_the_kernels() -> None:
+    """Why a payload ended stands before the kernel's farewell."""
+    assert last_words(["payload: no", "[    1.598298] reboot: Power down"]) == "payload: no"
+    assert last_words(["[    1.598298] reboot: Power down"]) == "[    1.598298] reboot: Power down"
+
+
+def test_accelerators_in_order() -> None:
+    """KVM comes before emulation, the host's own CPU before an old model; nothing is tried that was not asked for."""
+    assert [describe(each) for each in candidates("auto")] == [
+        "KVM with the CPU host-passthrough", "KVM with the CPU kvm64", "TCG"
+    ]  # fmt: skip
+    assert {each.name for each in candidates("kvm")} == {"kvm"}
+    assert [each.name for each in candidates("tcg")] == ["tcg"]
+
+
+@pytest.mark.parametrize(
+    ("workload", "message"),
+    [
+        (replace(VM, memory_bytes=64 * MIB), "memory is 64 MiB, and the guest payload needs 96 MiB"),
+        (replace(VM, ready=Readiness("healthy")), "not by healthy"),
+        (replace(VM, guest="disk", image="/x"), "not by payload"),
+        (replace(VM, guest="disk", ready=Readiness("tcp", "80")), "needs network = user"),
+        (replace(VM, cpus=1.5), "whole CPUs, not 1.5"),
+    ],
+)
+def test_refused(workload: Workload, message: str) -> None:
+    """What can never run is refused with the reason, before anything is asked."""
+    with pytest.raises(UsageError, match=message):
+        check(workload, test=False)
+
+
+def test_null_guest_is_heard_as_ready() -> None:
+    """A pattern that the null guest's line matches waits for that line; another one is waited for as it is."""
+    null = replace(VM, guest="null")
+    assert ready_of(replace(null, ready=Readiness("console", "ready"))) == Readiness("payload")
+    assert ready_of(replace(null, ready=Readiness("console", "login:"))) == Readiness("console", "login:")
+
+
+def test_endings() -> None:
+    """A guest's own trouble is `exited`, with its console; the host's want of memory is not."""
+    failure = ending_failure("shut down", ("Out of memory: Killed process 1",), oom_killed=False)
+    assert (failure.kind, failure.evidence) == ("exited", ("Out of memory: Killed process 1",))
+    assert ending_failure("failed", (), oom_killed=True).kind == "oom_killed"
+
+
+def test_oom_counts() -> None:
+    """The count is read from the host's and from a v2 cgroup's file alike."""
+    assert parse_oom_kills("pgfault 7\noom_kill 3\n") == 3
+    assert parse_oom_kills("low 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n") == 1
+    assert parse_oom_kills("") == 0
+
+
+def test_oom_kill_explains_one_death(tmp_path: Path) -> None:
+    """Each kill in the slice explains one VM's end and no second one; kills elsewhere explain none."""
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text("30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n")
+    (tmp_path / "proc/vmstat").write_text("oom_kill 50\n")
+    directory = tmp_path / "cg/density1.partition"
+    directory.mkdir(parents=True)
+    (tmp_path / "cg/cgroup.controllers").write_text("memory pids\n")
+    events = directory / "memory.events"
+    events.write_text("oom_kill 4\n")
+    placement = Placement(
+        docker_parents={}, libvirt_partition="/density1", procs_files=(str(directory / "processes/cgroup.procs"),)
+    )
+    kills = OomKills(placement, root=tmp_path)
+    assert not kills.spend()
+    events.write_text("oom_kill 5\n")
+    (tmp_path / "proc/vmstat").write_text("oom_kill 99\n")
+    assert kills.spend()
+    assert not kills.spend()
+
+
+def test_unreadable_files_are_staged(tmp_path: Path) -> None:
+    """What QEMU's user cannot read is copied to where it can, and only that; the copies go when they are not needed."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    kernel, initramfs = private / "kernel", private / "initramfs"
+    for path in (kernel, initramfs):
+        path.write_bytes(b"data")
+    guest = Guest(name="payload", memory_bytes=0, kernel=kernel, initramfs=initramfs)
+    copied = staged(guest, tmp_path / "run", STRANGER)
+    assert [path.read_bytes() for path in copied.files] == [b"data", b"data"]
+    assert all(path.parent == tmp_path / "run/guests" for path in copied.files)
+    assert staged(guest, tmp_path / "run", None) is guest
+    unstage(tmp_path / "run")
+    assert not (tmp_path / "run/guests").exists()
+
+
+def test_unreadable_disk_is_refused(tmp_path: Path) -> None:
+    """A disk image is too large to be copied in silence."""
+    image = tmp_path / "disk.img"
+    image.touch(mode=0o600)
+    assert not can_read(image, STRANGER)
+    guest = Guest(name="disk", memory_bytes=0, disk=image, overlay=True)
+    with pytest.raises(UsageError, match="QEMU's user cannot read"):
+        staged(guest, tmp_path / "run", STRANGER)
+
+
+@pytest.mark.anyio
+async def test_mailbox_keeps_order_across_threads() -> None:
+    """What other threads put comes out complete and in each thread's order, and wakes the reader."""
+    mailbox: Mailbox[tuple[int, int]] = Mailbox()
+    count, threads = 2000, 3
+
+    def put(thread: int) -> None:
+        for number in range(count):
+            mailbox.put((thread, number))
+
+    workers = [threading.Thread(target=put, args=(thread,)) for thread in range(threads)]
+    for worker in workers:
+        worker.start()
+    seen: list[tuple[int, int]] = []
+    with anyio.fail_after(30):
+        async for item in mailbox.read():
+            seen.append(item)
+            if len(seen) == count * threads:
+                break
+    for worker in workers:
+        worker.join()
+    mailbox.close()
+    mailbox.put((0, 0))
+    for thread in range(threads):
+        assert [number for owner, number in seen if owner == thread] == list(range(count))

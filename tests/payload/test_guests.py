@@ -1,0 +1,109 @@
+"""The guests' files: archive, boot sector, command line, needs, disk images."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from density.errors import UsageError
+from density.model import GuestName, Workload
+from density.payload.guests import NEEDS, command_line, make_guest, memory_bytes
+from density.payload.guests.bootsector import IMAGE_BYTES, SAYS, boot_image, boot_sector
+from density.payload.guests.cpio import archive, character_device, directory, program
+from density.payload.guests.disk import image_format, parse_format
+from density.payload.guests.files import keep
+from density.payload.guests.initramfs import build_initramfs
+
+MIB = 2**20
+
+
+def members(data: bytes) -> list[tuple[str, int, bytes]]:
+    """Name, mode and content of each member of a newc archive."""
+    found: list[tuple[str, int, bytes]] = []
+    at = 0
+    while True:
+        assert data[at : at + 6] == b"070701"
+        fields = [int(data[at + 6 + 8 * each : at + 14 + 8 * each], 16) for each in range(13)]
+        size, name_size = fields[6], fields[11]
+        name = data[at + 110 : at + 110 + name_size - 1].decode()
+        begin = at + (110 + name_size + 3) // 4 * 4
+        if name == "TRAILER!!!":
+            return found
+        found.append((name, fields[1], data[begin : begin + size]))
+        at = begin + (size + 3) // 4 * 4
+
+
+def test_archive_reads_back() -> None:
+    """What is put into an archive comes out of it, whatever the sizes, and the archive fills whole blocks."""
+    data = archive([directory("dev"), character_device("dev/console", 5, 1), program("init", b"12345")])
+    assert members(data) == [
+        ("dev", stat.S_IFDIR | 0o755, b""),
+        ("dev/console", stat.S_IFCHR | 0o600, b""),
+        ("init", stat.S_IFREG | 0o755, b"12345"),
+    ]
+    assert len(data) % 512 == 0
+
+
+def test_initramfs_is_reproducible() -> None:
+    """The same payload gives the same initramfs, so that the cache can be asked by its hash."""
+    assert build_initramfs(b"payload") == build_initramfs(b"payload")
+
+
+def test_boot_sector_is_bootable() -> None:
+    """A BIOS takes it: 512 bytes with the signature; and its jumps and its text are where the code says."""
+    sector = boot_sector()
+    assert len(sector) == 512
+    assert sector[510:] == b"\x55\xaa"
+    text = int.from_bytes(sector[7:9], "little") - 0x7C00
+    assert sector[text:].startswith(SAYS.encode() + b"\n\0")
+    assert len(boot_image()) == IMAGE_BYTES
+
+
+def test_command_line() -> None:
+    """The kernel gets its words before `--`, the payload its own after it; no load is said by saying nothing."""
+    idle = Workload(name="vm", engine="libvirt")
+    line = command_line(idle, "vm-00001", "20261124-1")
+    assert line == ("console=ttyS0 quiet panic=-1 -- --id vm-00001 --run 20261124-1 --serial /dev/ttyS0 --lease 30")
+    busy = Workload(name="vm", engine="libvirt", touch_bytes=MIB, burn=0.25)
+    assert command_line(busy, "vm-00001", "r").endswith("--touch 1048576 --burn 0.250000")
+
+
+@pytest.mark.parametrize("guest", ["payload", "null", "disk"])
+def test_memory_needs(guest: GuestName) -> None:
+    """Nothing said is the guest's default; the least is accepted; less is refused with both numbers."""
+    assert memory_bytes(Workload(name="vm", engine="libvirt", guest=guest)) == NEEDS[guest].default_bytes
+    least = NEEDS[guest].least_bytes
+    assert memory_bytes(Workload(name="vm", engine="libvirt", guest=guest, memory_bytes=least)) == least
+    with pytest.raises(UsageError, match=r"vm: memory is .*, and the guest .* needs .* to start"):
+        memory_bytes(Workload(name="vm", engine="libvirt", guest=guest, memory_bytes=least - MIB))
+
+
+def test_cache_file_is_readable_and_kept(tmp_path: Path) -> None:
+    """A file of the cache can be read by everybody, and is not written again."""
+    path = keep(tmp_path / "cache" / "name", b"first")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert keep(path, b"second").read_bytes() == b"first"
+    assert [each.name for each in path.parent.iterdir()] == ["name"]
+
+
+@pytest.mark.anyio
+async def test_null_guest_needs_no_kernel(tmp_path: Path) -> None:
+    """The null guest is one file of ours, shared by all its VMs."""
+    guest = await make_guest(Workload(name="vm", engine="libvirt", guest="null"), tmp_path)
+    assert guest.disk is not None
+    assert guest.disk.read_bytes() == boot_image()
+    assert not guest.overlay
+    assert guest.files == (guest.disk,)
+
+
+def test_format_of_an_image() -> None:
+    """Formats that QEMU knows and we do not use are refused by name."""
+    assert parse_format('{"format": "qcow2"}', Path("a.img")) == "qcow2"
+    with pytest.raises(UsageError, match=r"a\.img is in the format vmdk; allowed is qcow2 or raw"):
+        parse_format('{"format": "vmdk"}', Path("a.img"))
+
+
+def test_missing_image_is_refused(tmp_path: Path) -> None:
+    """A disk image that is not there is the person's mistake, in one sentence."""
+    with pytest.raises(UsageError, match=r"nowhere\.img is not a file that can be read"):
+        image_format(tmp_path / "nowhere.img")
