@@ -23,6 +23,21 @@ BRIDGE_PORTS_MAX = 1023
 """BR_MAX_PORTS is 1 << BR_PORT_BITS (10) in the kernel's net/bridge/br_private.h; port 0 is not used."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """How a ceiling is raised.
+
+    Attributes:
+        text: the command, or what to change, for a person.
+        sysctls: kernel parameters that raise it; a script can set them to what a count needs.
+        directive: the systemd directive that raises it for a daemon's unit, such as `LimitNOFILE`.
+    """
+
+    text: str
+    sysctls: tuple[str, ...] = ()
+    directive: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceiling:
     """One entry.
@@ -34,7 +49,7 @@ class Ceiling:
         lethal: running into it takes the host down, so no run goes past the reserve.
         soft: an objective, not a limit of the kernel or an engine.
         errors: kinds of failure (`density.ceilings.errors`) that it can cause.
-        fix: the command or change that raises it.
+        fix: how to raise it.
     """
 
     id: str
@@ -44,7 +59,7 @@ class Ceiling:
     lethal: bool = False
     soft: bool = False
     errors: frozenset[str] = frozenset()
-    fix: str
+    fix: Fix
 
 
 def _errors(*kinds: str) -> frozenset[str]:
@@ -59,7 +74,9 @@ CATALOG: tuple[Ceiling, ...] = (
         read=free("memory.available_bytes", "memory.total_bytes", reserve="memory_bytes"),
         lethal=True,
         errors=_errors("no_memory", "oom_killed"),
-        fix="give instances less memory, add swap or memory, or merge equal pages: echo 1 > /sys/kernel/mm/ksm/run",
+        fix=Fix(
+            "give instances less memory, add swap or memory, or merge equal pages: echo 1 > /sys/kernel/mm/ksm/run"
+        ),
     ),
     Ceiling(
         id="memory.cgroup",
@@ -67,7 +84,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="bytes",
         read=plain("slice.memory_bytes", "slice.memory_limit_bytes"),
         errors=_errors("no_memory", "oom_killed"),
-        fix="raise `memory` in [slice] of the profile, or give instances less",
+        fix=Fix("raise `memory` in [slice] of the profile, or give instances less"),
     ),
     Ceiling(
         id="tasks.pid_max",
@@ -76,7 +93,7 @@ CATALOG: tuple[Ceiling, ...] = (
         read=plain("tasks.count", "tasks.pid_max", reserve="tasks"),
         lethal=True,
         errors=_errors("try_again"),
-        fix="sysctl -w kernel.pid_max=4194304",
+        fix=Fix("sysctl -w kernel.pid_max=4194304", sysctls=("kernel.pid_max",)),
     ),
     Ceiling(
         id="tasks.threads_max",
@@ -85,7 +102,7 @@ CATALOG: tuple[Ceiling, ...] = (
         read=plain("tasks.count", "tasks.threads_max", reserve="tasks"),
         lethal=True,
         errors=_errors("try_again"),
-        fix="sysctl -w kernel.threads-max=4194304",
+        fix=Fix("sysctl -w kernel.threads-max=4194304", sysctls=("kernel.threads-max",)),
     ),
     Ceiling(
         id="tasks.cgroup",
@@ -93,7 +110,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="tasks",
         read=plain("slice.tasks", "slice.tasks_limit"),
         errors=_errors("try_again"),
-        fix="raise `tasks` in [slice] of the profile",
+        fix=Fix("raise `tasks` in [slice] of the profile"),
     ),
     Ceiling(
         id="files.file_max",
@@ -102,7 +119,7 @@ CATALOG: tuple[Ceiling, ...] = (
         read=plain("files.open", "files.max", reserve="files"),
         lethal=True,
         errors=_errors("too_many_files"),
-        fix="sysctl -w fs.file-max=9223372036854775807",
+        fix=Fix("sysctl -w fs.file-max=9223372036854775807", sysctls=("fs.file-max",)),
     ),
     Ceiling(
         id="files.process",
@@ -113,7 +130,10 @@ CATALOG: tuple[Ceiling, ...] = (
             plain("tester.fds", "tester.fds_limit", reserve=64, subject="tester"),
         ),
         errors=_errors("too_many_files"),
-        fix="raise LimitNOFILE of the daemon's unit, or `ulimit -n` in the shell that starts it",
+        fix=Fix(
+            "raise LimitNOFILE of the daemon's unit, or `ulimit -n` in the shell that starts it",
+            directive="LimitNOFILE",
+        ),
     ),
     Ceiling(
         id="network.bridge_ports",
@@ -121,7 +141,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="ports",
         read=each_fixed("network.bridge", "ports_count", BRIDGE_PORTS_MAX),
         errors=_errors("exchange_full"),
-        fix='spread the workload over several networks, or use network = "none" or "host"',
+        fix=Fix('spread the workload over several networks, or use network = "none" or "host"'),
     ),
     Ceiling(
         id="network.addresses",
@@ -129,7 +149,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="addresses",
         read=each("network.bridge", "ports_count", "addresses_count"),
         errors=_errors("no_address"),
-        fix="make the network with a bigger subnet: docker network create --subnet 10.200.0.0/16 NAME",
+        fix=Fix("make the network with a bigger subnet: docker network create --subnet 10.200.0.0/16 NAME"),
     ),
     Ceiling(
         id="disk.space",
@@ -138,7 +158,7 @@ CATALOG: tuple[Ceiling, ...] = (
         read=each_free("disk", "available_bytes", "total_bytes", reserve="disk_bytes"),
         lethal=True,
         errors=_errors("no_space"),
-        fix="free or add disk space, or share backing files between instances",
+        fix=Fix("free or add disk space, or share backing files between instances"),
     ),
     Ceiling(
         id="disk.inodes",
@@ -147,7 +167,7 @@ CATALOG: tuple[Ceiling, ...] = (
         read=each_free("disk", "inodes_free", "inodes", reserve="inodes"),
         lethal=True,
         errors=_errors("no_space"),
-        fix="use a file system with more inodes (mkfs.ext4 -N), or XFS",
+        fix=Fix("use a file system with more inodes (mkfs.ext4 -N), or XFS"),
     ),
     Ceiling(
         id="cpu.busy",
@@ -155,7 +175,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="ratio",
         read=objective("cpu.busy_ratio", "cpu_busy_share"),
         soft=True,
-        fix="fewer or smaller instances, or more CPUs",
+        fix=Fix("fewer or smaller instances, or more CPUs"),
     ),
     Ceiling(
         id="cpu.pressure",
@@ -163,7 +183,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="ratio",
         read=objective("pressure.cpu.some_avg10_ratio", "cpu_pressure_share"),
         soft=True,
-        fix="fewer or smaller instances, or more CPUs",
+        fix=Fix("fewer or smaller instances, or more CPUs"),
     ),
     Ceiling(
         id="memory.pressure",
@@ -171,7 +191,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="ratio",
         read=objective("pressure.memory.some_avg10_ratio", "memory_pressure_share"),
         soft=True,
-        fix="fewer or smaller instances, or more memory",
+        fix=Fix("fewer or smaller instances, or more memory"),
     ),
     Ceiling(
         id="io.pressure",
@@ -179,7 +199,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="ratio",
         read=objective("pressure.io.some_avg10_ratio", "io_pressure_share"),
         soft=True,
-        fix="faster disks, or instances that read and write less",
+        fix=Fix("faster disks, or instances that read and write less"),
     ),
     Ceiling(
         id="slo.ready",
@@ -187,7 +207,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="seconds",
         read=objective("slo.ready_p95_seconds", "ready_p95_seconds"),
         soft=True,
-        fix="launch fewer at once (`concurrency` in [ramp]), or fewer instances",
+        fix=Fix("launch fewer at once (`concurrency` in [ramp]), or fewer instances"),
     ),
     Ceiling(
         id="slo.probe",
@@ -195,7 +215,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="seconds",
         read=objective("slo.probe_p99_seconds", "probe_p99_seconds"),
         soft=True,
-        fix="fewer or smaller instances, or more CPUs",
+        fix=Fix("fewer or smaller instances, or more CPUs"),
     ),
     Ceiling(
         id="slo.failures",
@@ -204,7 +224,7 @@ CATALOG: tuple[Ceiling, ...] = (
         read=objective("slo.failures_ratio", "failures_share"),
         soft=True,
         errors=_errors("timeout", "exited", "engine", "refused", "overloaded"),
-        fix="see the failures by kind",
+        fix=Fix("see the failures by kind"),
     ),
     Ceiling(
         id="tester.lag",
@@ -212,7 +232,7 @@ CATALOG: tuple[Ceiling, ...] = (
         unit="seconds",
         read=objective("tester.lag_seconds", "tester_lag_seconds"),
         soft=True,
-        fix="give the tester CPU: it is starved, so its numbers are in doubt",
+        fix=Fix("give the tester CPU: it is starved, so its numbers are in doubt"),
     ),
 )
 

@@ -57,7 +57,7 @@ def judge(state: RunState, bounds: Bounds) -> Verdict | None:
         limit=reading.limit,
         confidence=found.odds if found else _confidence(state, key),
         evidence=tuple(evidence),
-        fix=ceiling.fix,
+        fix=ceiling.fix.text,
         next=tuple(_next(state, key)),
     )
 

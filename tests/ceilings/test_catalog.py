@@ -66,7 +66,7 @@ def test_ids_are_public_words_and_appear_once() -> None:
     """Two words with a dot; ids are a contract with dashboards."""
     assert len(BY_ID) == len(CATALOG)
     assert all(re.fullmatch(r"[a-z]+\.[a-z_]+", ceiling.id) for ceiling in CATALOG)
-    assert all(ceiling.fix and ceiling.resource for ceiling in CATALOG)
+    assert all(ceiling.fix.text and ceiling.resource for ceiling in CATALOG)
 
 
 def test_errors_in_the_catalogue_are_kinds_that_failures_have() -> None:

@@ -43,7 +43,6 @@ class LibvirtEngine:
         """`uri`: `qemu:///system`, `qemu:///session`, or `test:///default` for libvirt's own in-process hypervisor."""
         self._context = context
         self._connections = Connections(uri)
-        self._news = News(uri)
         self._lifecycle = Lifecycle(self._connections, context)
         self._waiter = Waiter(self._connections, context.channel)
         self._preparer = Preparer(self._connections, context, self._lifecycle, self._waiter)
@@ -59,6 +58,7 @@ class LibvirtEngine:
             stack.callback(staging.unstage, self._context.runtime_dir)
             stack.callback(self._connections.close)
             await self._connections.open()
+            self._news = News(self._connections.uri)
             stack.callback(self._news.close)
             await self._news.open()
             await stack.enter_async_context(background(self._listen))
