@@ -115,6 +115,16 @@ class WaveSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class SteppedBack:
+    """The newest instances are about to be removed: how many of each workload, and the count that stays."""
+
+    at: float
+    sizes: Mapping[str, int]
+    target: int
+    kind: Literal["stepped_back"] = "stepped_back"
+
+
+@dataclass(frozen=True, slots=True)
 class HostSampled:
     """The host's values at one moment, and what taking them cost."""
 
@@ -186,11 +196,19 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The hold is over: how many were alive at its start and end, and whether every objective and reserve was kept."""
+    """The hold is over.
+
+    Attributes:
+        counts_before: alive instances by workload at its start.
+        counts_after: at its end, by the engines' own lists.
+        missed: objectives and reserves that were not kept, in words.
+        kept: nothing was lost and nothing missed.
+    """
 
     at: float
     counts_before: Mapping[str, int]
     counts_after: Mapping[str, int]
+    missed: tuple[str, ...]
     kept: bool
     kind: Literal["held"] = "held"
 
@@ -225,6 +243,7 @@ Event = (
     | EngineFound
     | WorkloadPrepared
     | WaveStarted
+    | SteppedBack
     | InstanceChanged
     | WaveSettled
     | HostSampled

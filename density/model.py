@@ -97,6 +97,7 @@ class EngineInfo:
     Attributes:
         limits: the engine's own limits by name, such as `addresses` of a network.
         daemons: the engine's processes that sensors should watch: name -> pid.
+        running: ids of the run's instances that the engine itself lists as running now.
         facts: what it says in words, such as `cgroup_driver` and `root_dir`; only what it said.
     """
 
@@ -105,6 +106,7 @@ class EngineInfo:
     endpoint: str
     limits: Mapping[str, float] = field(default_factory=dict)
     daemons: Mapping[str, int] = field(default_factory=dict)
+    running: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
 
 

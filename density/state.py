@@ -5,6 +5,7 @@ the ramp and the report agree, and replaying a record gives the same state again
 instances of a run of thousands at every event would cost more than the run); it is read-only everywhere else.
 """
 
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from density.events import (
     RunStarted,
     Stage,
     StageEntered,
+    SteppedBack,
     Stopped,
     TesterMeasured,
     TornDown,
@@ -58,6 +60,7 @@ class WorkloadState:
 
     Attributes:
         launched: launches that came to an end, ready or failed.
+        stepped_back: instances that the run itself removed on its way to the exact count.
         peak: the most that were ready at once.
         created_seconds, started_seconds, ready_seconds: from the intended time of the launch, one entry an instance.
     """
@@ -68,6 +71,7 @@ class WorkloadState:
     ready: int = 0
     failed: int = 0
     lost: int = 0
+    stepped_back: int = 0
     alive: int = 0
     peak: int = 0
     created_seconds: list[float] = field(default_factory=list)
@@ -140,7 +144,7 @@ class RunState:
         self.ready_at: dict[str, list[float]] = {}
         self.settled: list[WaveSettled] = []
         self.forecast: tuple[CeilingForecast, ...] = ()
-        self.probes: dict[str, deque[float]] = {}
+        self.probes: dict[str, deque[ProbeMeasured]] = {}
         self.warnings: list[str] = []
         self.last_failures: deque[InstanceChanged] = deque(maxlen=RECENT_FAILURES)
         self.failed_in_wave: Counter[str] = Counter()
@@ -171,17 +175,17 @@ class RunState:
         elapsed = self.last_ready_at - self.wave_started_at
         return self.ready_in_wave / elapsed if elapsed > 0 else 0.0
 
-    def measures(self) -> dict[str, float]:
+    def measures(self, *, since: float = -math.inf) -> dict[str, float]:
         """What the objectives are held against, by the names that the catalogue of ceilings reads.
 
-        Time to ready and failures are those of the last launches, probes the recent ones.
+        Time to ready and failures are those of the last launches, probes the recent ones after `since`.
         """
         values: dict[str, float] = {}
         if len(self.recent_ready) >= ENOUGH_LAUNCHES:
             values["slo.ready_p95_seconds"] = quantile(self.recent_ready, 0.95)
         if len(self.recent_failed) >= ENOUGH_LAUNCHES:
             values["slo.failures_ratio"] = sum(self.recent_failed) / len(self.recent_failed)
-        probes = [seconds for recent in self.probes.values() for seconds in recent]
+        probes = [probe.seconds for recent in self.probes.values() for probe in recent if probe.at >= since]
         if probes:
             values["slo.probe_p99_seconds"] = quantile(probes, 0.99)
         if self.tester:
@@ -243,6 +247,16 @@ class RunState:
         self.lost_in_wave.clear()
         self.ready_in_wave = 0
         self.samples_in_wave.clear()
+
+    @_fold.register
+    def _(self, event: SteppedBack) -> None:
+        self.target = event.target
+        for name, count in event.sizes.items():
+            self.workloads[name].stepped_back += count
+        for probes in self.probes.values():
+            probes.clear()
+        self.recent_ready.clear()
+        self.recent_failed.clear()
 
     @_fold.register
     def _(self, event: InstanceChanged) -> None:
@@ -325,7 +339,7 @@ class RunState:
 
     @_fold.register
     def _(self, event: ProbeMeasured) -> None:
-        self.probes[event.workload].append(event.seconds)
+        self.probes[event.workload].append(event)
 
     @_fold.register
     def _(self, event: Forecasted) -> None:

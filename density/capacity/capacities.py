@@ -1,7 +1,7 @@
 """The three numbers of a run: hard, slo, recommended; a pure function of its state."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -41,7 +41,7 @@ def capacities(state: RunState, bounds: Bounds) -> Capacities:
     """From the state at the end of a run."""
     hard = _hard(state)
     slo = _slo(state, bounds, hard)
-    return Capacities(hard, slo, _recommended(state, bounds, slo))
+    return Capacities(hard, slo, _recommended(state, slo))
 
 
 def _observed(counts: Mapping[str, int]) -> Capacity:
@@ -72,7 +72,7 @@ def _hard(state: RunState) -> Capacity:
 
 
 def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
-    kept = [point for point in state.settled if _kept(point, bounds)]
+    kept = [point for point in state.settled if keeps_objectives(point, bounds)]
     missed = len(kept) < len(state.settled)
     if not missed and hard.kind == "forecast":
         return hard
@@ -80,20 +80,23 @@ def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
     return _observed(best.counts if best else {})
 
 
-def _kept(point: WaveSettled, bounds: Bounds) -> bool:
+def keeps_objectives(point: WaveSettled, bounds: Bounds) -> bool:
+    """Whether every objective was kept at this settled point, and none of its wave's launches failed."""
     return not point.failed and all(
         reading.room >= 0 for reading in readings(point.values, bounds) if BY_ID[reading.ceiling].soft
     )
 
 
-def _recommended(state: RunState, bounds: Bounds, slo: Capacity) -> Capacity:
-    """What survived the hold; where the ramp ended before its ceiling, the forecast is no recommendation."""
+def most_kept(settled: Sequence[WaveSettled], bounds: Bounds) -> int:
+    """The most instances at a settled point that kept every objective."""
+    return max((sum(point.counts.values()) for point in settled if keeps_objectives(point, bounds)), default=0)
+
+
+def _recommended(state: RunState, slo: Capacity) -> Capacity:
+    """What survived the hold with objectives and reserve kept; else what had kept them before."""
     if state.held is None:
         return _observed({})
-    crossed = any(
-        reading.room < 0 for reading in readings(state.settled[-1].values, bounds) if BY_ID[reading.ceiling].lethal
-    )
     survived = _observed(state.held.counts_after)
-    if crossed or (slo.kind == "observed" and slo.count < survived.count):
+    if state.held.missed and slo.kind == "observed" and slo.count < survived.count:
         return slo
     return survived

@@ -11,8 +11,8 @@ from density.model import Phase
 from density.payload.channel import ChannelClosed
 
 PERIOD_SECONDS = 1.0
-PROBES = 4
-"""Pings a period: over a hold of ten seconds 40, and a tester's cost that does not grow with the count."""
+PROBES = 10
+"""Pings a period: over a hold of ten seconds 100, and a tester's cost that does not grow with the count."""
 TIMEOUT_SECONDS = 10.0
 """A ping not answered by then counts as having taken that long."""
 

@@ -6,31 +6,31 @@ from contextlib import aclosing
 import anyio
 from anyio.abc import TaskGroup
 
-from density.ceilings.catalog import readings
+from density.capacity.capacities import keeps_objectives, most_kept
+from density.ceilings.catalog import BY_ID
 from density.ceilings.reading import Reading
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
+from density.controller.hold import hold
 from density.controller.launcher import Launcher
 from density.controller.prober import Prober
 from density.controller.sampler import Sampler
 from density.controller.settle import Settler
+from density.controller.steps import Steps
 from density.controller.teardown import Torn, tear_down
 from density.engines.base import Engine
-from density.errors import DensityError, EngineUnavailable
+from density.errors import DensityError
 from density.events import (
     EngineFound,
-    Forecasted,
-    Held,
     HostFound,
     Stage,
     StageEntered,
     Stopped,
     Warned,
-    WaveStarted,
     WorkloadPrepared,
 )
-from density.ramp.decide import Launch, Stop, bounds_of, crossed_reserve, decide, describe, look_ahead
-from density.ramp.shape import split
+from density.ramp.decide import Launch, Stop, bounds_of, decide, describe
+from density.ramp.search import Bisection
 
 
 class Controller:
@@ -58,10 +58,10 @@ class Controller:
         self._teardown_scope = anyio.CancelScope(shield=True)
         self.torn: Torn | None = None
         self._braked: Reading | None = None
-        self._wave = 0
         self._sampler = Sampler(bus, equipment.host, bounds=bounds_of(profile), brake=self._brake)
-        self._settler = Settler(bus, self._sampler, bounds=bounds_of(profile), seconds=profile.ramp.settle_seconds)
+        settler = Settler(bus, self._sampler, bounds=bounds_of(profile), seconds=profile.ramp.settle_seconds)
         self._launcher = Launcher(bus, equipment.engines, profile.workloads, concurrency=profile.ramp.concurrency)
+        self._steps = Steps(equipment, bus, self._launcher, settler)
 
     async def run(self) -> DensityError | None:
         """Everything, and always the teardown; `conclude` follows when the equipment is put away.
@@ -113,8 +113,13 @@ class Controller:
         if await self._calibrate():
             self._enter("ramp")
             await self._ramp()
-        self._enter("hold")
-        await self._hold()
+        outcome = self._bus.state.outcome
+        if outcome and outcome.ceiling and BY_ID[outcome.ceiling].soft:
+            self._enter("search")
+            await self._search()
+        if self._bus.state.alive and self._profile.ramp.hold_seconds:
+            self._enter("hold")
+            await hold(self._bus, self._equipment)
 
     async def _watch(self, engine: Engine) -> None:
         async with aclosing(engine.watch()) as changes:
@@ -137,7 +142,7 @@ class Controller:
 
     async def _calibrate(self) -> bool:
         """Each workload alone with a few instances; False where that already ended the ramp."""
-        await self._settle()
+        await self._steps.settle()
         for workload in self._profile.workloads:
             left = self._profile.ramp.max_instances - self._bus.state.alive
             step = self._next(0)
@@ -146,7 +151,7 @@ class Controller:
                 return False
             count = min(self._profile.ramp.calibrate, step.count, left)
             if count > 0:
-                await self._launch({workload.name: count})
+                await self._steps.grow({workload.name: count})
         return True
 
     async def _ramp(self) -> None:
@@ -155,45 +160,24 @@ class Controller:
             if isinstance(step, Stop):
                 self._stop(step)
                 return
-            await self._launch(split(step.count, self._profile.workloads, self._bus.state.alive_by_workload))
+            await self._steps.grow_to(self._bus.state.alive + step.count)
 
     def _next(self, wave: int) -> Launch | Stop:
         if self._braked:
             return Stop("ceiling", f"the reserve was touched: {describe(self._braked)}", *self._braked.key)
         return decide(self._profile, self._bus.state, wave)
 
-    async def _launch(self, sizes: dict[str, int]) -> None:
-        self._wave += 1
-        target = self._bus.state.alive + sum(sizes.values())
-        self._bus.emit(WaveStarted(anyio.current_time(), self._wave, sizes, target))
-        await self._launcher.wave(sizes)
-        await self._settle()
-        self._never_ready()
-
-    async def _settle(self) -> None:
-        await self._settler.settle(self._wave)
-        self._bus.emit(Forecasted(anyio.current_time(), look_ahead(self._profile, self._bus.state).forecast()))
-
-    def _never_ready(self) -> None:
-        """A workload of which nothing ever got ready is broken: launching more of it would measure nothing."""
-        for name, workload in self._bus.state.workloads.items():
-            if workload.failed and not workload.ready and self._bus.state.alive == 0:
-                kind, tally = next(iter(workload.failures.items()))
-                lines = "".join(f"\n  | {line}" for line in tally.evidence)
-                raise EngineUnavailable(
-                    workload.workload.engine,
-                    f"no instance of workload {name!r} became ready: {kind}: {tally.message}{lines}",
-                )
-
-    async def _hold(self) -> None:
-        state = self._bus.state
-        before = state.alive_by_workload
-        if not state.alive or not self._profile.ramp.hold_seconds or state.outcome is None:
-            return
-        await anyio.sleep(self._profile.ramp.hold_seconds)
-        after = state.alive_by_workload
-        crossed = crossed_reserve(tuple(readings(state.values(), bounds_of(self._profile))))
-        self._bus.emit(Held(anyio.current_time(), before, after, kept=before == after and crossed is None))
+    async def _search(self) -> None:
+        """Where an objective ended the ramp: the exact count that keeps it."""
+        state, bounds = self._bus.state, bounds_of(self._profile)
+        known = Bisection(most_kept(state.settled, bounds), state.alive)
+        while (step := known.next()) and not self._braked:
+            await self._steps.back_to(step.back)
+            await self._steps.grow_to(step.target)
+            known = known.after(step.target, kept=keeps_objectives(state.settled[-1], bounds))
+        if state.alive > known.kept:
+            await self._steps.back_to(known.kept)
+            await self._steps.settle()
 
     def _brake(self, reading: Reading) -> None:
         if self._braked is None:

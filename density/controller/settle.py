@@ -44,7 +44,7 @@ class Settler:
         self._rest.rested(uses[-WINDOW:])
         state = self._bus.state
         since = anyio.current_time() - (WINDOW - 0.5) * period
-        values = {**state.values(), **mean(samples[-WINDOW:]), **state.measures()}
+        values = {**state.values(), **mean(samples[-WINDOW:]), **state.measures(since=began)}
         counts, failed = state.alive_by_workload, dict(state.failed_in_wave)
         self._bus.emit(WaveSettled(anyio.current_time(), since, wave, counts, values, failed))
 

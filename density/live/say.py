@@ -9,6 +9,7 @@ from density.events import (
     InstanceChanged,
     RunStarted,
     StageEntered,
+    SteppedBack,
     Stopped,
     TornDown,
     Warned,
@@ -39,6 +40,11 @@ def _(event: StageEntered, state: RunState) -> str:  # noqa: ARG001
 @say.register
 def _(event: WaveStarted, state: RunState) -> str:  # noqa: ARG001
     return f"wave {event.wave}: launching {listing(event.sizes)}, to have {format_count(event.target)}"
+
+
+@say.register
+def _(event: SteppedBack, state: RunState) -> str:  # noqa: ARG001
+    return f"stepping back to {format_count(event.target)}"
 
 
 @say.register
@@ -78,7 +84,9 @@ def _(event: Stopped, state: RunState) -> str:  # noqa: ARG001
 
 @say.register
 def _(event: Held, state: RunState) -> str:  # noqa: ARG001
-    kept = "everything was kept" if event.kept else "not everything was kept"
+    lost = sum(event.counts_before.values()) - sum(event.counts_after.values())
+    broken = [*event.missed, *([f"{format_count(lost)} lost"] if lost else [])]
+    kept = clean(", ".join(broken)) or "everything was kept"
     return f"held: {listing(event.counts_after) or 'none'} ready, {kept}"
 
 

@@ -69,7 +69,7 @@ def decide(profile: Profile, state: RunState, wave: int) -> Launch | Stop:
     stop = (
         _failures(state, bounds)
         or _crossed(current)
-        or (_objective(current) if profile.ramp.until != "failure" else None)
+        or (_objective(state, bounds) if profile.ramp.until != "failure" else None)
         or (_converged(state) if profile.ramp.until == "forecast" else None)
         or _spent(profile.ramp, state)
     )
@@ -101,8 +101,9 @@ def _crossed(current: Sequence[Reading]) -> Stop | None:
     return Stop("ceiling", f"the reserve is reached: {describe(reading)}", *reading.key)
 
 
-def _objective(current: Sequence[Reading]) -> Stop | None:
-    for reading in current:
+def _objective(state: RunState, bounds: Bounds) -> Stop | None:
+    """Objectives are judged by what was measured at rest: while launching, the launches are what is felt."""
+    for reading in readings(state.settled[-1].values, bounds):
         if BY_ID[reading.ceiling].soft and reading.room < 0:
             return Stop("ceiling", f"an objective was missed: {describe(reading)}", *reading.key)
     return None

@@ -81,6 +81,7 @@ def _workload(workload: WorkloadState, footprint: Document) -> Document:
         "ready": workload.ready,
         "failed": workload.failed,
         "lost": workload.lost,
+        "stepped_back": workload.stepped_back,
         "peak": workload.peak,
         "created_seconds": _quantiles(workload.created_seconds),
         "ready_seconds": _quantiles(workload.ready_seconds),

@@ -23,12 +23,13 @@ PROFILE = Profile(name="test", workloads=(WEB,), ramp=Ramp(max_instances=60))
 
 
 def adds_up(run: Simulated, profile: Profile) -> None:
-    """The contract's two sums: launched = ready + failed, and ready = alive at the end + lost."""
+    """The contract's two sums: launched = ready + failed, and ready = alive at the end + lost + stepped back."""
     document = result(run.state, bounds_of(profile))
     for name, workload in document["workloads"].items():
         assert workload["launched"] == workload["ready"] + workload["failed"]
         assert run.state.alive_at_end is not None
-        assert workload["ready"] == run.state.alive_at_end[name] + workload["lost"]
+        alive = run.state.alive_at_end[name]
+        assert workload["ready"] == alive + workload["lost"] + workload["stepped_back"]
 
 
 def test_a_run_goes_through_its_stages_in_order() -> None:
@@ -122,19 +123,40 @@ def test_a_missing_image_starts_nothing() -> None:
     assert not run.state.instances
 
 
-def test_an_objective_ends_the_ramp_and_slo_is_the_last_count_that_kept_it() -> None:
-    """Probes get slow as the CPUs fill; the ramp stops there and names slo.probe, and slo is below hard."""
+def test_an_objective_is_searched_for_to_the_exact_count() -> None:
+    """The ramp overshoots, steps back and bisects; slo is the very last count that keeps it, held and confirmed."""
     profile = replace(
         PROFILE,
         workloads=(replace(WEB, burn=0.1),),
-        ramp=Ramp(shape="linear", start=4, step=4, max_instances=1000),
-        objectives=Objectives(probe_p99_seconds=0.001),
+        ramp=Ramp(shape="geometric", start=10, factor=2.0, max_instances=1000, hold_seconds=30),
+        objectives=Objectives(cpu_busy_share=0.655),
         simulated=SimulatedHost(cpus=8),
     )
     run = simulate(profile)
     document = result(run.state, bounds_of(profile))
-    assert document["verdict"]["ceiling"] == "slo.probe"
-    assert 60 <= document["capacity"]["slo"]["count"] < document["capacity"]["hard"]["count"] <= 84
+    assert document["verdict"]["ceiling"] == "cpu.busy"
+    assert document["capacity"]["slo"]["count"] == 52
+    assert document["capacity"]["recommended"]["count"] == 52
+    assert document["capacity"]["hard"]["count"] > 60
+    assert run.state.held is not None
+    assert run.state.held.kept
+    assert "search" in [event.stage for event in run.events if isinstance(event, StageEntered)]
+    assert document["workloads"]["web"]["stepped_back"] > 0
+    adds_up(run, profile)
+
+
+def test_an_engine_that_lists_fewer_than_it_told_of_is_believed() -> None:
+    """The hold asks the engine's own list: an instance that vanished without a word does not count as held."""
+
+    async def vanish(controller: Controller, engine: SimulatedEngine) -> None:
+        await anyio.sleep(60)
+        engine.forget("web-00007")
+
+    profile = replace(PROFILE, ramp=Ramp(max_instances=30, hold_seconds=300))
+    run = simulate(profile, during=vanish)
+    assert run.state.held is not None
+    assert not run.state.held.kept
+    assert run.state.held.counts_after == {"web": 29}
 
 
 def test_failures_by_chance_do_not_stop_a_ramp_but_many_do() -> None:

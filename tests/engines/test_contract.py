@@ -66,6 +66,15 @@ async def test_stop_removes(case: Case, session: Session) -> None:
     assert await session.leftovers() == ()
 
 
+async def test_lists_what_runs(case: Case, session: Session) -> None:
+    """An engine's own list has the run's instances that run now, and no others."""
+    ids = await session.launch(case.ready, 2)
+    assert sorted((await session.engine.describe()).running) == sorted(ids)
+    await session.engine.stop(ids[:1])
+    await session.until(ids[0], Phase.REMOVED)
+    assert (await session.engine.describe()).running == (ids[1],)
+
+
 async def test_stop_ignores_unknown(case: Case, session: Session) -> None:
     """Ids that no one knows, or that are gone already, are no error and report nothing."""
     [instance_id] = await session.launch(case.ready)

@@ -217,7 +217,7 @@ async def test_plain_lines_where_there_is_no_terminal(events: list[Event]) -> No
     await _show(
         view,
         state,
-        [*events, Stopped(62.0, "max", "as many as asked for"), Held(80.0, {"web": 3}, {"web": 3}, kept=True)],
+        [*events, Stopped(62.0, "max", "as many as asked for"), Held(80.0, {"web": 3}, {"web": 3}, (), kept=True)],
     )
     assert file.getvalue().splitlines() == [
         "[  0:00] run r1: profile quick[bold], until safe",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -94,7 +95,10 @@ class DockerEngine:
     async def describe(self) -> EngineInfo:
         """Version, endpoint, limits, daemons; `facts` has `cgroup_driver`, `root_dir` and the like."""
         info, version = await self._ask(lambda client: (client.info(), client.version()))
-        return await to_thread.run_sync(engine_info, info, version, self._clients.endpoint)
+        known = await to_thread.run_sync(engine_info, info, version, self._clients.endpoint)
+        listed = await removal.list_labelled(self._clients, self._context.run_id)
+        ids = (found["Labels"].get(INSTANCE_LABEL, "") for found in listed if found["State"] == "running")
+        return replace(known, running=tuple(ids))
 
     async def prepare(self, workload: Workload) -> Prepared:
         """Make or pull the image, look at the network."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -73,9 +74,11 @@ class LibvirtEngine:
     async def describe(self) -> EngineInfo:
         """Versions of libvirt and QEMU, the daemons, the limits in libvirt's configuration where they can be read."""
         try:
-            return await self._connections.call(lambda connection: engine_info(connection, self._connections.uri))
+            info = await self._connections.call(lambda connection: engine_info(connection, self._connections.uri))
+            found = await self._connections.call(lambda connection: reaping.find(connection, self._context.run_id))
         except libvirt.libvirtError as error:
             raise EngineUnavailable(self.name, words(error)) from error
+        return replace(info, running=tuple(mark.instance_id for mark in found.values()))
 
     async def prepare(self, workload: Workload) -> Prepared:
         """Get the guest, look at the network, and boot a canary: which accelerator works is found out by that alone."""

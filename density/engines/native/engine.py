@@ -60,7 +60,9 @@ class NativeEngine:
 
     async def describe(self) -> EngineInfo:
         """The kernel's release; the fork server is inside the slice and so no daemon to watch."""
-        return EngineInfo(name=self.name, version=os.uname().release, endpoint="fork")
+        found = await anyio.to_thread.run_sync(lambda: list(processes.find(self._context.run_id)))
+        running = tuple(name for _, name in found if name != "server")
+        return EngineInfo(name=self.name, version=os.uname().release, endpoint="fork", running=running)
 
     async def prepare(self, workload: Workload) -> Prepared:
         """Check that the workload is one for plain processes; the payload was made on entering."""

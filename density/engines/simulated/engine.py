@@ -36,7 +36,8 @@ class SimulatedEngine:
 
     async def describe(self) -> EngineInfo:
         """The model stands for version and endpoint."""
-        return EngineInfo(name="simulated", version=f"seed {self.host.spec.seed}", endpoint="simulated")
+        version = f"seed {self.host.spec.seed}"
+        return EngineInfo(name="simulated", version=version, endpoint="simulated", running=tuple(self._instances))
 
     async def prepare(self, workload: Workload) -> Prepared:
         """Nothing to make; a workload whose image is called `missing` is refused as a real engine would."""
@@ -99,6 +100,10 @@ class SimulatedEngine:
                 await anyio.sleep(0.01)
                 self.host.give_back(workload)
                 self._emit(instance_id, workload, Phase.REMOVED)
+
+    def forget(self, instance_id: str) -> None:
+        """Let an instance vanish without a word."""
+        self.host.give_back(self._instances.pop(instance_id))
 
     def lose(self, instance_id: str) -> None:
         """Let an instance die by itself."""

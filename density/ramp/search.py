@@ -1,0 +1,35 @@
+"""Between a count that kept every objective and one that did not: the exact one, by bisection."""
+
+from dataclasses import dataclass
+
+CLOSE = 0.01
+"""The search ends when the two counts are within this share of each other, or one instance."""
+FRESH = 20
+"""Launches before a count is judged: fewer give no share of failures and no percentile of times to ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One step of the search: go back to `back` instances, then launch up to `target`."""
+
+    back: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bisection:
+    """What is known: `kept` instances kept every objective, `missed` did not."""
+
+    kept: int
+    missed: int
+
+    def next(self) -> Try | None:
+        """The next count to try; None when the two are close enough."""
+        if self.missed - self.kept <= max(1, int(CLOSE * self.kept)):
+            return None
+        target = (self.kept + self.missed) // 2
+        return Try(max(0, min(self.kept, target - FRESH)), target)
+
+    def after(self, target: int, *, kept: bool) -> "Bisection":
+        """With what trying `target` showed."""
+        return Bisection(target, self.missed) if kept else Bisection(self.kept, target)
