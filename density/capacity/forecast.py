@@ -39,6 +39,11 @@ class Outlook:
         found = [self._forecast(reading) for reading in self.readings]
         return tuple(sorted(found, key=lambda ceiling: (ceiling.count, ceiling.ceiling, ceiling.subject)))
 
+    def costs(self) -> dict[Key, float]:
+        """Ceiling and subject -> what one more instance of the mix takes, where that was measured."""
+        direction = mix(self.workloads)
+        return {key: float(fitted.slopes @ direction) for key, fitted in self.lines.items()}
+
     def crossed_by(self, sizes: Mapping[str, int]) -> Iterator[Key]:
         """The ceilings whose reserve a reading might cross once these further instances are alive."""
         more = counts_vector(sizes, self.workloads)

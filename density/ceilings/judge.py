@@ -1,15 +1,14 @@
 """The verdict of a run: which ceiling bound, the evidence, the fix, and what binds next."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.catalog import BY_ID
 from density.ceilings.reading import Bounds, Reading
-from density.ceilings.verdict import suspects
+from density.ceilings.verdict import UNLIKELY, Costs, Key, Suspect, highest_readings, stood, suspects
 from density.events import CeilingForecast
 from density.state import RunState
-from density.units import format_value
 
 NEXT = 3
 
@@ -19,9 +18,9 @@ class Verdict:
     """What stopped the ramp.
 
     Attributes:
-        ceiling: id of the catalogue; empty where no ceiling did.
-        used, limit: at the end, in the ceiling's unit.
-        confidence: 0 to 1.
+        ceiling: id of the catalogue.
+        used, limit: the highest use of the last wave, in the ceiling's unit.
+        confidence: odds that it was this one, 0 to 1.
         evidence: sentences with numbers.
         next: the ceilings that would bind once this one is out of the way, nearest first.
     """
@@ -38,16 +37,17 @@ class Verdict:
     next: tuple[CeilingForecast, ...]
 
 
-def judge(state: RunState, bounds: Bounds) -> Verdict | None:
+def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
     """The verdict from the state at the end of a run; None where no ceiling is to blame."""
     outcome = state.outcome
     if outcome is None or not outcome.ceiling:
         return None
-    ceiling = BY_ID[outcome.ceiling]
-    key = (outcome.ceiling, outcome.subject)
-    reading = _reading(state, bounds, key)
-    found = next((suspect for suspect in suspects(state, bounds) if (suspect.ceiling, suspect.subject) == key), None)
-    evidence = [outcome.reason, *(found.evidence if found else _stood(reading))]
+    ceiling, key = BY_ID[outcome.ceiling], (outcome.ceiling, outcome.subject)
+    reading = highest_readings(state, bounds).get(key, Reading(*key, 0.0, 0.0))
+    failed = bool(state.failed_in_wave or state.lost_in_wave)
+    found = suspects(state, bounds, costs) if failed else []
+    named = next((suspect for suspect in found if suspect.key == key), None)
+    others = [suspect for suspect in found if suspect.key != key and suspect.odds > UNLIKELY]
     return Verdict(
         ceiling=ceiling.id,
         subject=outcome.subject,
@@ -55,43 +55,46 @@ def judge(state: RunState, bounds: Bounds) -> Verdict | None:
         unit=ceiling.unit,
         used=reading.used,
         limit=reading.limit,
-        confidence=found.odds if found else _confidence(state, key),
-        evidence=tuple(evidence),
+        confidence=named.odds if named else _confidence(state, key, failed=failed),
+        evidence=(outcome.reason, *_evidence(named, reading, others)),
         fix=ceiling.fix.text,
         next=tuple(_next(state, key)),
     )
 
 
-def _reading(state: RunState, bounds: Bounds, key: tuple[str, str]) -> Reading:
-    """The highest use of this ceiling that was read lately."""
-    found = [
-        reading
-        for values in (*(sample.values for sample in state.samples_in_wave), {})
-        for reading in readings({**state.values(), **values}, bounds)
-        if reading.key == key
-    ]
-    return max(found, key=lambda reading: reading.used, default=Reading(*key, 0.0, 0.0))
+def _evidence(named: Suspect | None, reading: Reading, others: Sequence[Suspect]) -> Iterator[str]:
+    if named:
+        yield from named.evidence
+    elif reading.limit:
+        yield stood(reading)
+    for suspect in others:
+        yield f"also possible, {suspect.odds:.0%}: {'; '.join(suspect.evidence)}"
 
 
-def _stood(reading: Reading) -> Iterator[str]:
-    unit = BY_ID[reading.ceiling].unit
-    used, limit = format_value(reading.used, unit), format_value(reading.limit, unit)
-    yield f"{reading.ceiling} stood at {used} of {limit} ({reading.ratio:.1%})"
-
-
-def _confidence(state: RunState, key: tuple[str, str]) -> float:
-    """Where nothing failed: an objective was measured, so it is certain; a forecast is as good as its interval."""
+def _confidence(state: RunState, key: Key, *, failed: bool) -> float:
+    """Without a suspect: an objective was measured, so it is certain; a forecast is as good as its interval."""
+    if failed:
+        return 0.0
     if BY_ID[key[0]].soft:
         return 1.0
-    near = [ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) == key]
-    others = [ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) != key]
-    if not near:
+    mine = next((ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) == key), None)
+    if mine is None:
         return 1.0
-    rivals = [ceiling for ceiling in others if ceiling.low <= near[0].high]
-    return 1.0 / (1 + len(rivals))
+    odds = (_sooner(other, mine) for other in state.forecast if (other.ceiling, other.subject) != key)
+    return math.prod(1 - share for share in odds)
 
 
-def _next(state: RunState, key: tuple[str, str]) -> Iterator[CeilingForecast]:
+def _sooner(other: CeilingForecast, mine: CeilingForecast) -> float:
+    """Odds that the other ceiling lies below this one, both being normal around their counts."""
+    if not math.isfinite(other.count) or not math.isfinite(other.high):
+        return 0.0
+    spread = math.hypot(other.high - other.low, mine.high - mine.low) / (2 * 1.96)
+    if spread == 0:
+        return float(other.count < mine.count)
+    return 0.5 * math.erfc((other.count - mine.count) / spread / math.sqrt(2))
+
+
+def _next(state: RunState, key: Key) -> Iterator[CeilingForecast]:
     others = (ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) != key)
     finite = [ceiling for ceiling in others if math.isfinite(ceiling.count)]
     yield from finite[:NEXT]

@@ -1,5 +1,11 @@
-"""Which ceiling bound: from failures, side counters and nearness, never from an error message alone."""
+"""Which ceiling bound: from failures, side counters and nearness, never from an error message alone.
 
+Each ceiling that can cause the kinds of failure that were seen gets a weight: how well the kind points to it, times how
+near it stood to its limit for what the launches wanted, times what its own counters say. The odds are the weights'
+shares, with one share left for what the catalogue does not know.
+"""
+
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -8,59 +14,93 @@ from density.ceilings.reading import Bounds, Reading
 from density.state import RunState
 from density.units import format_value
 
-_SIDE_COUNTERS: Mapping[str, tuple[str, str]] = {
+Key = tuple[str, str]
+Costs = Mapping[Key, float]
+"""Ceiling and subject -> what one more instance takes, where that was measured."""
+
+SIDE_COUNTERS: Mapping[str, tuple[str, str]] = {
     "slice.tasks_denied": ("tasks.cgroup", "the kernel denied {n} forks in the slice"),
     "slice.oom_kills": ("memory.cgroup", "the kernel killed {n} processes in the slice for want of memory"),
     "memory.oom_kills": ("memory.available", "the kernel killed {n} processes of the host for want of memory"),
+    "network.neighbours.v4.table_fulls_count": ("network.neighbours", "the ARP table was full {n} times"),
+    "network.neighbours.v6.table_fulls_count": ("network.neighbours", "the neighbour table (IPv6) was full {n} times"),
 }
 """Counters that only one ceiling moves: value name -> ceiling, evidence."""
+
+IN_FLIGHT = 8
+"""Launches in flight take more for a moment than running instances do; so many are allowed for."""
+MOVED = 20.0
+"""How much more likely a ceiling is whose own counter moved."""
+UNKNOWN = 0.03
+"""The weight of a cause that is not in the catalogue, where the likeliest of it would have 1."""
+UNLIKELY = 0.1
+"""Suspects with lower odds are not worth telling."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A ceiling that may have bound, with its odds among all suspects and what speaks for it."""
+    """A ceiling that may have bound, with its odds among all and what speaks for it."""
 
     ceiling: str
     subject: str
     odds: float
     evidence: tuple[str, ...]
 
+    @property
+    def key(self) -> Key:
+        """Ceiling and subject."""
+        return self.ceiling, self.subject
 
-def attribute(state: RunState, bounds: Bounds) -> tuple[str, str]:
-    """Ceiling and subject that most likely caused the current wave's failures; empty where none can have."""
-    found = suspects(state, bounds)
-    return (found[0].ceiling, found[0].subject) if found else ("", "")
+
+def attribute(state: RunState, bounds: Bounds, costs: Costs) -> Key:
+    """Ceiling and subject that most likely caused the wave's failures; `slo.failures` where none is likely."""
+    found = suspects(state, bounds, costs)
+    return found[0].key if found and found[0].odds > UNLIKELY else ("slo.failures", "")
 
 
-def suspects(state: RunState, bounds: Bounds) -> list[Suspect]:
-    """Every ceiling that the failures' kinds fit, most likely first."""
-    kinds = {kind for workload in state.workloads.values() for kind in workload.failures}
-    highest = _highest_readings(state, bounds)
-    weights = {key: _weight(reading) for key, reading in highest.items() if BY_ID[key[0]].errors & kinds}
-    counted: dict[str, str] = {}
-    for ceiling, sentence in _moved(state):
-        counted[ceiling] = sentence
-        for key in [key for key in highest if key[0] == ceiling] or [(ceiling, "")]:
-            weights[key] = weights.get(key, 0.0) + 10.0
+def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
+    """Every ceiling that the wave's failures fit, most likely first."""
+    failures = state.failed_in_wave + state.lost_in_wave
+    highest = highest_readings(state, bounds)
+    counted = dict(_moved(state))
+    weights = {
+        key: _fits(BY_ID[key[0]].errors, failures) * _near(reading, costs.get(key), failures.total())
+        for key, reading in highest.items()
+        if BY_ID[key[0]].errors & set(failures)
+    }
+    for ceiling in counted:
+        for key in [key for key in weights if key[0] == ceiling]:
+            weights[key] *= MOVED
     if "memory.cgroup" in counted:
+        # The host counts the slice's kills too.
         weights.pop(("memory.available", ""), None)
-    total = sum(weights.values())
-    ordered = sorted(weights, key=lambda key: -weights[key])
+    total = sum(weights.values()) + UNKNOWN
     return [
-        Suspect(*key, weights[key] / total, tuple(_evidence(key, highest, counted))) for key in ordered if total > 0
+        Suspect(*key, weight / total, tuple(_evidence(key, highest[key], costs, counted)))
+        for key, weight in sorted(weights.items(), key=lambda item: -item[1])
     ]
 
 
-def _weight(reading: Reading) -> float:
-    """Nearness to the limit, sharpened: what is half used hardly ever bound."""
-    return max(0.0, min(1.0, reading.ratio)) ** 8
+def _fits(errors: frozenset[str], failures: Mapping[str, int]) -> float:
+    """The share of the failures that this ceiling explains, less where its errors are of many kinds."""
+    explained = sum(count for kind, count in failures.items() if kind in errors)
+    return explained / sum(failures.values()) / math.sqrt(len(errors))
 
 
-def _highest_readings(state: RunState, bounds: Bounds) -> dict[tuple[str, str], Reading]:
-    """Each ceiling's highest use over the current wave (what failed has often been freed again by its end)."""
-    highest: dict[tuple[str, str], Reading] = {}
-    for values in (*(sample.values for sample in state.samples_in_wave), state.values()):
-        for reading in readings({**state.values(), **values}, bounds):
+def _near(reading: Reading, cost: float | None, failed: int) -> float:
+    """How likely the limit was in the way: 1 where the room was nothing beside what the launches wanted."""
+    if cost is not None and cost > 0:
+        wanted = cost * (failed + IN_FLIGHT)
+        return 1 / (1 + (max(0.0, reading.limit - reading.used) / wanted) ** 2)
+    return 0.5 * max(0.0, min(1.0, reading.ratio)) ** 8
+
+
+def highest_readings(state: RunState, bounds: Bounds) -> dict[Key, Reading]:
+    """Each ceiling's highest use over the current wave: what failed has often been freed again by its end."""
+    highest: dict[Key, Reading] = {}
+    last = state.values()
+    for values in (*(sample.values for sample in state.samples_in_wave), last):
+        for reading in readings({**last, **values}, bounds):
             known = highest.get(reading.key)
             if known is None or reading.ratio > known.ratio:
                 highest[reading.key] = reading
@@ -68,20 +108,25 @@ def _highest_readings(state: RunState, bounds: Bounds) -> dict[tuple[str, str], 
 
 
 def _moved(state: RunState) -> Iterator[tuple[str, str]]:
-    for name, (ceiling, sentence) in _SIDE_COUNTERS.items():
+    for name, (ceiling, sentence) in SIDE_COUNTERS.items():
         grown = state.host.get(name, 0.0) - state.first_host.get(name, 0.0)
         if grown > 0:
             yield ceiling, sentence.format(n=f"{grown:,.0f}")
 
 
-def _evidence(
-    key: tuple[str, str], highest: Mapping[tuple[str, str], Reading], counted: Mapping[str, str]
-) -> Iterator[str]:
+def _evidence(key: Key, reading: Reading, costs: Costs, counted: Mapping[str, str]) -> Iterator[str]:
     if key[0] in counted:
         yield counted[key[0]]
-    if reading := highest.get(key):
-        unit = BY_ID[key[0]].unit
-        yield (
-            f"{key[0]} stood at {format_value(reading.used, unit)} of {format_value(reading.limit, unit)} "
-            f"({reading.ratio:.1%})"
-        )
+    yield stood(reading)
+    unit = BY_ID[key[0]].unit
+    if (cost := costs.get(key)) is not None and cost > 0:
+        yield f"one more instance takes {format_value(cost, unit)} of it"
+
+
+def stood(reading: Reading) -> str:
+    """`tasks.cgroup stood at 40 of 40 tasks (100.0%)`."""
+    unit = BY_ID[reading.ceiling].unit
+    name = f"{reading.ceiling} {reading.subject}".rstrip()
+    noun = f" {unit}" if unit not in {"bytes", "seconds", "ratio"} else ""
+    used, limit = format_value(reading.used, unit), format_value(reading.limit, unit)
+    return f"{name} stood at {used} of {limit}{noun} ({reading.ratio:.1%})"

@@ -67,7 +67,7 @@ def decide(profile: Profile, state: RunState, wave: int) -> Launch | Stop:
     bounds = bounds_of(profile)
     current = list(readings(state.values(), bounds))
     stop = (
-        _failures(state, bounds)
+        _failures(profile, state)
         or _crossed(current)
         or (_objective(state, bounds) if profile.ramp.until != "failure" else None)
         or (_converged(state) if profile.ramp.until == "forecast" else None)
@@ -81,7 +81,7 @@ def crossed_reserve(values: Sequence[Reading]) -> Reading | None:
     return next((reading for reading in values if BY_ID[reading.ceiling].lethal and reading.room < 0), None)
 
 
-def _failures(state: RunState, bounds: Bounds) -> Stop | None:
+def _failures(profile: Profile, state: RunState) -> Stop | None:
     kinds = state.failed_in_wave + state.lost_in_wave
     exhausted = [kind for kind in kinds if kind in EXHAUSTION]
     ended = state.ready_in_wave + state.failed_in_wave.total()
@@ -89,9 +89,12 @@ def _failures(state: RunState, bounds: Bounds) -> Stop | None:
     none = bool(state.failed_in_wave) and not state.ready_in_wave
     if not (exhausted or many or none):
         return None
-    bound = attribute(state, bounds)
+    bound = attribute(state, bounds_of(profile), look_ahead(profile, state).costs())
     words = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
-    return Stop("ceiling", f"{kinds.total()} of {ended} launches of the wave failed or were lost: {words}", *bound)
+    said = next((change.failure.message for change in reversed(state.last_failures) if change.failure), "")
+    return Stop(
+        "ceiling", f"{kinds.total()} of {ended} launches of the wave failed or were lost: {words} ({said})", *bound
+    )
 
 
 def _crossed(current: Sequence[Reading]) -> Stop | None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from density.capacity.capacities import Capacities, capacities
-from density.capacity.outlook import fit_lines
+from density.capacity.forecast import Outlook, outlook
 from density.ceilings.catalog import BY_ID
 from density.ceilings.judge import Verdict, judge
 from density.ceilings.reading import Bounds
@@ -21,8 +21,10 @@ Document = dict[str, Any]
 def result(state: RunState, bounds: Bounds) -> Document:
     """The document, from the state at the end; plain JSON types, no infinities."""
     outcome = state.outcome
-    verdict = judge(state, bounds)
-    footprints = _footprints(state, bounds)
+    workloads = [workload.workload for workload in state.workloads.values()]
+    known = outlook(state, values=state.values(), workloads=workloads, bounds=bounds)
+    verdict = judge(state, bounds, known.costs())
+    footprints = _footprints(known)
     return {
         "schema": SCHEMA,
         "run_id": state.run_id,
@@ -101,11 +103,10 @@ def _quantiles(seconds: Sequence[float]) -> Mapping[str, float] | None:
     return {name: quantile(seconds, q) for name, q in named.items()}
 
 
-def _footprints(state: RunState, bounds: Bounds) -> dict[str, Document]:
+def _footprints(known: Outlook) -> dict[str, Document]:
     """Workload -> ceiling (with its subject in brackets) -> cost of one instance."""
-    found: dict[str, Document] = {name: {} for name in state.workloads}
-    workloads = [workload.workload for workload in state.workloads.values()]
-    for (ceiling, subject), line in fit_lines(state, workloads, bounds).items():
+    found: dict[str, Document] = {workload.name: {} for workload in known.workloads}
+    for (ceiling, subject), line in known.lines.items():
         resource = f"{ceiling}[{subject}]" if subject else ceiling
         for name, (value, low, high) in line.footprint().items():
             found[name][resource] = {"value": value, "low": low, "high": high, "unit": BY_ID[ceiling].unit}
