@@ -229,6 +229,8 @@ class RunState:
         self.stage = event.stage
         if event.stage == "teardown":
             self.alive_at_end = self.alive_by_workload
+        if event.stage == "hold":
+            self._measure_anew()
 
     @_fold.register
     def _(self, event: EngineFound) -> None:
@@ -253,6 +255,10 @@ class RunState:
         self.target = event.target
         for name, count in event.sizes.items():
             self.workloads[name].stepped_back += count
+        self._measure_anew()
+
+    def _measure_anew(self) -> None:
+        """What was measured at another count says nothing of this one."""
         for probes in self.probes.values():
             probes.clear()
         self.recent_ready.clear()

@@ -81,10 +81,8 @@ def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
 
 
 def keeps_objectives(point: WaveSettled, bounds: Bounds) -> bool:
-    """Whether every objective was kept at this settled point, and none of its wave's launches failed."""
-    return not point.failed and all(
-        reading.room >= 0 for reading in readings(point.values, bounds) if BY_ID[reading.ceiling].soft
-    )
+    """Whether every objective was kept at this settled point."""
+    return all(reading.room >= 0 for reading in readings(point.values, bounds) if BY_ID[reading.ceiling].soft)
 
 
 def most_kept(settled: Sequence[WaveSettled], bounds: Bounds) -> int:

@@ -56,6 +56,11 @@ class Launcher:
         """Launch nothing more; what is in flight comes to its end."""
         self._stopped = True
 
+    def ease(self) -> bool:
+        """Launch half as many at once from now on; False where every engine was at one already."""
+        eased = [gate.concurrency.ease() for gate in self._gates.values()]
+        return any(eased)
+
     async def wave(self, sizes: Mapping[str, int]) -> None:
         """Launch these and come back when each is ready or failed, and the state knows it."""
         queues: dict[EngineName, list[Workload]] = {}

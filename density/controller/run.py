@@ -165,7 +165,11 @@ class Controller:
     def _next(self, wave: int) -> Launch | Stop:
         if self._braked:
             return Stop("ceiling", f"the reserve was touched: {describe(self._braked)}", *self._braked.key)
-        return decide(self._profile, self._bus.state, wave)
+        step = decide(self._profile, self._bus.state, wave)
+        if isinstance(step, Stop) and step.surge and self._launcher.ease():
+            self._warn(f"launching fewer at once: launches ran into {step.ceiling} for a moment, at rest there is room")
+            return Launch(1)
+        return step
 
     async def _search(self) -> None:
         """Where an objective ended the ramp: the exact count that keeps it."""

@@ -43,6 +43,13 @@ class Concurrency:
         self._window.clear()
         self._step(rate)
 
+    def ease(self) -> bool:
+        """Half as many at once from now on, and never more again; False where it was one already."""
+        if self.limit == 1:
+            return False
+        self.limit = self.fixed = self.limit // 2
+        return True
+
     def pause(self) -> None:
         """Launching stops for a while: a window that spans the pause would say nothing."""
         self._window.clear()

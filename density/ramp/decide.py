@@ -1,7 +1,7 @@
 """What comes next: another wave, and how large, or the end and why."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from density.capacity.forecast import Outlook, outlook
@@ -25,6 +25,9 @@ CONVERGED = 0.02
 CONVERGED_POINTS = 5
 EXPLORE = 1 / 8
 """While the interval is wider than CONVERGED, a wave takes at most this share of what the estimate leaves."""
+MOMENTARY = frozenset({"try_again", "too_many_files"})
+"""Kinds that launches in flight cause by what they hold for a moment: a container's start takes a dozen tasks."""
+SEVERAL = 3
 PAST = 3
 """How many instances a wave may aim past a harmless ceiling, where reaching it is wanted (`until = "failure"`)."""
 
@@ -38,12 +41,19 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End the ramp; `ceiling` and `subject` name what bound, where a ceiling did."""
+    """End the ramp.
+
+    Attributes:
+        ceiling, subject: what bound, where a ceiling did.
+        surge: launches in flight ran into it for a moment, while at rest there is room for more: with fewer at once the
+            ramp may go on.
+    """
 
     outcome: OutcomeName
     reason: str
     ceiling: str = ""
     subject: str = ""
+    surge: bool = False
 
 
 def bounds_of(profile: Profile) -> Bounds:
@@ -89,12 +99,21 @@ def _failures(profile: Profile, state: RunState) -> Stop | None:
     none = bool(state.failed_in_wave) and not state.ready_in_wave
     if not (exhausted or many or none):
         return None
-    bound = attribute(state, bounds_of(profile), look_ahead(profile, state).costs())
+    costs = look_ahead(profile, state).costs()
+    bound = attribute(state, bounds_of(profile), costs)
     words = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
     said = next((change.failure.message for change in reversed(state.last_failures) if change.failure), "")
-    return Stop(
-        "ceiling", f"{kinds.total()} of {ended} launches of the wave failed or were lost: {words} ({said})", *bound
-    )
+    reason = f"{kinds.total()} of {ended} launches of the wave failed or were lost: {words} ({said})"
+    surge = set(kinds) <= MOMENTARY and _has_room(state, bounds_of(profile), bound, costs)
+    return Stop("ceiling", reason, *bound, surge=surge)
+
+
+def _has_room(state: RunState, bounds: Bounds, key: Key, costs: Mapping[Key, float]) -> bool:
+    """Whether several more instances would fit under this ceiling, by what was read at rest."""
+    at_rest = readings(state.settled[-1].values, bounds)
+    reading = next((reading for reading in at_rest if reading.key == key), None)
+    cost = costs.get(key, 0.0)
+    return reading is not None and cost > 0 and reading.limit - reading.used > SEVERAL * cost
 
 
 def _crossed(current: Sequence[Reading]) -> Stop | None:

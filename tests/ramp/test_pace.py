@@ -67,6 +67,18 @@ def test_a_profiles_own_number_is_kept() -> None:
     assert concurrency.limit == 3
 
 
+def test_easing_halves_down_to_one_and_stays() -> None:
+    """After launches ran into each other, the number at once never grows again."""
+    concurrency = Concurrency()
+    limits = [concurrency.limit]
+    while concurrency.ease():
+        limits.append(concurrency.limit)
+    for index in range(200):
+        concurrency.completed(index / 10)
+    assert limits == [8, 4, 2, 1]
+    assert concurrency.limit == 1
+
+
 @given(st.lists(st.floats(0.001, 10), min_size=1, max_size=500))
 def test_there_is_always_at_least_one_at_once_and_never_too_many(gaps: list[float]) -> None:
     """Whatever the engine does."""
