@@ -11,7 +11,7 @@ from density.controller.sampler import PERIOD_SECONDS, Sampler
 from density.events import WaveSettled
 from density.ramp.rest import WINDOW, Key, Rest
 
-LONGEST = 5
+LONGEST = 10
 """A host that does not come to rest is read all the same after this many times the profile's settling time."""
 NEAR = 4
 """A ceiling that lies further away than this many times the nearest need not rest: nothing is decided by it."""

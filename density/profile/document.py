@@ -211,7 +211,7 @@ class SimulatedTable(Table):
     failures: Share = _SIMULATED.failure_share
     """Launches that fail though nothing ran out; a share."""
     noise: Ratio = _SIMULATED.noise
-    """Relative noise of what sensors read."""
+    """Standard deviation of a reading of memory, as a share of the host's memory."""
     leak: Bytes = int(_SIMULATED.leak_bytes_per_second)
     """Memory that goes away by itself every second; a size."""
     seed: Count = _SIMULATED.seed

@@ -84,7 +84,7 @@ NULL_VM = Kind(
     ready=("payload", "console", "running"),
     guest="null",
     memory_bytes=16 * _MIB,
-    least_memory_bytes=1 * _MIB,
+    least_memory_bytes=2 * _MIB,
     whole_cpus=True,
     cpus=1.0,
 )

@@ -85,7 +85,7 @@ class SimulatedHost:
         launch_seconds: mean time to ready of the first instance.
         launch_growth: how much longer a launch takes per 1,000 instances, as a share of launch_seconds.
         failure_share: launches that fail for no reason of resources.
-        noise: relative noise of what sensors read.
+        noise: standard deviation of a reading of memory, as a share of the host's memory.
         leak_bytes_per_second: memory that goes away by itself.
         late_share: part of an instance's memory that comes only after it is ready.
         late_seconds: time constant with which that part comes.

@@ -15,7 +15,7 @@ from engines.contract import Session, context_in
 
 from density.engines.base import EngineContext
 from density.engines.libvirt import LibvirtEngine
-from density.engines.libvirt.lifecycle import PID_FILES
+from density.engines.libvirt.lifecycle import LOG_FILES, PID_FILES
 from density.engines.libvirt.machine import overlay_path
 from density.errors import EngineUnavailable, UsageError
 from density.host.slice import Slice
@@ -160,6 +160,8 @@ async def test_disk_guest_writes_to_an_overlay(runtime_dir: Path, image: Path) -
         assert all(path.exists() for path in overlays)
         await session.engine.stop(ids)
         assert not any(path.exists() for path in overlays)
+        names = [object_name(session.context.run_id, each) for each in ids]
+        assert not any((LOG_FILES / f"{name}.log").exists() for name in names)
     assert known(image) == before
 
 

@@ -17,6 +17,7 @@ from density.model import Placement
 from density.payload.guests.disk import make_overlay
 
 PID_FILES = Path("/run/libvirt/qemu")
+LOG_FILES = Path("/var/log/libvirt/qemu")
 
 
 class Lifecycle:
@@ -64,7 +65,7 @@ class Lifecycle:
         """Drop everything of an instance that has no domain any more."""
         self.by_name.pop(instance.name, None)
         self._context.channel.forget(instance.instance_id)
-        remove_overlay(self._context.runtime_dir, instance.instance_id)
+        remove_files(self._context.runtime_dir, instance.name, instance.instance_id)
 
 
 def destroy(connection: libvirt.virConnect, name: str) -> None:
@@ -81,8 +82,10 @@ def destroy(connection: libvirt.virConnect, name: str) -> None:
             raise
 
 
-def remove_overlay(runtime_dir: Path, instance_id: str) -> None:
-    """Remove an instance's overlay, if there is one, and the directory with the last of them."""
+def remove_files(runtime_dir: Path, name: str, instance_id: str) -> None:
+    """Remove what a domain leaves in the file system: libvirt's log of it, its overlay, an empty directory."""
+    with suppress(OSError):
+        (LOG_FILES / f"{name}.log").unlink()
     path = overlay_path(runtime_dir, instance_id)
     with suppress(OSError):
         path.unlink()

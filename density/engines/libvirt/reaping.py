@@ -9,7 +9,7 @@ import libvirt
 
 from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.domain import NAMESPACE, Mark, parse_mark
-from density.engines.libvirt.lifecycle import destroy, remove_overlay
+from density.engines.libvirt.lifecycle import destroy, remove_files
 from density.errors import EngineUnavailable
 
 ATTEMPTS = 3
@@ -47,7 +47,7 @@ def find(connection: libvirt.virConnect, run_id: str | None) -> dict[str, Mark]:
 
 
 async def destroy_all(connections: Connections, found: Mapping[str, Mark], runtime_base: Path) -> None:
-    """Destroy these domains, and remove their overlays; what does not go is for the caller to find.
+    """Destroy these domains, and remove their files; what does not go is for the caller to find.
 
     Args:
         runtime_base: the directory with a directory for each run.
@@ -60,4 +60,4 @@ async def destroy_all(connections: Connections, found: Mapping[str, Mark], runti
 async def _destroy(connections: Connections, name: str, runtime_dir: Path, instance_id: str) -> None:
     with suppress(libvirt.libvirtError, EngineUnavailable):
         await connections.call(lambda connection: destroy(connection, name))
-        remove_overlay(runtime_dir, instance_id)
+        remove_files(runtime_dir, name, instance_id)

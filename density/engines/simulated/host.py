@@ -124,10 +124,10 @@ class HostModel:
         """What sensors would read now, with the spec's noise, by the names of `density.host`."""
         for resource, limit in self._limits.items():
             self.lowest_room[resource] = min(self.lowest_room[resource], limit - self.used(resource))
-        noise = 1 + self.random.gauss(0, self.spec.noise) if self.spec.noise else 1.0
+        noise = self.random.gauss(0, self.spec.noise) * self.spec.memory_bytes if self.spec.noise else 0.0
         values = {
             "memory.total_bytes": float(self.spec.memory_bytes),
-            "memory.available_bytes": self.spec.memory_bytes - self.used("memory_bytes") * noise,
+            "memory.available_bytes": self.spec.memory_bytes - self.used("memory_bytes") - noise,
             "tasks.count": self.used("tasks"),
             "tasks.pid_max": float(self.spec.tasks),
             "files.open": self.used("files"),
