@@ -140,8 +140,7 @@ class RunState:
         self.host: Mapping[str, float] = {}
         self.first_host: Mapping[str, float] = {}
         self.samples_in_wave: deque[HostSampled] = deque(maxlen=RECENT_SAMPLES)
-        self.points: list[Point] = []
-        self.ready_at: dict[str, list[float]] = {}
+        self.rests: list[list[Point]] = []
         self.settled: list[WaveSettled] = []
         self.forecast: tuple[CeilingForecast, ...] = ()
         self.probes: dict[str, deque[ProbeMeasured]] = {}
@@ -217,7 +216,6 @@ class RunState:
         self.objectives, self.reserves = event.objectives, event.reserves
         self.workloads = {workload.name: WorkloadState(workload) for workload in event.workloads}
         self.counts = {workload.name: dict.fromkeys(Phase, 0) for workload in event.workloads}
-        self.ready_at = {workload.name: [] for workload in event.workloads}
         self.probes = {workload.name: deque(maxlen=RECENT_PROBES) for workload in event.workloads}
 
     @_fold.register
@@ -310,7 +308,6 @@ class RunState:
         workload.ready_seconds.append(seconds)
         if kernel := event.details.get("kernel"):
             workload.kernels[kernel] += 1
-        self.ready_at[event.workload].append(event.at)
         self.ready_in_wave += 1
         self.recent_ready.append(seconds)
         self.recent_failed.append(False)
@@ -331,11 +328,8 @@ class RunState:
     @_fold.register
     def _(self, event: WaveSettled) -> None:
         self.settled.append(event)
-        self.points += [
-            Point(sample.at, event.counts, self._with_addresses(sample.values))
-            for sample in self.samples_in_wave
-            if sample.at > event.since
-        ]
+        samples = [sample for sample in self.samples_in_wave if sample.at > event.since]
+        self.rests.append([Point(s.at, event.counts, self._with_addresses(s.values)) for s in samples])
 
     @_fold.register
     def _(self, event: HostSampled) -> None:

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 HUBER = 1.345
 """Tuning constant that keeps 95 % efficiency under normal errors (Huber, Robust Statistics, 1981)."""
-ROBUST_POINTS = 8
+ROBUST_POINTS = 15
 """With fewer points nobody can say which of them is the wild one."""
 ROUNDING = 1e-9
 """Residuals below this share of the readings are rounding errors of the fit."""
+UNSEEN = 0.0025
+"""A use that comes late, or vanishes by itself, may differ by this share of what instances take before it is seen."""
 _T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10)
 """Student's t at 97.5 % for 1 to 18 degrees of freedom."""
 
@@ -43,11 +45,15 @@ class Line:
 
     def margin(self, counts: Array) -> float:
         """Half the 95 % interval of the line at these counts."""
-        return self.t * math.sqrt(self._variance(counts))
+        return math.hypot(self.t * math.sqrt(self._variance(counts)), self._unseen(counts))
 
     def reading_margin(self, counts: Array) -> float:
         """Half the 95 % interval of one reading at these counts."""
-        return self.t * math.sqrt(self._variance(counts) + self.sigma**2)
+        return math.hypot(self.t * math.sqrt(self._variance(counts) + self.sigma**2), self._unseen(counts))
+
+    def _unseen(self, counts: Array) -> float:
+        """What may have moved too slowly to be seen, where the use is no exact count."""
+        return UNSEEN * abs(float(self.slopes @ counts)) if self.sigma > ROUNDING * abs(self.base) else 0.0
 
     def footprint(self) -> dict[str, tuple[float, float, float]]:
         """Workload -> (value, low, high): the cost of one instance with its 95 % interval."""
@@ -73,28 +79,39 @@ class Solution:
     squares: float
 
 
-def line(counts: Array, use: Array, workloads: tuple[str, ...], *nuisances: Array) -> Line | None:
-    """A robust line through the points.
+def line(
+    counts: Array, use: Array, workloads: tuple[str, ...], *, errors: Array | None = None, noise: float = 0.0
+) -> Line | None:
+    """A robust line through points of unequal worth.
+
+    Each point counts by its own error and by what scatters the points beyond their errors.
 
     Args:
         counts: alive instances, shape (points, workloads).
         use: the resource's use at each point.
         workloads: the order of the columns.
-        nuisances: further columns that explain the use but are none of the footprint, 0 where the line is wanted.
+        errors: standard error of each use; None: all alike.
+        noise: standard deviation of one reading.
 
     Returns:
         The line, or None while the points cannot tell the slopes apart.
     """
-    found = solve(np.column_stack((np.ones(len(use)), counts, *nuisances)), use)
+    x = np.column_stack((np.ones(len(use)), counts))
+    found = solve(x, use)
     if found is None:
         return None
-    wanted = 1 + len(workloads)
+    scatter = 0.0
+    if errors is not None and found.freedom > 0 and found.sigma > ROUNDING * float(np.abs(use).max()):
+        residuals = use - x @ found.coefficients
+        scatter = max(0.0, float(residuals @ residuals) / found.freedom - float(np.median(errors**2))) ** 0.5
+        weights = 1 / np.sqrt(errors**2 + max(scatter, noise / 2, 1e-3 * found.sigma) ** 2)
+        found = solve(x * weights[:, None], use * weights) or found
     return Line(
         workloads,
         float(found.coefficients[0]),
-        found.coefficients[1:wanted],
-        found.covariance[:wanted, :wanted],
-        found.sigma,
+        found.coefficients[1:],
+        found.covariance,
+        math.hypot(noise, scatter),
         student(found.freedom),
     )
 
@@ -148,7 +165,7 @@ def _reweighted(x: Array, y: Array, coefficients: Array) -> tuple[Array, float]:
         scale = 1.4826 * float(np.median(residuals))
         if scale <= ROUNDING * max(1.0, float(np.abs(y).max())):
             return coefficients, 0.0
-        root = np.sqrt(np.minimum(1.0, HUBER * scale / np.maximum(residuals, 1e-300)))
+        root = np.sqrt(HUBER * scale / np.maximum(residuals, HUBER * scale))
         updated = _least_squares(x * root[:, None], y * root)
         if np.allclose(x @ updated, x @ coefficients, rtol=0, atol=1e-4 * scale):
             break

@@ -11,7 +11,7 @@ from density.controller.sampler import PERIOD_SECONDS, Sampler
 from density.events import WaveSettled
 from density.ramp.rest import WINDOW, Key, Rest
 
-LONGEST = 10
+LONGEST = 5
 """A host that does not come to rest is read all the same after this many times the profile's settling time."""
 NEAR = 4
 """A ceiling that lies further away than this many times the nearest need not rest: nothing is decided by it."""
@@ -38,15 +38,14 @@ class Settler:
             samples.append(await self._sampler.sample())
             uses.append(self._uses(samples[-1]))
             elapsed = anyio.current_time() - began
-            enough = elapsed >= self._seconds and not self._rest.moving(uses, self._near())
+            enough = elapsed >= self._seconds and not self._rest.moving(uses, self._near(), period=period)
             if len(samples) >= WINDOW and (enough or elapsed >= LONGEST * self._seconds):
                 break
         self._rest.rested(uses[-WINDOW:])
         state = self._bus.state
-        since = anyio.current_time() - (WINDOW - 0.5) * period
         values = {**state.values(), **mean(samples[-WINDOW:]), **state.measures(since=began)}
         counts, failed = state.alive_by_workload, dict(state.failed_in_wave)
-        self._bus.emit(WaveSettled(anyio.current_time(), since, wave, counts, values, failed))
+        self._bus.emit(WaveSettled(anyio.current_time(), began, wave, counts, values, failed))
 
     def _near(self) -> list[Key]:
         """The ceilings whose readings matter. Before the first wave there is nothing to rest from."""

@@ -12,7 +12,7 @@ def settle(rest: Rest, readings: list[float]) -> int:
     """How many of these readings it takes to rest."""
     for count in range(1, len(readings) + 1):
         uses = [{KEY: reading} for reading in readings[:count]]
-        if not rest.moving(uses, [KEY]):
+        if not rest.moving(uses, [KEY], period=1.0):
             rest.rested(uses[-WINDOW:])
             return count
     return len(readings) + 1
@@ -31,9 +31,19 @@ def test_what_comes_late_is_waited_for() -> None:
     assert 1000 - readings[settle(rest, readings) - 1] < 20
 
 
-def test_noise_is_no_movement() -> None:
-    """Readings that scatter by 1 % are at rest after a few samples, once their noise is known."""
+def test_noise_that_matters_not_is_no_movement() -> None:
+    """Readings that scatter by a thousandth of what the run has added are at rest after a few samples."""
     chance = random.Random(1)
     rest = Rest()
-    waited = [settle(rest, [1000 + chance.gauss(0, 10) for _ in range(60)]) for _ in range(20)]
-    assert sorted(waited[1:])[10] <= WINDOW + 2
+    settle(rest, [0.0] * 5)
+    waited = [settle(rest, [10_000 + chance.gauss(0, 10) for _ in range(60)]) for _ in range(20)]
+    assert max(waited) <= WINDOW + 4
+
+
+def test_noise_that_could_hide_a_trend_asks_for_more_samples() -> None:
+    """Readings that scatter by a hundredth of what the run has added take longer, but not for ever."""
+    chance = random.Random(1)
+    rest = Rest()
+    settle(rest, [0.0] * 5)
+    waited = [settle(rest, [1_000 + chance.gauss(0, 10) for _ in range(60)]) for _ in range(20)]
+    assert WINDOW + 2 < sorted(waited)[10] < 60
