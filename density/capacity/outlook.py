@@ -24,7 +24,7 @@ def fit_lines(state: RunState, workloads: Sequence[Workload], bounds: Bounds) ->
             counts, values = series.setdefault(key, ([], []))
             counts.append(samples[0].counts)
             values.append(value)
-    found = {key: _fit(counts, values, names) for key, (counts, values) in series.items()}
+    found = {key: fit(counts, values, names) for key, (counts, values) in series.items()}
     return {key: fitted for key, fitted in found.items() if fitted is not None}
 
 
@@ -40,7 +40,10 @@ def _wave(samples: Sequence[Point], bounds: Bounds) -> dict[Key, Rested]:
     return {key: rested(np.array(times), np.array(use)) for key, (times, use) in uses.items()}
 
 
-def _fit(counts: Sequence[Mapping[str, int]], values: Sequence[Rested], names: tuple[str, ...]) -> Line | None:
+def fit(counts: Sequence[Mapping[str, int]], values: Sequence[Rested], names: tuple[str, ...]) -> Line | None:
+    """A line through what each wave came to at rest; `names` are the workloads."""
+    if not values:
+        return None
     noise = float(np.median([value.noise for value in values]))
     return line(
         np.array([[point.get(name, 0) for name in names] for point in counts], dtype=np.float64),

@@ -1,7 +1,8 @@
 """What an instance typically costs, for as long as nothing has been measured.
 
-Per container: moby#38814 and a full ramp on a 2-core host (12.4 tasks, 4.5 MiB, 4 and 6 open files in containerd and
-dockerd); per VM: QEMU's own share beside the guest's memory, measured on the same host.
+Per container: moby#38814, containerd#11652 (inotify, with cgroup v2 only) and ramps on a 2-core host with Docker 20.10
+(40 on no network, 30 on a bridge, a full one); per VM: QEMU 7.2 under libvirt 9.0 on the same host, beside what the
+guest is given. What is not here costs nothing, such as connections of an idle instance.
 """
 
 from collections.abc import Mapping
@@ -10,35 +11,88 @@ from density.model import Workload
 
 MIB = 2**20
 VM_OVERHEAD_BYTES = 64 * MIB
+SHIM_COMMIT_BYTES = 130 * MIB
+"""A container's shim is a Go program: it asks for far more memory than it ever touches."""
+
+_ROOT = "uid0"
+
+
+def typical_cost(workload: Workload, ceiling: str, subject: str = "") -> float:
+    """Cost of one instance, in the ceiling's unit; 0 for subjects that it costs nothing, such as another user."""
+    costs = typical_costs(workload)
+    return costs.get(f"{ceiling} {subject}".rstrip(), costs.get(f"{ceiling} *", 0.0))
 
 
 def typical_costs(workload: Workload) -> Mapping[str, float]:
-    """Ceiling id -> cost of one instance, in the ceiling's unit."""
+    """Ceiling id, with the subject behind a space where there are several (`*`: any) -> cost of one instance."""
     match workload.engine:
         case "docker":
-            return {
-                "memory.available": 5 * MIB + workload.touch_bytes,
-                "memory.cgroup": 1 * MIB + workload.touch_bytes,
-                "tasks.pid_max": 13,
-                "tasks.threads_max": 13,
-                "tasks.cgroup": 1,
-                "files.file_max": 39,
-            }
+            return _container(workload)
         case "libvirt":
-            return {
-                "memory.available": workload.memory_bytes + VM_OVERHEAD_BYTES,
-                "memory.cgroup": workload.memory_bytes + VM_OVERHEAD_BYTES,
-                "tasks.pid_max": 8,
-                "tasks.threads_max": 8,
-                "tasks.cgroup": 8,
-                "files.file_max": 60,
-            }
+            return _machine(workload)
         case _:
             return {
                 "memory.available": MIB // 2 + workload.touch_bytes,
                 "memory.cgroup": MIB // 2 + workload.touch_bytes,
+                "memory.commit": MIB // 2 + workload.touch_bytes,
                 "tasks.pid_max": 1,
                 "tasks.threads_max": 1,
                 "tasks.cgroup": 1,
                 "files.file_max": 4,
+                "files.process tester": 1,
             }
+
+
+def _container(workload: Workload) -> dict[str, float]:
+    bridged = workload.network not in {"none", "host"}
+    kinds = ("mnt", "pid", "ipc", "uts", "cgroup", *(() if workload.network == "host" else ("net",)))
+    return {
+        "memory.available": 5 * MIB + workload.touch_bytes,
+        "memory.cgroup": 1 * MIB + workload.touch_bytes,
+        "memory.commit": SHIM_COMMIT_BYTES + workload.touch_bytes,
+        "tasks.pid_max": 13,
+        "tasks.threads_max": 13,
+        "tasks.cgroup": 1,
+        # The shim lives where its daemon does: containerd in a unit of its own, or below dockerd.
+        "tasks.cgroup containerd": 12,
+        "tasks.cgroup dockerd": 12,
+        "files.file_max": 44 if bridged else 39,
+        "files.process dockerd": 8 if bridged else 6,
+        "files.process containerd": 4,
+        "files.process tester": 1,
+        f"inotify.instances {_ROOT}": 1,
+        f"inotify.watches {_ROOT}": 1,
+        "disk.space docker": MIB / 4,
+        "disk.inodes docker": 61,
+        f"keys.user {_ROOT}": 1,
+        f"keys.bytes {_ROOT}": 70,
+        "mounts.namespace *": 2,
+        **{f"namespaces.user {kind}": 1 for kind in kinds},
+        "cgroups.memcg": 1,
+        **_port(bridged=bridged),
+    }
+
+
+def _machine(workload: Workload) -> dict[str, float]:
+    return {
+        "memory.available": workload.memory_bytes + VM_OVERHEAD_BYTES,
+        "memory.cgroup": workload.memory_bytes + VM_OVERHEAD_BYTES,
+        "memory.commit": workload.memory_bytes + VM_OVERHEAD_BYTES,
+        "tasks.pid_max": 8,
+        "tasks.threads_max": 8,
+        "tasks.cgroup": 8,
+        "files.file_max": 60,
+        "files.process libvirtd": 4,
+        "files.process virtqemud": 4,
+        "files.process virtlogd": 2,
+        "files.process tester": 1,
+        "namespaces.user mnt": 1,
+        "cgroups.memcg": 1,
+        "libvirt.processes": 6,
+        **_port(bridged=workload.network not in {"none", "user"}),
+    }
+
+
+def _port(*, bridged: bool) -> dict[str, float]:
+    """Which bridge it is, the engine knows; the sensors watch no others."""
+    return {"network.bridge_ports *": 1, "network.addresses *": 1, "network.backlog *": 1} if bridged else {}

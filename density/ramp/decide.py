@@ -137,13 +137,10 @@ def _converged(state: RunState) -> Stop | None:
     nearest = state.forecast[0]
     if not math.isfinite(nearest.count) or not is_tight(nearest):
         return None
-    return Stop(
-        "forecast",
-        f"the forecast has converged: {nearest.ceiling} at {nearest.count:,.0f} "
-        f"({nearest.low:,.0f} to {nearest.high:,.0f})",
-        nearest.ceiling,
-        nearest.subject,
-    )
+    unverified = f"nothing beyond {state.alive:,} instances was launched, so that straight lines go on is not verified"
+    count = f"{nearest.count:,.0f} ({nearest.low:,.0f} to {nearest.high:,.0f})"
+    reason = f"the forecast has converged: {nearest.ceiling} at {count}; {unverified}"
+    return Stop("forecast", reason, nearest.ceiling, nearest.subject)
 
 
 def _spent(ramp: Ramp, state: RunState) -> Stop | None:

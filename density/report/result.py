@@ -6,7 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from density.capacity.capacities import Capacities, capacities
+from density.capacity.footprint import Line
 from density.capacity.forecast import Outlook, outlook
+from density.capacity.split import split_memory
 from density.ceilings.catalog import BY_ID
 from density.ceilings.judge import Verdict, judge
 from density.ceilings.reading import Bounds
@@ -24,7 +26,7 @@ def result(state: RunState, bounds: Bounds) -> Document:
     workloads = [workload.workload for workload in state.workloads.values()]
     known = outlook(state, values=state.values(), workloads=workloads, bounds=bounds)
     verdict = judge(state, bounds, known.costs())
-    footprints = _footprints(known)
+    footprints = _footprints(known, split_memory(state, workloads))
     return {
         "schema": SCHEMA,
         "run_id": state.run_id,
@@ -103,13 +105,16 @@ def _quantiles(seconds: Sequence[float]) -> Mapping[str, float] | None:
     return {name: quantile(seconds, q) for name, q in named.items()}
 
 
-def _footprints(known: Outlook) -> dict[str, Document]:
-    """Workload -> ceiling (with its subject in brackets) -> cost of one instance."""
+def _footprints(known: Outlook, parts: Mapping[str, Line]) -> dict[str, Document]:
+    """Workload -> ceiling (with its subject in brackets) or part of the memory -> cost of one instance."""
     found: dict[str, Document] = {workload.name: {} for workload in known.workloads}
-    for (ceiling, subject), line in known.lines.items():
-        resource = f"{ceiling}[{subject}]" if subject else ceiling
+    lines = {
+        f"{key[0]}[{key[1]}]" if key[1] else key[0]: (BY_ID[key[0]].unit, line) for key, line in known.lines.items()
+    }
+    lines |= {part: ("bytes", line) for part, line in parts.items()}
+    for resource, (unit, line) in lines.items():
         for name, (value, low, high) in line.footprint().items():
-            found[name][resource] = {"value": value, "low": low, "high": high, "unit": BY_ID[ceiling].unit}
+            found[name][resource] = {"value": value, "low": low, "high": high, "unit": unit}
     return found
 
 
