@@ -28,9 +28,9 @@ class Ramp:
     """
 
     shape: Shape = "geometric"
-    start: int = 4
+    start: int = 8
     step: int = 10
-    factor: float = 1.5
+    factor: float = 2.0
     waves: tuple[int, ...] = ()
     max_instances: int = 10_000
     max_seconds: float = 0.0
