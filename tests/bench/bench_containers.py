@@ -41,7 +41,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
 
     def write(line: str) -> None:
         with capsys.disabled():
-            print(line)  # noqa: T201 — a benchmark's result is what it prints
+            print(line)
 
     return write
 
