@@ -13,8 +13,8 @@ from docker import APIClient
 
 from density.ceilings.errors import classify
 from density.engines.base import EngineContext
+from density.engines.changes import Changes
 from density.engines.docker import removal
-from density.engines.docker.changes import Changes
 from density.engines.docker.client import (
     CLIENT_ERRORS,
     Clients,
@@ -290,12 +290,7 @@ class DockerEngine:
         details: Mapping[str, str] | None = None,
     ) -> None:
         instance.phase = phase
-        instance.changed_at = anyio.current_time() if at is None else at
-        self._changes.put(
-            InstanceChanged(
-                instance.changed_at, instance.instance_id, instance.workload.name, phase, failure, details or {}
-            )
-        )
+        self._changes.report(instance, phase, at=at, failure=failure, details=details)
 
     def _is_ours(self, container: Mapping[str, Any]) -> bool:
         return bool(container["Labels"].get(LABEL) == self._context.run_id)

@@ -11,6 +11,7 @@ import libvirt
 
 from density.ceilings.errors import classify
 from density.engines.base import EngineContext
+from density.engines.changes import Changes
 from density.engines.libvirt import reaping, staging
 from density.engines.libvirt.connections import Connections, words
 from density.engines.libvirt.hypervisor import engine_info
@@ -50,12 +51,12 @@ class LibvirtEngine:
         self._oom_kills = OomKills(context.placement)
         self._instances: dict[str, Instance] = {}
         self._machines: dict[str, Machine] = {}
+        self._changes = Changes()
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            changes, watched = anyio.create_memory_object_stream[InstanceChanged](float("inf"))
-            self._changes, self._watched = stack.enter_context(changes), stack.enter_context(watched)
+            stack.callback(self._changes.close)
             stack.callback(staging.unstage, self._context.runtime_dir)
             stack.callback(self._connections.close)
             await self._connections.open()
@@ -100,12 +101,9 @@ class LibvirtEngine:
             self._change(instance, Phase.FAILED, failure=failure)
             await self._drop(instance)
 
-    async def watch(self) -> AsyncGenerator[InstanceChanged, None]:
+    def watch(self) -> AsyncGenerator[InstanceChanged]:
         """Every change of every instance, in order, until the engine is left; for one consumer."""
-        # A stream of the consumer's own: what was not consumed yet outlives the engine.
-        with self._watched.clone() as changes:
-            async for change in changes:
-                yield change
+        return self._changes.read()
 
     async def stop(self, instance_ids: Sequence[str]) -> None:
         """Tell payloads to go, then destroy what has not gone."""
@@ -230,8 +228,4 @@ class LibvirtEngine:
         details: Mapping[str, str] | None = None,
     ) -> None:
         instance.phase = phase
-        instance.changed_at = anyio.current_time() if at is None else at
-        change = InstanceChanged(
-            instance.changed_at, instance.instance_id, instance.workload.name, phase, failure, details or {}
-        )
-        self._changes.send_nowait(change)
+        self._changes.report(instance, phase, at=at, failure=failure, details=details)

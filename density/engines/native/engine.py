@@ -10,6 +10,7 @@ import anyio
 
 from density.ceilings.errors import classify
 from density.engines.base import EngineContext
+from density.engines.changes import Changes
 from density.engines.native import processes
 from density.engines.native.instances import Instance, failure_of, may_be_oom
 from density.engines.native.oom import OomKills
@@ -39,14 +40,14 @@ class NativeEngine:
         self._instances: dict[str, Instance] = {}
         self._by_pid: dict[int, Instance] = {}
         self._server: ForkServer | None = None
+        self._changes = Changes()
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         binary = await payload_binary(self._context.cache_dir)
         run_id, procs_files = self._context.run_id, self._procs_files
         async with AsyncExitStack() as stack:
-            changes, watched = anyio.create_memory_object_stream[InstanceChanged](float("inf"))
-            self._changes, self._watched = stack.enter_context(changes), stack.enter_context(watched)
+            stack.callback(self._changes.close)
             server = fork_server(binary, run_id=run_id, procs_files=procs_files)
             self._server = await stack.enter_async_context(server)
             await stack.enter_async_context(background(self._listen, self._guard))
@@ -93,7 +94,7 @@ class NativeEngine:
                 if instance.refused:
                     self._fail(instance, Failure(classify(instance.refused), f"fork: {instance.refused}"))
                 elif workload.ready.by == "running":
-                    self._ready(instance, instance.at)
+                    self._ready(instance, instance.changed_at)
                 else:
                     hello = await self._channel.hello(instance_id)
                     self._ready(instance, hello.at, kernel=hello.kernel)
@@ -107,12 +108,9 @@ class NativeEngine:
             self._forget(instance)
             raise
 
-    async def watch(self) -> AsyncGenerator[InstanceChanged, None]:
+    def watch(self) -> AsyncGenerator[InstanceChanged]:
         """Every change of every instance, in order, until the engine is left; for one consumer."""
-        # A stream of the consumer's own: what was not consumed yet outlives the engine.
-        with self._watched.clone() as changes:
-            async for change in changes:
-                yield change
+        return self._changes.read()
 
     async def stop(self, instance_ids: Sequence[str]) -> None:
         """Let these instances exit by themselves, kill those that do not, and report stopping and removed."""
@@ -123,7 +121,7 @@ class NativeEngine:
                 self._kill(instance)
                 self._fail(instance, Failure("cancelled", "stopped before it was ready"))
             instance.state = "stopping"
-            self._report(instance, Phase.STOPPING)
+            self._changes.report(instance, Phase.STOPPING)
         await self._channel.dismiss(instance_ids)
         if not await _all_ended(known):
             for instance in known:
@@ -131,7 +129,7 @@ class NativeEngine:
             await _all_ended(known)
         for instance in known:
             if instance.pid is None or instance.gone.is_set():
-                self._report(instance, Phase.REMOVED)
+                self._changes.report(instance, Phase.REMOVED)
                 self._forget(instance)
 
     async def reap(self, run_id: str | None) -> Reaped:
@@ -211,9 +209,9 @@ class NativeEngine:
         self._by_pid[pid] = instance
         instance.answered.set()
         if instance.state == "launching":
-            instance.at = anyio.current_time()
-            self._report(instance, Phase.CREATED)
-            self._report(instance, Phase.STARTED)
+            instance.changed_at = anyio.current_time()
+            self._changes.report(instance, Phase.CREATED)
+            self._changes.report(instance, Phase.STARTED)
         else:
             self._kill(instance)
 
@@ -228,17 +226,17 @@ class NativeEngine:
     def _ready(self, instance: Instance, at: float, **details: str) -> None:
         if instance.state == "launching":
             instance.state = "ready"
-            self._report(instance, Phase.READY, at=at, details=details)
+            self._changes.report(instance, Phase.READY, at=at, details=details)
 
     def _fail(self, instance: Instance, failure: Failure) -> None:
         if instance.state == "launching":
             instance.state = "over"
-            self._report(instance, Phase.FAILED, failure=failure)
+            self._changes.report(instance, Phase.FAILED, failure=failure)
 
     def _lose(self, instance: Instance, failure: Failure) -> None:
         if instance.state == "ready":
             instance.state = "over"
-            self._report(instance, Phase.LOST, failure=failure)
+            self._changes.report(instance, Phase.LOST, failure=failure)
 
     def _kill(self, instance: Instance) -> None:
         if instance.pid is not None and not instance.gone.is_set():
@@ -247,22 +245,6 @@ class NativeEngine:
     def _forget(self, instance: Instance) -> None:
         self._channel.forget(instance.instance_id)
         del self._instances[instance.instance_id]
-
-    def _report(
-        self,
-        instance: Instance,
-        phase: Phase,
-        *,
-        at: float | None = None,
-        failure: Failure | None = None,
-        details: dict[str, str] | None = None,
-    ) -> None:
-        # A hello can be heard before the fork server's word that there is a process.
-        instance.at = max(instance.at, anyio.current_time() if at is None else at)
-        change = InstanceChanged(
-            instance.at, instance.instance_id, instance.workload.name, phase, failure, details or {}
-        )
-        self._changes.send_nowait(change)
 
 
 async def _all_ended(instances: Sequence[Instance]) -> bool:

@@ -24,7 +24,7 @@ class Instance:
         answered: set once the fork server said what became of the request.
         refused: the kernel's words where there is no process.
         gone: set once the process has ended.
-        at: the time of its last change, seconds of `anyio.current_time()`.
+        changed_at: the time of its last change, seconds of `anyio.current_time()`.
     """
 
     instance_id: str
@@ -35,7 +35,7 @@ class Instance:
     answered: anyio.Event = field(default_factory=anyio.Event)
     gone: anyio.Event = field(default_factory=anyio.Event)
     said: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
-    at: float = 0.0
+    changed_at: float = 0.0
 
     async def ended(self) -> None:
         """Wait until it has no process any more."""

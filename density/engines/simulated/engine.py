@@ -1,18 +1,26 @@
 """The engine over the host model; see the package's text."""
 
-import math
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import anyio
 
 from density.engines.base import EngineContext
+from density.engines.changes import Changes
 from density.engines.simulated.host import HostModel
 from density.errors import UsageError
 from density.events import InstanceChanged
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload
 from density.payload.channel import ChannelClosed
+
+
+@dataclass(slots=True)
+class _Instance:
+    instance_id: str
+    workload: Workload
+    changed_at: float = 0.0
 
 
 class SimulatedEngine:
@@ -23,8 +31,8 @@ class SimulatedEngine:
     def __init__(self, context: EngineContext, *, host: HostModel) -> None:
         self.host = host
         self._run_id = context.run_id
-        self._instances: dict[str, str] = {}
-        self._send, self._receive = anyio.create_memory_object_stream[InstanceChanged](math.inf)
+        self._instances: dict[str, _Instance] = {}
+        self._changes = Changes()
 
     async def __aenter__(self) -> Self:
         return self
@@ -32,7 +40,7 @@ class SimulatedEngine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._send.close()
+        self._changes.close()
 
     async def describe(self) -> EngineInfo:
         """The model stands for version and endpoint."""
@@ -47,38 +55,37 @@ class SimulatedEngine:
 
     async def launch(self, workload: Workload, instance_id: str) -> None:
         """As the contract says; takes the time that the model gives."""
+        instance = _Instance(instance_id, workload)
         seconds = self.host.launch_seconds()
         self.host.in_flight += 1
         try:
             if seconds > workload.ready_timeout_seconds:
                 await anyio.sleep(workload.ready_timeout_seconds)
-                self._fail(instance_id, workload, Failure("timeout", "not ready in time"))
+                self._changes.report(instance, Phase.FAILED, failure=Failure("timeout", "not ready in time"))
                 return
             await anyio.sleep(seconds * 0.3)
-            self._emit(instance_id, workload.name, Phase.CREATED)
+            self._changes.report(instance, Phase.CREATED)
             await anyio.sleep(seconds * 0.3)
-            if failure := self._start(workload, instance_id):
-                self._fail(instance_id, workload, failure)
+            if failure := self._start(instance):
+                self._changes.report(instance, Phase.FAILED, failure=failure)
                 return
-            self._emit(instance_id, workload.name, Phase.STARTED)
+            self._changes.report(instance, Phase.STARTED)
             await anyio.sleep(seconds * 0.4)
-            self._emit(instance_id, workload.name, Phase.READY)
+            self._changes.report(instance, Phase.READY)
         finally:
             self.host.in_flight -= 1
 
-    def _start(self, workload: Workload, instance_id: str) -> Failure | None:
-        if workload.image == "exits" or self.host.fails_by_chance():
+    def _start(self, instance: _Instance) -> Failure | None:
+        if instance.workload.image == "exits" or self.host.fails_by_chance():
             return Failure("exited", "the instance ended before it was ready", ("simulated: exit code 1",))
-        failure = self.host.take(workload.name)
+        failure = self.host.take(instance.workload.name)
         if failure is None:
-            self._instances[instance_id] = workload.name
+            self._instances[instance.instance_id] = instance
         return failure
 
-    async def watch(self) -> AsyncGenerator[InstanceChanged, None]:
+    def watch(self) -> AsyncGenerator[InstanceChanged]:
         """As the contract says."""
-        async with self._receive:
-            async for change in self._receive:
-                yield change
+        return self._changes.read()
 
     async def ping(self, instance_id: str) -> float:
         """Round trip that the model gives; takes that long. Raises `ChannelClosed` for what does not run."""
@@ -95,22 +102,21 @@ class SimulatedEngine:
     async def stop(self, instance_ids: Sequence[str]) -> None:
         """As the contract says; a hundredth of a second each."""
         for instance_id in instance_ids:
-            if workload := self._instances.pop(instance_id, None):
-                self._emit(instance_id, workload, Phase.STOPPING)
+            if instance := self._instances.pop(instance_id, None):
+                self._changes.report(instance, Phase.STOPPING)
                 await anyio.sleep(0.01)
-                self.host.give_back(workload)
-                self._emit(instance_id, workload, Phase.REMOVED)
+                self.host.give_back(instance.workload.name)
+                self._changes.report(instance, Phase.REMOVED)
 
     def forget(self, instance_id: str) -> None:
         """Let an instance vanish without a word."""
-        self.host.give_back(self._instances.pop(instance_id))
+        self.host.give_back(self._instances.pop(instance_id).workload.name)
 
     def lose(self, instance_id: str) -> None:
         """Let an instance die by itself."""
-        workload = self._instances.pop(instance_id)
-        self.host.give_back(workload)
-        failure = Failure("exited", "the instance ended by itself")
-        self._emit(instance_id, workload, Phase.LOST, failure=failure)
+        instance = self._instances.pop(instance_id)
+        self.host.give_back(instance.workload.name)
+        self._changes.report(instance, Phase.LOST, failure=Failure("exited", "the instance ended by itself"))
 
     async def reap(self, run_id: str | None) -> Reaped:
         """Instances live in this object alone, so only this run's can be found."""
@@ -119,19 +125,3 @@ class SimulatedEngine:
         found = tuple(self._instances)
         await self.stop(found)
         return Reaped(removed=found)
-
-    def _fail(self, instance_id: str, workload: Workload, failure: Failure) -> None:
-        self._emit(instance_id, workload.name, Phase.FAILED, failure=failure)
-
-    def _emit(
-        self,
-        instance_id: str,
-        workload: str,
-        phase: Phase,
-        *,
-        failure: Failure | None = None,
-        details: Mapping[str, str] | None = None,
-    ) -> None:
-        self._send.send_nowait(
-            InstanceChanged(anyio.current_time(), instance_id, workload, phase, failure, details or {})
-        )
