@@ -8,7 +8,7 @@ import numpy as np
 
 from density.capacity.footprint import Array, Line
 from density.capacity.outlook import Key, counts_vector, fit_lines, mix, slope_margin
-from density.capacity.typical import typical_costs
+from density.capacity.typical import typical_cost
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast
@@ -27,12 +27,14 @@ class Outlook:
         readings: use and limit of each, as last read.
         lines: of those that were measured; typical costs stand in for the others.
         counts: alive instances, in the workloads' order.
+        cgroup_version: the host's; some typical costs depend on it.
     """
 
     workloads: tuple[Workload, ...]
     readings: tuple[Reading, ...]
     lines: Mapping[Key, Line]
     counts: Array
+    cgroup_version: float = 2.0
 
     def forecast(self) -> tuple[CeilingForecast, ...]:
         """Where each ceiling lies, nearest first."""
@@ -80,7 +82,12 @@ class Outlook:
         return _entry(reading, total + more, total + more / (1 + TYPICAL_SPREAD), total + more / (1 - TYPICAL_SPREAD))
 
     def _typical(self, reading: Reading) -> Array:
-        return np.array([typical_costs(workload).get(reading.ceiling, 0.0) for workload in self.workloads])
+        return np.array(
+            [
+                typical_cost(workload, reading.ceiling, reading.subject, cgroup_version=self.cgroup_version)
+                for workload in self.workloads
+            ]
+        )
 
 
 def outlook(state: RunState, *, values: Mapping[str, float], workloads: Sequence[Workload], bounds: Bounds) -> Outlook:
@@ -97,6 +104,7 @@ def outlook(state: RunState, *, values: Mapping[str, float], workloads: Sequence
         tuple(reading for reading in readings(values, bounds) if not BY_ID[reading.ceiling].soft),
         fit_lines(state, workloads, bounds),
         counts_vector(state.alive_by_workload, workloads),
+        float(state.host_facts.get("cgroup_version", 2)),
     )
 
 

@@ -17,8 +17,18 @@ SHIM_COMMIT_BYTES = 130 * MIB
 _ROOT = "uid0"
 
 
-def typical_cost(workload: Workload, ceiling: str, subject: str = "") -> float:
-    """Cost of one instance, in the ceiling's unit; 0 for subjects that it costs nothing, such as another user."""
+_ONLY_V2 = frozenset({"inotify.instances", "inotify.watches", "namespaces.user cgroup"})
+"""A shim watches its cgroup's events by inotify, and a container has a cgroup namespace, on cgroup v2 alone."""
+
+
+def typical_cost(workload: Workload, ceiling: str, subject: str = "", *, cgroup_version: float = 2) -> float:
+    """Cost of one instance, in the ceiling's unit; 0 for subjects that it costs nothing, such as another user.
+
+    Args:
+        cgroup_version: the host's, as its fingerprint has it.
+    """
+    if cgroup_version == 1 and {ceiling, f"{ceiling} {subject}"} & _ONLY_V2:
+        return 0.0
     costs = typical_costs(workload)
     return costs.get(f"{ceiling} {subject}".rstrip(), costs.get(f"{ceiling} *", 0.0))
 

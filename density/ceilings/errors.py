@@ -6,8 +6,20 @@ _CLASSES: tuple[tuple[str, str], ...] = (
     ("exchange_full", r"exchange full"),
     ("no_address", r"no available IP(v4|v6)? addresses|could not find an available.*address|DHCP.*(exhaust|full)"),
     ("quota", r"disk quota exceeded|session keyring"),
-    ("port_taken", r"port is already allocated|address already in use"),
+    ("port_taken", r"port is already allocated|address already in use|all ports are allocated"),
+    # Words that name what ran out go before those that only name the kernel's error.
+    ("aio", r"linux aio context|io_setup"),
+    ("pty", r"/dev/ptmx|\bpty\b|pseudo-?terminal"),
+    ("inotify", r"inotify"),
+    ("no_namespace", r"(unshare|clone|nsexec|new (network )?namespace|network namespace)\b.*no space left on device"),
+    ("no_cgroup", r"(mkdir /sys/fs/cgroup|cgroup (directory|path)).*no space left on device"),
+    ("table_full", r"neighbou?r table overflow|no buffer space available"),
+    ("files_in_system", r"too many open files in system"),
     ("too_many_files", r"too many open files"),
+    (
+        "overloaded",
+        r"too many active clients|context deadline exceeded|read timed out|\.sock\b.*temporarily unavailable",
+    ),
     (
         "try_again",
         (
@@ -16,12 +28,10 @@ _CLASSES: tuple[tuple[str, str], ...] = (
             r"|cannot fork|fork/exec .* EAGAIN|unable to create (new )?thread|pids? limit"
         ),
     ),
-    ("aio", r"linux aio context"),
     ("no_space", r"no space left on device"),
     ("oom_killed", r"oom[- ]?kill|out of memory"),
     ("no_memory", r"cannot allocate memory|cannot set up guest memory|not enough memory"),
     ("no_image", r"no such image|pull access denied|manifest unknown|no such file or directory.*(image|disk)"),
-    ("overloaded", r"too many active clients|context deadline exceeded|read timed out"),
 )
 _COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _CLASSES)
 
@@ -32,8 +42,14 @@ EXHAUSTION = frozenset(
         "quota",
         "port_taken",
         "too_many_files",
+        "files_in_system",
+        "inotify",
         "try_again",
         "aio",
+        "pty",
+        "no_namespace",
+        "no_cgroup",
+        "table_full",
         "no_space",
         "oom_killed",
         "no_memory",

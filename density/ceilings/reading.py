@@ -56,12 +56,32 @@ Kept = str | float
 """What a reader takes off a limit: a field of the profile's reserve, or a fixed number."""
 
 
-def plain(used: str, limit: str, *, reserve: Kept = 0.0, subject: str = "") -> Reader:
-    """Use and limit are each one value."""
+def plain(used: str, limit: str, *, reserve: Kept = 0.0, subject: str = "", less: str = "") -> Reader:
+    """Use and limit are each one value; `less` names one that is part of the use and does not count."""
 
     def read(values: Values, bounds: Bounds) -> Iterator[Found]:
         if used in values and values.get(limit, 0) > 0:
-            yield subject, values[used], values[limit], _kept(bounds, reserve)
+            yield subject, max(0.0, values[used] - values.get(less, 0.0)), values[limit], _kept(bounds, reserve)
+
+    return read
+
+
+def fixed(used: str, limit: float, *, reserve: Kept = 0.0) -> Reader:
+    """Use is a value, the limit is built into the kernel."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
+        if used in values:
+            yield "", values[used], limit, _kept(bounds, reserve)
+
+    return read
+
+
+def only_if(name: str, value: float, reader: Reader) -> Reader:
+    """What a reader finds, on hosts where one value says that the limit holds at all."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
+        if values.get(name) == value:
+            yield from reader(values, bounds)
 
     return read
 
@@ -84,6 +104,27 @@ def each(prefix: str, used: str, limit: str, *, reserve: Kept = 0.0) -> Reader:
             top = values.get(f"{prefix}.{subject}.{limit}", 0)
             if top > 0:
                 yield subject, values[f"{prefix}.{subject}.{used}"], top, _kept(bounds, reserve)
+
+    return read
+
+
+def capped(reader: Reader) -> Reader:
+    """What a reader finds, never past the limit: for what touches it without harm."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
+        for subject, used, limit, reserve in reader(values, bounds):
+            yield subject, min(used, limit), limit, reserve
+
+    return read
+
+
+def each_shared(prefix: str, used: str, limit: str, *, reserve: Kept = 0.0) -> Reader:
+    """Use of every `PREFIX.SUBJECT.USED` against one limit that holds for each of them alone."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
+        if values.get(limit, 0) > 0:
+            for subject in subjects(values, prefix, used):
+                yield subject, values[f"{prefix}.{subject}.{used}"], values[limit], _kept(bounds, reserve)
 
     return read
 
@@ -135,9 +176,10 @@ def objective(measured: str, limit: str) -> Reader:
 def subjects(values: Values, prefix: str, last: str) -> Iterator[str]:
     """Every SUBJECT of the names `PREFIX.SUBJECT.LAST`, sorted."""
     head, tail = prefix + ".", "." + last
-    for name in sorted(values):
-        if name.startswith(head) and name.endswith(tail) and len(name) > len(head) + len(tail):
-            yield name[len(head) : -len(tail)]
+    shortest = len(head) + len(tail)
+    names = [name for name in values if name.startswith(head) and name.endswith(tail) and len(name) > shortest]
+    for name in sorted(names):
+        yield name[len(head) : -len(tail)]
 
 
 def _kept(bounds: Bounds, reserve: Kept) -> float:

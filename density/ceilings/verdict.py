@@ -24,6 +24,8 @@ SIDE_COUNTERS: Mapping[str, tuple[str, str]] = {
     "memory.oom_kills": ("memory.available", "the kernel killed {n} processes of the host for want of memory"),
     "network.neighbours.v4.table_fulls_count": ("network.neighbours", "the ARP table was full {n} times"),
     "network.neighbours.v6.table_fulls_count": ("network.neighbours", "the neighbour table (IPv6) was full {n} times"),
+    "network.backlog.dropped_count": ("network.backlog", "the backlog of packets was full and {n} were dropped"),
+    "network.conntrack.dropped_count": ("network.conntrack", "{n} connections found the tracking table full"),
 }
 """Counters that only one ceiling moves: value name -> ceiling, evidence."""
 

@@ -1,7 +1,8 @@
 """What single processes use: the engines' daemons, and the tester itself."""
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from density.host.reading import HotFile, Unavailable
@@ -25,11 +26,11 @@ def parse_stat(text: str, *, ticks: float, page_bytes: int) -> dict[str, float]:
     }
 
 
-def parse_files_limit(text: str) -> float | None:
-    """The soft limit of open files from /proc/PID/limits; None where it is unlimited."""
+def parse_soft_limit(text: str, name: str) -> float | None:
+    """A soft limit such as `Max open files` from /proc/PID/limits; None where it is unlimited."""
     for line in text.splitlines():
-        if line.startswith("Max open files"):
-            word = line.split()[3]
+        if line.startswith(name):
+            word = line[len(name) :].split()[0]
             return None if word == "unlimited" else float(word)
     return None
 
@@ -78,13 +79,15 @@ class DescriptorCounter:
 
 
 class ProcessSensor:
-    """`PREFIX.{cpu_seconds,rss_bytes,threads,fds,fds_limit}` of one process; it never comes to mean another.
+    """`PREFIX.{cpu_seconds,busy_cpus,rss_bytes,threads,fds,fds_limit}` of one process; it never comes to mean another.
+
+    `busy_cpus` is CPU time a second since the last reading, 2.0 for two CPUs; the first reading has none.
 
     Raises:
         Unavailable: no such process, or not allowed to look.
     """
 
-    def __init__(self, prefix: str, pid: int | str, root: Path) -> None:
+    def __init__(self, prefix: str, pid: int | str, root: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         directory = root / "proc" / str(pid)
         self._prefix = prefix
         self._stat = HotFile(directory / "stat")
@@ -92,6 +95,8 @@ class ProcessSensor:
         self._descriptors = DescriptorCounter(directory / "fd")
         self._ticks = float(os.sysconf("SC_CLK_TCK"))
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+        self._clock = clock
+        self._before = (float("inf"), 0.0)
 
     def read(self) -> Mapping[str, float]:
         """The values now.
@@ -100,8 +105,12 @@ class ProcessSensor:
             Unavailable: the process ended.
         """
         values = parse_stat(self._stat.read(), ticks=self._ticks, page_bytes=self._page_bytes)
+        now, (before, cpu_seconds) = self._clock(), self._before
+        if now > before:
+            values["busy_cpus"] = (values["cpu_seconds"] - cpu_seconds) / (now - before)
+        self._before = (now, values["cpu_seconds"])
         values["fds"] = float(self._descriptors.read())
-        limit = parse_files_limit(self._limits.read())
+        limit = parse_soft_limit(self._limits.read(), "Max open files")
         if limit is not None:
             values["fds_limit"] = limit
         return {f"{self._prefix}.{name}": value for name, value in values.items()}

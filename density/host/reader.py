@@ -1,9 +1,11 @@
 """All sensors of a host together: one call a second, at a cost that does not grow with the number of instances."""
 
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from density.host.census import Census
 from density.host.cgroup import SliceSensor
 from density.host.cpu import CpuSensor
 from density.host.daemons import ProcessSensor
@@ -11,11 +13,19 @@ from density.host.disk import DiskSensor
 from density.host.files import files_sensor
 from density.host.hierarchies import SlicePaths
 from density.host.host import facts
+from density.host.kernel import PtySensor, aio_sensor, memcg_sensor
+from density.host.keys import keys_sensor
+from density.host.limits import limits_sensor
 from density.host.memory import memory_sensor
+from density.host.mounts import MapsSensor, MountsSensor, mount_namespace
 from density.host.network import BridgeSensor, DevicesSensor
+from density.host.network_tables import backlog_sensor, conntrack_sensor, neighbours_sensor
 from density.host.own import OwnSensor
 from density.host.pressure import pressure_sensor
 from density.host.reading import Sensor, Unavailable
+from density.host.seldom import Seldom
+from density.host.slice_systemd import manages
+from density.host.sockets import AcceptSensor, PortsSensor
 from density.host.tasks import tasks_sensor
 
 
@@ -49,6 +59,9 @@ class HostReader:
             self._add("slice", partial(SliceSensor, slice))
         self.add_bridges(bridges)
         self.add_daemons(daemons or {})
+        if manages(root):
+            # It reads all mounts anew whenever one comes, so it may be what slows the host down.
+            self._add("daemon.systemd", partial(ProcessSensor, "daemon.systemd", 1, root))
 
     def read(self) -> dict[str, float]:
         """The values now; call it from one thread at a time (a worker thread, once a second)."""
@@ -59,7 +72,7 @@ class HostReader:
                 values.update(sensor.read())
             except Unavailable as error:
                 self._unavailable[name] = str(error)
-            except (ValueError, LookupError) as error:
+            except (ValueError, LookupError, struct.error) as error:
                 self._unavailable[name] = f"this kernel's format is not understood: {error!r}"
             else:
                 self._unavailable.pop(name, None)
@@ -76,6 +89,10 @@ class HostReader:
             prefix = f"daemon.{name}"
             self._add(prefix, partial(ProcessSensor, prefix, pid, self._root))
             self._add(f"{prefix}.limits", partial(OwnSensor, prefix, pid, self._root))
+            self._add(f"{prefix}.maps", partial(_maps, prefix, pid, self._root))
+            self._add(f"{prefix}.waiting", partial(AcceptSensor, prefix, pid, self._root))
+            if mount_namespace(pid, self._root) != mount_namespace("self", self._root):
+                self._add(f"mounts.{name}", partial(_mounts, name, pid, self._root))
 
     def add_disks(self, disks: Mapping[str, Path]) -> None:
         """Watch the file systems of these paths from now on: label -> path."""
@@ -100,6 +117,17 @@ class HostReader:
             self._unavailable.pop(name, None)
 
 
+_MAPS_SECONDS = 10.0
+
+
+def _maps(prefix: str, pid: int, root: Path) -> Seldom:
+    return Seldom(MapsSensor(prefix, pid, root), at_least_seconds=_MAPS_SECONDS)
+
+
+def _mounts(name: str, pid: int | str, root: Path) -> Seldom:
+    return Seldom(MountsSensor(name, pid, root))
+
+
 _HOST_SENSORS: Mapping[str, Callable[[Path], Sensor]] = {
     "memory": memory_sensor,
     "cpu": CpuSensor,
@@ -107,6 +135,18 @@ _HOST_SENSORS: Mapping[str, Callable[[Path], Sensor]] = {
     "files": files_sensor,
     "pressure": pressure_sensor,
     "network": DevicesSensor,
+    "network.neighbours.v4": lambda root: neighbours_sensor(root, "v4"),
+    "network.neighbours.v6": lambda root: neighbours_sensor(root, "v6"),
+    "network.conntrack": conntrack_sensor,
+    "network.backlog": backlog_sensor,
+    "network.ports": lambda root: Seldom(PortsSensor(root)),
+    "limits": limits_sensor,
+    "keys": keys_sensor,
+    "aio": aio_sensor,
+    "ptys": PtySensor,
+    "cgroups": memcg_sensor,
+    "census": lambda root: Seldom(Census(root)),
+    "mounts.host": partial(_mounts, "host", "self"),
     "own": lambda root: OwnSensor("own", "self", root),
     "tester": lambda root: ProcessSensor("tester", "self", root),
 }

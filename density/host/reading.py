@@ -1,7 +1,8 @@
 """What sensors are made of: files that stay open, parsers, and a way to say that the kernel lacks something."""
 
 import os
-from collections.abc import Callable, Mapping
+import select
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -53,15 +54,30 @@ class HotFile:
         Raises:
             Unavailable: what it told about is gone.
         """
+        return b"".join(self._chunks()).decode(errors="replace")
+
+    def count_lines(self) -> int:
+        """How many lines there are now, without keeping them: mounts and maps can be megabytes.
+
+        Raises:
+            Unavailable: what it told about is gone.
+        """
+        return sum(chunk.count(b"\n") for chunk in self._chunks())
+
+    def changed(self) -> bool:
+        """Whether the kernel says that the file has changed since this was last asked; mountinfo is such a file."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLPRI)
+        return any(events & (select.POLLPRI | select.POLLERR) for _, events in poll.poll(0))
+
+    def _chunks(self) -> Iterator[bytes]:
+        offset = 0
         try:
-            chunks = []
-            offset = 0
             while chunk := os.pread(self._descriptor, _CHUNK, offset):
-                chunks.append(chunk)
+                yield chunk
                 offset += len(chunk)
         except OSError as error:
             raise Unavailable(f"{self._path}: {error.strerror}") from error
-        return b"".join(chunks).decode(errors="replace")
 
     def __del__(self) -> None:
         if self._descriptor >= 0:

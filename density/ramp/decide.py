@@ -25,7 +25,7 @@ CONVERGED = 0.02
 CONVERGED_POINTS = 5
 EXPLORE = 1 / 8
 """While the interval is wider than CONVERGED, a wave takes at most this share of what the estimate leaves."""
-MOMENTARY = frozenset({"try_again", "too_many_files"})
+MOMENTARY = frozenset({"try_again", "too_many_files", "files_in_system"})
 """Kinds that launches in flight cause by what they hold for a moment: a container's start takes a dozen tasks."""
 SEVERAL = 3
 PAST = 3

@@ -101,7 +101,7 @@ def test_process_with_brackets_in_its_name() -> None:
 def test_soft_limit_of_files(word: str, limit: float | None) -> None:
     """The soft limit is the one that bites."""
     text = f"Limit  Soft Limit  Hard Limit  Units\nMax processes 5 6 processes\nMax open files  {word}  524288  files\n"
-    assert daemons.parse_files_limit(text) == limit
+    assert daemons.parse_soft_limit(text, "Max open files") == limit
 
 
 @pytest.mark.parametrize("text", ["max\n", "-1\n", "9223372036854771712\n"])

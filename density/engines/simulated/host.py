@@ -11,7 +11,7 @@ from density.profile.spec import SimulatedHost, Slice
 _LIMITED: Mapping[str, tuple[str, str]] = {
     "memory_bytes": ("no_memory", "cannot allocate memory"),
     "tasks": ("try_again", "fork: resource temporarily unavailable"),
-    "files": ("too_many_files", "too many open files in system"),
+    "files": ("files_in_system", "too many open files in system"),
 }
 """Resource -> what an engine would say where it runs out."""
 _TYPICAL = {"memory_bytes": "memory.available", "tasks": "tasks.pid_max", "files": "files.file_max"}

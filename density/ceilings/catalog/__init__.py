@@ -1,0 +1,28 @@
+"""The catalogue: every ceiling density knows, one entry each. A new ceiling is a new entry here, and nothing else.
+
+Ids are public: verdicts, metrics and reports use them (docs/ceilings.md lists them).
+"""
+
+from collections.abc import Iterator, Mapping
+
+from density.ceilings.catalog.engines import ENGINES
+from density.ceilings.catalog.entry import Ceiling, Fix
+from density.ceilings.catalog.files import FILES
+from density.ceilings.catalog.kernel import KERNEL
+from density.ceilings.catalog.memory import MEMORY
+from density.ceilings.catalog.network import BRIDGE_PORTS_MAX, NETWORK
+from density.ceilings.catalog.objectives import OBJECTIVES
+from density.ceilings.catalog.tasks import TASKS
+from density.ceilings.reading import Bounds, Reading
+
+__all__ = ["BRIDGE_PORTS_MAX", "BY_ID", "CATALOG", "Ceiling", "Fix", "readings"]
+
+CATALOG: tuple[Ceiling, ...] = (*MEMORY, *TASKS, *FILES, *NETWORK, *KERNEL, *ENGINES, *OBJECTIVES)
+BY_ID: Mapping[str, Ceiling] = {ceiling.id: ceiling for ceiling in CATALOG}
+
+
+def readings(values: Mapping[str, float], bounds: Bounds) -> Iterator[Reading]:
+    """Every ceiling that these values tell of."""
+    for ceiling in CATALOG:
+        for subject, used, limit, reserve in ceiling.read(values, bounds):
+            yield Reading(ceiling.id, subject, used, limit, reserve)

@@ -1,0 +1,49 @@
+"""What an entry of the catalogue says."""
+
+from dataclasses import dataclass
+
+from density.ceilings.reading import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """How a ceiling is raised.
+
+    Attributes:
+        text: the command, or what to change, for a person.
+        sysctls: kernel parameters that raise it; a script can set them to what a count needs.
+        directive: the systemd directive that raises it for a daemon's unit, such as `LimitNOFILE`.
+    """
+
+    text: str
+    sysctls: tuple[str, ...] = ()
+    directive: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """One entry.
+
+    Attributes:
+        resource: what runs out, in words.
+        unit: of use and limit: `bytes`, `seconds`, `ratio`, or the plural noun of a count.
+        read: finds use and limit among the host's values.
+        lethal: running into it takes the host down, so no run goes past the reserve.
+        soft: never forecast; an objective of the profile, or something that can be full without anything failing.
+        errors: kinds of failure (`density.ceilings.errors`) that it can cause.
+        fix: how to raise it.
+    """
+
+    id: str
+    resource: str
+    unit: str
+    read: Reader
+    lethal: bool = False
+    soft: bool = False
+    errors: frozenset[str] = frozenset()
+    fix: Fix
+
+
+def errors(*kinds: str) -> frozenset[str]:
+    """Kinds of failure."""
+    return frozenset(kinds)

@@ -1,0 +1,72 @@
+"""Soft ceilings: what a profile asks to be kept, and no kernel enforces."""
+
+from density.ceilings.catalog.entry import Ceiling, Fix, errors
+from density.ceilings.reading import objective
+
+OBJECTIVES = (
+    Ceiling(
+        id="cpu.busy",
+        resource="CPU time",
+        unit="ratio",
+        read=objective("cpu.busy_ratio", "cpu_busy_share"),
+        soft=True,
+        fix=Fix("fewer or smaller instances, or more CPUs"),
+    ),
+    Ceiling(
+        id="cpu.pressure",
+        resource="CPU pressure (share of time that some task waited)",
+        unit="ratio",
+        read=objective("pressure.cpu.some_avg10_ratio", "cpu_pressure_share"),
+        soft=True,
+        fix=Fix("fewer or smaller instances, or more CPUs"),
+    ),
+    Ceiling(
+        id="memory.pressure",
+        resource="memory pressure (share of time that some task waited)",
+        unit="ratio",
+        read=objective("pressure.memory.some_avg10_ratio", "memory_pressure_share"),
+        soft=True,
+        fix=Fix("fewer or smaller instances, or more memory"),
+    ),
+    Ceiling(
+        id="io.pressure",
+        resource="I/O pressure (share of time that some task waited)",
+        unit="ratio",
+        read=objective("pressure.io.some_avg10_ratio", "io_pressure_share"),
+        soft=True,
+        fix=Fix("faster disks, or instances that read and write less"),
+    ),
+    Ceiling(
+        id="slo.ready",
+        resource="time from intended launch to ready, 95th percentile",
+        unit="seconds",
+        read=objective("slo.ready_p95_seconds", "ready_p95_seconds"),
+        soft=True,
+        fix=Fix("launch fewer at once (`concurrency` in [ramp]), or fewer instances"),
+    ),
+    Ceiling(
+        id="slo.probe",
+        resource="ping round trip of running instances, 99th percentile",
+        unit="seconds",
+        read=objective("slo.probe_p99_seconds", "probe_p99_seconds"),
+        soft=True,
+        fix=Fix("fewer or smaller instances, or more CPUs"),
+    ),
+    Ceiling(
+        id="slo.failures",
+        resource="share of launches that failed",
+        unit="ratio",
+        read=objective("slo.failures_ratio", "failures_share"),
+        soft=True,
+        errors=errors("timeout", "exited", "engine", "refused", "overloaded"),
+        fix=Fix("see the failures by kind"),
+    ),
+    Ceiling(
+        id="tester.lag",
+        resource="lateness of the tester's own tick",
+        unit="seconds",
+        read=objective("tester.lag_seconds", "tester_lag_seconds"),
+        soft=True,
+        fix=Fix("give the tester CPU: it is starved, so its numbers are in doubt"),
+    ),
+)

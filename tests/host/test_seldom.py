@@ -1,0 +1,134 @@
+"""What costs more is read less often: time shares, mounts, maps, and questions about sockets."""
+
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from density.host import HostReader
+from density.host.daemons import ProcessSensor
+from density.host.mounts import MapsSensor, MountsSensor, mount_namespace
+from density.host.reading import Unavailable
+from density.host.seldom import Seldom
+from density.host.sockets import AcceptSensor, PortsSensor
+
+
+class Costly:
+    """A sensor that counts its readings, each of which takes some seconds of a clock that it moves itself."""
+
+    def __init__(self, *, seconds: float) -> None:
+        self.now = 0.0
+        self.seconds = seconds
+        self.readings = 0
+
+    def read(self) -> Mapping[str, float]:
+        self.now += self.seconds
+        self.readings += 1
+        return {"readings": float(self.readings)}
+
+
+def readings_in(sensor: Costly, *, seconds: float, at_least_seconds: float = 0.0) -> int:
+    """How often it was really read, asked once a second for so long."""
+    seldom = Seldom(sensor, at_least_seconds=at_least_seconds, clock=lambda: sensor.now)
+    for second in range(int(seconds)):
+        sensor.now = max(sensor.now, float(second))
+        assert seldom.read() == {"readings": sensor.readings}
+    return sensor.readings
+
+
+def test_a_cheap_sensor_is_read_every_time() -> None:
+    """A millisecond a second is within its share."""
+    assert readings_in(Costly(seconds=0.001), seconds=100) == 100
+
+
+def test_a_costly_sensor_takes_a_hundredth_of_the_time() -> None:
+    """100 ms each: every ten seconds, and its last values in between."""
+    assert readings_in(Costly(seconds=0.1), seconds=100) == 10
+
+
+def test_slow_changes_are_not_looked_for_each_second() -> None:
+    """A period of its own holds also for what is cheap."""
+    assert readings_in(Costly(seconds=0.001), seconds=100, at_least_seconds=20) == 5
+
+
+def test_mounts_of_this_host_are_counted() -> None:
+    """As many as there are lines, and none is read again while nothing is mounted."""
+    sensor = MountsSensor("host", "self", Path("/"))
+    lines = Path("/proc/self/mountinfo").read_text().count("\n")
+    assert sensor.read() == {"mounts.host.count": lines}
+
+
+@pytest.mark.root
+def test_a_mount_more_is_seen() -> None:
+    """In a mount namespace of its own, which is that of a daemon here; the host's has no more than before."""
+    script = "echo; read x; mount -t tmpfs none /mnt; echo; read x"
+    command = ["unshare", "--mount", "sh", "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert mount_namespace(process.pid, Path("/")) != mount_namespace("self", Path("/"))
+        sensor = MountsSensor("d", process.pid, Path("/"))
+        before = sensor.read()["mounts.d.count"]
+        print(file=process.stdin, flush=True)
+        process.stdout.readline()
+        assert sensor.read() == {"mounts.d.count": before + 1}
+        print(file=process.stdin, flush=True)
+
+
+def test_maps_of_this_process_are_counted() -> None:
+    """A process has some maps, and nothing is said of one that is gone."""
+    assert MapsSensor("p", os.getpid(), Path("/")).read()["p.maps_count"] > 10
+    with pytest.raises(Unavailable):
+        MapsSensor("p", 2**22 + 1, Path("/"))
+
+
+def test_a_port_that_listens_is_counted() -> None:
+    """One that the kernel gave out is in the range that it gives out."""
+    sensor = PortsSensor(Path("/"))
+    with socket.create_server(("127.0.0.1", 0)):
+        values = sensor.read()
+    assert 1 <= values["network.ports.used_count"] < values["network.ports.limit"]
+
+
+def test_connections_that_wait_are_counted() -> None:
+    """Three clients of a daemon that accepts none, and its limit as it was set."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{directory}/s")
+        server.listen(5)
+        sensor = AcceptSensor("daemon.x", os.getpid(), Path("/"))
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        try:
+            for client in clients:
+                client.connect(f"{directory}/s")
+            assert sensor.read() == {"daemon.x.waiting_count": 3, "daemon.x.waiting_limit": 5}
+        finally:
+            for client in clients:
+                client.close()
+
+
+def test_cpu_of_a_daemon_is_that_since_the_last_reading(tmp_path: Path) -> None:
+    """Three seconds of CPU in two are one and a half CPUs; a first reading says nothing."""
+    directory = tmp_path / "proc/9"
+    (directory / "fd").mkdir(parents=True)
+    (directory / "limits").write_text("")
+    stat = "9 (d) S 1 9 9 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 900 1000 256 1\n"
+    (directory / "stat").write_text(stat.format(ticks=1000))
+    now = 100.0
+    sensor = ProcessSensor("d", 9, tmp_path, clock=lambda: now)
+    assert "d.busy_cpus" not in sensor.read()
+    (directory / "stat").write_text(stat.format(ticks=1000 + 3 * os.sysconf("SC_CLK_TCK")))
+    now = 102.0
+    assert sensor.read()["d.busy_cpus"] == pytest.approx(1.5)
+
+
+def test_every_sensor_of_this_host_works_or_says_why() -> None:
+    """Whatever this kernel lacks, the rest is read."""
+    reader = HostReader(disks={}, daemons={"self": os.getpid()})
+    values = reader.read()
+    assert values["daemon.self.maps_count"] > 0
+    assert all(reader.unavailable().values())
