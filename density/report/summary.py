@@ -95,7 +95,8 @@ def _workloads(result: Document) -> Table:
 
 def _footprint(footprint: Document) -> list[str]:
     costs = [(ceiling, footprint.get(ceiling)) for ceiling in _FOOTPRINT]
-    return [format_value(cost["value"], BY_ID[ceiling].unit) if cost else "-" for ceiling, cost in costs]
+    known = [(ceiling, cost) if cost and cost["low"] > 0 else (ceiling, None) for ceiling, cost in costs]
+    return [format_value(cost["value"], BY_ID[ceiling].unit) if cost else "-" for ceiling, cost in known]
 
 
 def _closing(result: Document, run_dir: str) -> Iterator[Row]:

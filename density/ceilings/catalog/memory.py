@@ -20,7 +20,7 @@ MEMORY = (
     ),
     Ceiling(
         id="memory.cgroup",
-        resource="memory of a cgroup: of the slice, or of the unit that a daemon or the tester runs in",
+        resource="memory of a cgroup (the slice, or a unit)",
         unit="bytes",
         read=either(
             plain("slice.memory_bytes", "slice.memory_limit_bytes", less="slice.inactive_file_bytes"),

@@ -27,7 +27,7 @@ TASKS = (
     ),
     Ceiling(
         id="tasks.cgroup",
-        resource="tasks of a cgroup: of the slice, or of the unit that a daemon or the tester runs in",
+        resource="tasks of a cgroup (the slice, or a unit)",
         unit="tasks",
         read=either(
             plain("slice.tasks", "slice.tasks_limit"),

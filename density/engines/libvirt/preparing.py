@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 from pathlib import Path
+from textwrap import shorten
 
 import anyio
 from anyio import to_thread
@@ -28,6 +29,8 @@ READY_WAYS: dict[GuestName, frozenset[str]] = {
     "null": frozenset({"payload", "console", "running"}),
     "disk": frozenset({"console", "guest-agent", "tcp", "running"}),
 }
+REASON_LENGTH = 90
+"""QEMU's last words run over several lines; the first say enough."""
 _ON_TEST = frozenset({"payload", "running"})
 
 
@@ -135,11 +138,9 @@ def warnings(workload: Workload, found: Found) -> tuple[str, ...]:
     """What a person should know of how the guest came up."""
     if workload.accelerator != "auto" or found.accelerator.name == "kvm":
         return ()
-    sentence = (
-        f"{workload.name}: its VMs are emulated (TCG), many times slower than under KVM, which did not bring up the"
-        f" guest {workload.guest} here ({'; '.join(found.tried)})"
-    )
-    return (sentence,)
+    tried = "; ".join(shorten(reason, REASON_LENGTH, placeholder=" ...") for reason in found.tried)
+    slow = f"{workload.name}: emulated (TCG), many times slower than KVM, under which the guest did not come up"
+    return (f"{slow}: {tried}",)
 
 
 def _bare(workload: Workload) -> Machine:
