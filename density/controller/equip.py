@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -32,9 +33,10 @@ class ThreadedHost:
         self._reader = reader
         self._limiter = anyio.CapacityLimiter(1)
 
-    async def read(self) -> Mapping[str, float]:
+    async def read(self, *, thorough: bool) -> Mapping[str, float]:
         """As `density.controller.equipment.Host`."""
-        return await anyio.to_thread.run_sync(self._reader.read, limiter=self._limiter)
+        read = partial(self._reader.read, thorough=thorough)
+        return await anyio.to_thread.run_sync(read, limiter=self._limiter)
 
     def facts(self) -> Mapping[str, str | float]:
         """As `density.controller.equipment.Host`."""

@@ -12,8 +12,8 @@ from density.profile.spec import Profile
 class Host(Protocol):
     """The sensors of a host, real or simulated."""
 
-    async def read(self) -> Mapping[str, float]:
-        """The host's values now, by the names of `density.host`."""
+    async def read(self, *, thorough: bool) -> Mapping[str, float]:
+        """The host's values now, by the names of `density.host`; some only now and then, unless it is thorough."""
         ...
 
     def facts(self) -> Mapping[str, str | float]:

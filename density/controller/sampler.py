@@ -34,15 +34,18 @@ class Sampler:
         while True:
             lag = anyio.current_time() - due
             self._max_lag = max(self._max_lag, lag)
-            values = await self.sample()
+            values = await self._sample(thorough=False)
             self._tester(values, lag)
             due = max(due + PERIOD_SECONDS, anyio.current_time())
             await anyio.sleep_until(due)
 
     async def sample(self) -> Mapping[str, float]:
-        """Take one sample now, beside the beat."""
+        """Take one thorough sample now, beside the beat."""
+        return await self._sample(thorough=True)
+
+    async def _sample(self, *, thorough: bool) -> Mapping[str, float]:
         started = anyio.current_time()
-        values = await self._host.read()
+        values = await self._host.read(thorough=thorough)
         now = anyio.current_time()
         self._bus.emit(HostSampled(now, values, now - started))
         if crossed := crossed_reserve(tuple(readings(values, self._bounds))):

@@ -63,11 +63,17 @@ class HostReader:
             # It reads all mounts anew whenever one comes, so it may be what slows the host down.
             self._add("daemon.systemd", partial(ProcessSensor, "daemon.systemd", 1, root))
 
-    def read(self) -> dict[str, float]:
-        """The values now; call it from one thread at a time (a worker thread, once a second)."""
+    def read(self, *, thorough: bool = False) -> dict[str, float]:
+        """The values now; call it from one thread at a time (a worker thread, once a second).
+
+        Args:
+            thorough: also what is otherwise read every few seconds only.
+        """
         values: dict[str, float] = {}
         # A copy, for bridges and daemons are added from another thread.
         for name, sensor in list(self._sensors.items()):
+            if thorough and isinstance(sensor, Seldom):
+                sensor.hurry()
             try:
                 values.update(sensor.read())
             except Unavailable as error:
@@ -118,6 +124,7 @@ class HostReader:
 
 
 _MAPS_SECONDS = 10.0
+_CENSUS_SECONDS = 5.0
 
 
 def _maps(prefix: str, pid: int, root: Path) -> Seldom:
@@ -145,7 +152,7 @@ _HOST_SENSORS: Mapping[str, Callable[[Path], Sensor]] = {
     "aio": aio_sensor,
     "ptys": PtySensor,
     "cgroups": memcg_sensor,
-    "census": lambda root: Seldom(Census(root)),
+    "census": lambda root: Seldom(Census(root), at_least_seconds=_CENSUS_SECONDS),
     "mounts.host": partial(_mounts, "host", "self"),
     "own": lambda root: OwnSensor("own", "self", root),
     "tester": lambda root: ProcessSensor("tester", "self", root),

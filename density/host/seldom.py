@@ -17,7 +17,7 @@ class Seldom:
 
     Args:
         sensor: the costly one.
-        at_least_seconds: between two readings, for what changes slowly.
+        at_least_seconds: between two readings, for what need not be known every second; `hurry` sets it aside once.
         clock: seconds; tests give their own.
     """
 
@@ -28,6 +28,7 @@ class Seldom:
         self._at_least_seconds = at_least_seconds
         self._clock = clock
         self._due = float("-inf")
+        self._allowed = float("-inf")
         self._values: Mapping[str, float] = {}
 
     def read(self) -> Mapping[str, float]:
@@ -39,6 +40,10 @@ class Seldom:
         began = self._clock()
         if began >= self._due:
             self._values = self._sensor.read()
-            took = self._clock() - began
-            self._due = began + max(self._at_least_seconds, took / SHARE)
+            self._allowed = began + (self._clock() - began) / SHARE
+            self._due = max(self._allowed, began + self._at_least_seconds)
         return self._values
+
+    def hurry(self) -> None:
+        """Be due as soon as the share of the time allows it."""
+        self._due = self._allowed

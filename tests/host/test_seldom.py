@@ -55,6 +55,17 @@ def test_slow_changes_are_not_looked_for_each_second() -> None:
     assert readings_in(Costly(seconds=0.001), seconds=100, at_least_seconds=20) == 5
 
 
+def test_hurrying_sets_the_period_aside_but_not_the_share() -> None:
+    """While the host settles each sample is fresh, as long as that stays within a hundredth of the time."""
+    sensor = Costly(seconds=0.1)
+    seldom = Seldom(sensor, at_least_seconds=60, clock=lambda: sensor.now)
+    for second in range(30):
+        sensor.now = max(sensor.now, float(second))
+        seldom.hurry()
+        seldom.read()
+    assert sensor.readings == 3
+
+
 def test_mounts_of_this_host_are_counted() -> None:
     """As many as there are lines, and none is read again while nothing is mounted."""
     sensor = MountsSensor("host", "self", Path("/"))

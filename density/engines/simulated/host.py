@@ -116,7 +116,7 @@ class HostModel:
         """Whether a launch fails for no reason of resources."""
         return self.random.random() < self.spec.failure_share
 
-    async def read(self) -> Mapping[str, float]:
+    async def read(self, *, thorough: bool) -> Mapping[str, float]:  # noqa: ARG002 — a model always knows everything
         """As sensors do; takes no time."""
         return self.values()
 
