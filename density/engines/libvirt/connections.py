@@ -21,7 +21,7 @@ REQUESTS_PER_CONNECTION = 5
 GONE_SECONDS = 10.0
 """A daemon that cannot be reached for this long is gone; before, it may be restarting."""
 _RETRY_SECONDS = 0.5
-REMEDY = "apt-get install libvirt-daemon-system qemu-system-x86, then start libvirtd and virtlogd; see `density doctor`"
+REMEDY = "apt-get install libvirt-daemon-system qemu-system-x86, then start libvirtd and virtlogd"
 
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z qemu-system-\w+: ")
 
