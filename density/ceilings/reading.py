@@ -52,6 +52,8 @@ Found = tuple[str, float, float, float]
 Reader = Callable[[Values, Bounds], Iterator[Found]]
 
 
+SMALL = 0.1
+"""The most that is kept of a disk, as a share: one in memory, such as /run, may be smaller than the reserve."""
 Kept = str | float
 """What a reader takes off a limit: a field of the profile's reserve, or a fixed number."""
 
@@ -150,14 +152,14 @@ def each_fixed(prefix: str, used: str, limit: float) -> Reader:
 
 
 def each_free(prefix: str, available: str, total: str, *, reserve: Kept) -> Reader:
-    """What is free of a total, for every `PREFIX.SUBJECT`."""
+    """What is free of a total, for every `PREFIX.SUBJECT`; of each, at most SMALL is kept."""
 
     def read(values: Values, bounds: Bounds) -> Iterator[Found]:
         for subject in subjects(values, prefix, available):
             top = values.get(f"{prefix}.{subject}.{total}", 0)
             if top > 0:
                 used = top - values[f"{prefix}.{subject}.{available}"]
-                yield subject, used, top, _kept(bounds, reserve)
+                yield subject, used, top, min(_kept(bounds, reserve), SMALL * top)
 
     return read
 

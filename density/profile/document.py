@@ -94,7 +94,7 @@ class ReserveTable(Table):
     tasks: Count = _RESERVE.tasks
     """Processes and threads that can still be made; 500 or more."""
     disk: Bytes = _RESERVE.disk_bytes
-    """Disk space that stays free; a size."""
+    """Space that stays free on each disk, at most a tenth of it; a size."""
     inodes: Count = _RESERVE.inodes
     """Files that can still be made on the disk."""
     files: Count = _RESERVE.files

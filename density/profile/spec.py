@@ -52,7 +52,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """What the host keeps for itself and for the tester, always."""
+    """What the host keeps for itself and for the tester, always; of each disk at most a tenth."""
 
     memory_bytes: int = 2 * 2**30
     tasks: int = 1600

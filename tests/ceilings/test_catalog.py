@@ -124,6 +124,12 @@ def test_the_reserve_is_taken_off_the_room() -> None:
     assert by_id()["memory.available"].used == 4e9
 
 
+def test_a_small_file_system_keeps_a_tenth_of_itself() -> None:
+    """/run is often smaller than the reserve of a disk, and must not stop every run before it starts."""
+    values = {"disk.runtime.total_bytes": 800e6, "disk.runtime.available_bytes": 790e6}
+    assert [reading.reserve for reading in readings(values, Bounds())] == [80e6]
+
+
 def test_subjects_with_dots_in_their_names_are_read() -> None:
     """A VLAN bridge is called br0.100."""
     values = {"network.bridge.br0.100.ports_count": 7.0}
