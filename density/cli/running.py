@@ -14,7 +14,7 @@ from rich.console import Console
 from density.cli.errors import INTERRUPTED, explain
 from density.controller.bus import Sink
 from density.controller.paths import runs_dir as default_runs_dir
-from density.controller.session import Ended, Session, new_run_id
+from density.controller.session import LEFT_BEHIND, Ended, Session, new_run_id
 from density.errors import UsageError
 from density.live import live_view
 from density.metrics.address import parse_address
@@ -27,7 +27,6 @@ from density.state import RunState
 from density.units import parse_seconds
 
 RESULT = "result.json"
-LEFT_BEHIND = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,10 @@
 """A run as a session of this process: its directory, its lock, its signals, its record."""
 
+import os
 import resource
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ from density.record.writer import RecordWriter
 from density.state import RunState
 
 RECORD = "run.sqlite"
+LEFT_BEHIND = 4
+LEAVE_SECONDS = 5.0
 SAME_SECONDS = 1.0
 """Signals this soon after the first are the same one: `timeout`, `sudo` and terminals send theirs more than once."""
 PROFILE = "profile.toml"
@@ -144,6 +148,14 @@ class _Signals:
                 else:
                     self._told(f"left at once; remove what is left with: {self._clean}")
                     controller.abandon()
+                    _leave_soon()
+
+
+def _leave_soon() -> None:
+    """End the process even where a call to an engine does not come back; the record has all but the last second."""
+    timer = threading.Timer(LEAVE_SECONDS, os._exit, (LEFT_BEHIND,))
+    timer.daemon = True
+    timer.start()
 
 
 def _allow_many_files() -> None:

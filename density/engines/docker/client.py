@@ -99,11 +99,15 @@ class Clients:
             client.end_streams()
             self._idle.append(client)
 
-    async def call(self, function: Callable[[APIClient], Result]) -> Result:
-        """Run one call in a worker thread. Never abandoned: what it makes is known when this comes back."""
+    async def call(self, function: Callable[[APIClient], Result], *, seconds: int = CALL_SECONDS) -> Result:
+        """Run one call in a worker thread, for at most so long without an answer.
+
+        Never abandoned: what it makes is known when this comes back.
+        """
 
         def work() -> Result:
             with self.borrow() as client:
+                client.timeout = seconds
                 return function(client)
 
         return await to_thread.run_sync(work, limiter=self._limiter)

@@ -211,7 +211,8 @@ class DockerEngine:
             with anyio.CancelScope(deadline=farewell):
                 await instance.ended.wait()
         name = object_name(self._context.run_id, instance.instance_id)
-        if await removal.remove(self._clients, instance.container_id or name):
+        # Once: what does not go at once is for `reap`, when the others are gone.
+        if await removal.remove(self._clients, instance.container_id or name, attempts=1):
             self._change(instance, Phase.REMOVED)
             self._forget(instance)
 

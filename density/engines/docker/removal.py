@@ -15,6 +15,9 @@ FIRST_PAUSE_SECONDS = 0.2
 CONCURRENCY = 16
 """Removals at once: a daemon gains nothing from more, and each makes it fork."""
 
+REMOVE_SECONDS = 20
+"""A daemon that missed a container's end (Docker 20.10 under load) waits for it for ever; others must not."""
+
 Item = TypeVar("Item")
 
 
@@ -51,7 +54,9 @@ async def remove(clients: Clients, reference: str, *, attempts: int = ATTEMPTS) 
             await anyio.sleep(pause)
             pause *= 2
         try:
-            await clients.call(lambda client: client.remove_container(reference, v=True, force=True))
+            await clients.call(
+                lambda client: client.remove_container(reference, v=True, force=True), seconds=REMOVE_SECONDS
+            )
         except CLIENT_ERRORS as error:
             if is_missing(error):
                 return True
