@@ -49,6 +49,8 @@ def _(event: SteppedBack, state: RunState) -> str:  # noqa: ARG001
 
 @say.register
 def _(event: WaveSettled, state: RunState) -> str:  # noqa: ARG001
+    if not event.wave:
+        return "measured the host at rest"
     failed = f", failed: {listing(event.failed)}" if any(event.failed.values()) else ""
     return f"wave {event.wave} settled: {listing(event.counts) or 'none'} ready{failed}"
 

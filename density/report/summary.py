@@ -74,7 +74,7 @@ def _verdict(result: Document) -> Iterator[Row]:
     for index, ceiling in enumerate(verdict["next"]):
         high = format_count(ceiling["high"]) if ceiling["high"] is not None else "no bound"
         name = f"{ceiling['ceiling']} {ceiling['subject']}".rstrip()
-        interval = f"({format_count(ceiling['low'])} to {high})"
+        interval = f"({format_count(max(ceiling['low'], 0))} to {high})"
         yield "" if index else "then", Text(f"{name} at {format_count(ceiling['count'])} {interval}")
 
 

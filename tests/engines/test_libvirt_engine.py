@@ -1,6 +1,7 @@
 """What the libvirt engine does beyond the contract, on a real libvirt with QEMU."""
 
 import os
+import shutil
 import signal
 import socket
 from collections.abc import AsyncGenerator, Iterator
@@ -31,6 +32,8 @@ PAYLOAD = Workload(name="p", engine="libvirt", accelerator="tcg", ready_timeout_
 GREETING = "disk is here!"
 NETWORK = "<network><name>{name}</name><bridge name='{bridge}'/></network>"
 """Without DHCP, which would need dnsmasq."""
+NETWORK_FILES = Path("/run/libvirt/network")
+"""libvirt leaves an empty directory of a network here."""
 
 
 @asynccontextmanager
@@ -91,6 +94,7 @@ def network() -> Iterator[tuple[str, str]]:
     yield name, bridge
     made.destroy()
     connection.close()
+    shutil.rmtree(NETWORK_FILES / name, ignore_errors=True)
 
 
 def known(path: Path) -> tuple[bytes, int]:
