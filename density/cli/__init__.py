@@ -16,6 +16,7 @@ from density.cli.errors import INTERRUPTED, explain
 
 COMMANDS = {
     "run": ("density.cli.run", "Fill this host until something gives, and say what."),
+    "doctor": ("density.cli.doctor", "Say what fits here, what is nearest, and how to raise it."),
     "runs": ("density.cli.runs", "List the runs so far."),
     "clean": ("density.cli.clean", "Remove what a run left behind."),
     "profiles": ("density.cli.profiles", "List the profiles that ship with density, or print one."),

@@ -96,7 +96,7 @@ class HostReader:
             self._add(prefix, partial(ProcessSensor, prefix, pid, self._root))
             self._add(f"{prefix}.limits", partial(OwnSensor, prefix, pid, self._root))
             self._add(f"{prefix}.maps", partial(_maps, prefix, pid, self._root))
-            self._add(f"{prefix}.waiting", partial(AcceptSensor, prefix, pid, self._root))
+            self._add(f"{prefix}.waiting", partial(_waiting, prefix, pid, self._root))
             if mount_namespace(pid, self._root) != mount_namespace("self", self._root):
                 self._add(f"mounts.{name}", partial(_mounts, name, pid, self._root))
 
@@ -124,15 +124,24 @@ class HostReader:
 
 
 _MAPS_SECONDS = 10.0
-_CENSUS_SECONDS = 5.0
+_SLOW_SECONDS = 5.0
+
+
+def _slow(sensor: Sensor) -> Seldom:
+    """What seldom decides anything amid a wave: read when the host settles, and now and then."""
+    return Seldom(sensor, at_least_seconds=_SLOW_SECONDS)
 
 
 def _maps(prefix: str, pid: int, root: Path) -> Seldom:
     return Seldom(MapsSensor(prefix, pid, root), at_least_seconds=_MAPS_SECONDS)
 
 
+def _waiting(prefix: str, pid: int, root: Path) -> Seldom:
+    return _slow(AcceptSensor(prefix, pid, root))
+
+
 def _mounts(name: str, pid: int | str, root: Path) -> Seldom:
-    return Seldom(MountsSensor(name, pid, root))
+    return _slow(MountsSensor(name, pid, root))
 
 
 _HOST_SENSORS: Mapping[str, Callable[[Path], Sensor]] = {
@@ -142,17 +151,17 @@ _HOST_SENSORS: Mapping[str, Callable[[Path], Sensor]] = {
     "files": files_sensor,
     "pressure": pressure_sensor,
     "network": DevicesSensor,
-    "network.neighbours.v4": lambda root: neighbours_sensor(root, "v4"),
-    "network.neighbours.v6": lambda root: neighbours_sensor(root, "v6"),
-    "network.conntrack": conntrack_sensor,
-    "network.backlog": backlog_sensor,
-    "network.ports": lambda root: Seldom(PortsSensor(root)),
-    "limits": limits_sensor,
-    "keys": keys_sensor,
-    "aio": aio_sensor,
-    "ptys": PtySensor,
-    "cgroups": memcg_sensor,
-    "census": lambda root: Seldom(Census(root), at_least_seconds=_CENSUS_SECONDS),
+    "network.neighbours.v4": lambda root: _slow(neighbours_sensor(root, "v4")),
+    "network.neighbours.v6": lambda root: _slow(neighbours_sensor(root, "v6")),
+    "network.conntrack": lambda root: _slow(conntrack_sensor(root)),
+    "network.backlog": lambda root: _slow(backlog_sensor(root)),
+    "network.ports": lambda root: _slow(PortsSensor(root)),
+    "limits": lambda root: _slow(limits_sensor(root)),
+    "keys": lambda root: _slow(keys_sensor(root)),
+    "aio": lambda root: _slow(aio_sensor(root)),
+    "ptys": lambda root: _slow(PtySensor(root)),
+    "cgroups": lambda root: _slow(memcg_sensor(root)),
+    "census": lambda root: _slow(Census(root)),
     "mounts.host": partial(_mounts, "host", "self"),
     "own": lambda root: OwnSensor("own", "self", root),
     "tester": lambda root: ProcessSensor("tester", "self", root),

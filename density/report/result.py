@@ -27,7 +27,7 @@ def result(state: RunState, bounds: Bounds) -> Document:
     known = outlook(state, values=state.values(), workloads=workloads, bounds=bounds)
     verdict = judge(state, bounds, known.costs())
     footprints = _footprints(known, split_memory(state, workloads))
-    return {
+    document = {
         "schema": SCHEMA,
         "run_id": state.run_id,
         "density_version": state.density_version,
@@ -46,6 +46,16 @@ def result(state: RunState, bounds: Bounds) -> Document:
         "teardown": _teardown(state),
         "warnings": state.warnings,
     }
+    return {key: _finite(value) for key, value in document.items()}
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 — any JSON
+    """JSON knows no infinity and no NaN: what a noisy host left unknown is null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _host(state: RunState) -> Document:

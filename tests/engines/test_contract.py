@@ -89,8 +89,10 @@ async def test_stop_ignores_unknown(case: Case, session: Session) -> None:
 async def test_reap_spares_other_runs(case: Case, session: Session, runtime_dir: Path) -> None:
     """Reaping a run removes what is that run's, and nothing of another."""
     async with opened(case, runtime_dir) as other:
-        [mine_id] = await session.launch(case.ready)
-        [other_id] = await other.launch(case.ready)
+        async with anyio.create_task_group() as group:
+            group.start_soon(other.launch, case.ready)
+            [mine_id] = await session.launch(case.ready)
+        other_id = other.changes[-1].instance_id
         assert len(await session.leftovers()) == 1
         assert await session.leftovers() == ()
         assert other.phases(other_id)[-1] is Phase.READY

@@ -30,7 +30,7 @@ async def guest_kernel(cache_dir: Path, *, explicit: Path | None = None, root: P
     """
     if explicit is not None:
         return await run_sync(_checked, explicit)
-    found = await run_sync(_find, cache_dir, root)
+    found = await run_sync(find_kernel, cache_dir, root)
     return found or await _fetched(cache_dir)
 
 
@@ -61,7 +61,8 @@ def _checked(path: Path) -> Path:
     return path.absolute()
 
 
-def _find(cache_dir: Path, root: Path) -> Path | None:
+def find_kernel(cache_dir: Path, root: Path) -> Path | None:
+    """The newest kernel in the cache, else in the host's /boot; None where there is none."""
     for directory in (cache_dir, root / "boot"):
         names = [path.name for path in directory.glob(f"{_NAME}*")] if directory.is_dir() else []
         for name in newest(names):

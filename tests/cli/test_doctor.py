@@ -1,0 +1,121 @@
+"""`density doctor` as a command: what it prints, its exit codes, and that it leaves the host as it was."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from density.cli import main
+
+SIMULATED = """
+name = "sim"
+[workloads.web]
+engine = "simulated"
+[slice]
+tasks = 500
+"""
+REAL = """
+name = "real"
+[engines]
+docker = "unix:///nowhere/docker.sock"
+libvirt = "nowhere:///system"
+[workloads.web]
+engine = "docker"
+[slice]
+tasks = 500
+"""
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> str:
+    """A profile that asks nothing of this host."""
+    file = tmp_path / "sim.toml"
+    file.write_text(SIMULATED)
+    return str(file)
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> str:
+    """A profile of this host, with engines that are not there."""
+    file = tmp_path / "real.toml"
+    file.write_text(REAL)
+    return str(file)
+
+
+def test_a_count_that_fits(simulated: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The simulated host has the profile's slice as its nearest ceiling: 500 tasks at 1 each."""
+    assert main(["doctor", simulated, "--for", "400"]) == 0
+    said = capsys.readouterr().out
+    assert "400 fit, with more than 10% to spare" in said
+    assert "host        simulated, 4 CPUs, 16 GiB\n\n" in "\n".join(line.rstrip() for line in said.splitlines())
+
+
+def test_a_count_that_does_not_fit_has_its_exit_code(simulated: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """3, as where a required capacity is missed; and the reason."""
+    assert main(["doctor", simulated, "--for", "501"]) == 3
+    said = capsys.readouterr().out
+    assert "501 do not fit: one ceiling is nearer" in said
+    assert "raise `tasks` in [slice] of the profile" in " ".join(said.split())
+
+
+def test_a_count_that_fits_barely(simulated: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It fits now, but not with the margin that a script would give it."""
+    assert main(["doctor", simulated, "--for", "490"]) == 0
+    assert "490 fit, with less than 10% to spare" in capsys.readouterr().out
+
+
+def test_json_is_one_document(simulated: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the same answer, and the same exit code."""
+    assert main(["doctor", simulated, "--json", "--for", "501"]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert (found["schema"], found["profile"], found["costs"]["from"]) == (1, "sim", "typical")
+    assert (found["ceilings"][0]["ceiling"], found["ceilings"][0]["count"]) == ("tasks.cgroup", 500)
+    assert found["wanted"]["fits"] is False
+
+
+def test_a_script_is_what_was_asked_for(simulated: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that it is needed is no failure: `density doctor … --script > raise.sh && sh raise.sh`."""
+    assert main(["doctor", simulated, "--for", "100000", "--script"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("#!/bin/sh\n# Raises the limits of this host so that 100,000 instances fit: sim: web")
+    assert "    raise_sysctl kernel.pid_max 11" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("doctor --script", "error: --script needs --for N, and goes without --json\n"),
+        ("doctor --script --json --for 3", "error: --script needs --for N, and goes without --json\n"),
+        ("doctor --set a=1", "error: --set needs a PROFILE\n"),
+        (
+            "doctor --for 0",
+            "error: invalid value for '--for': 0 is not in the range x>=1 (see density doctor --help)\n",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused(line: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, one sentence."""
+    assert main(line.split()) == 2
+    assert capsys.readouterr() == ("", said)
+
+
+def test_this_host_without_engines(
+    real: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how to get them, reads what can be read, and makes nothing: no directory of runs, cache or sockets."""
+    for name in ("XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert main(["doctor", real, "--json", "--runs-dir", str(tmp_path / "runs")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert {name: engine["answers"] for name, engine in found["engines"].items()} == {
+        "docker": False,
+        "libvirt": False,
+        "native": True,
+    }
+    assert found["engines"]["docker"]["remedy"]
+    known = {(each["ceiling"], each["subject"]): each for each in found["ceilings"]}
+    assert known["tasks.cgroup", ""]["limit"] == 500
+    assert known["tasks.pid_max", ""]["used"] > 0
+    assert known["disk.space", "runs"]["limit"] > 0

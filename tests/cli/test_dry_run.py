@@ -1,0 +1,53 @@
+"""`density run --dry-run`: the plan and the ceilings, without starting anything."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from density.cli import main
+
+PROFILE = """
+name = "sim"
+[ramp]
+shape = "list"
+waves = [100, 300, 300]
+[workloads.web]
+engine = "simulated"
+[slice]
+tasks = 500
+"""
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> str:
+    """With a slice that ends the second wave early."""
+    file = tmp_path / "sim.toml"
+    file.write_text(PROFILE)
+    return str(file)
+
+
+def test_the_plan_is_shown(profile: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waves up to the nearest ceiling, and only ceilings that are in the way, nearest first; in 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["run", profile, "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    said = [" ".join(line.split()) for line in lines]
+    assert said[:6] == [
+        "sim: nothing is started",
+        "workloads web (simulated, share 1)",
+        "calibration 4 of each workload alone",
+        "waves 100, 300, 100",
+        "until safe, at most 10,000",
+        "",
+    ]
+    assert said[6:8] == ["ceiling used limit reserve reached at", "tasks.cgroup 0 500 - 500"]
+
+
+def test_the_plan_as_json(profile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Waves and ceilings, nearest first."""
+    assert main(["run", profile, "--dry-run", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["waves"] == [100, 300, 100]
+    assert (found["ceilings"][0]["ceiling"], found["ceilings"][0]["count"]) == ("tasks.cgroup", 500)
