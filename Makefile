@@ -4,11 +4,11 @@ ARGS ?=
 SETUP := sh density/setup/setup.sh
 EXEC := sh density/setup/exec.sh
 
-.PHONY: help run test check bench engines clean
+.PHONY: help run test check bench attribution engines clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-9s%s\n' "$$name" "$$text"; done
+		printf '  make %-12s%s\n' "$$name" "$$text"; done
 
 run: ## Fill this host with containers and VMs until something gives (PROFILE=quickstart ARGS="--max 50")
 	@$(SETUP) run
@@ -27,6 +27,10 @@ check: ## Lint, format, strict types, layers
 bench: ## The benchmarks, against the engines here
 	@$(SETUP) dev
 	@$(EXEC) .venv/bin/python -m pytest -o python_files='bench_*.py' tests/bench $(ARGS)
+
+attribution: ## Induce real ceilings, judge 1,000 simulated hosts (long)
+	@$(SETUP) dev
+	@$(EXEC) .venv/bin/python -m pytest -o python_files='attribution_*.py' tests/attribution $(ARGS)
 
 engines: ## Set up and start the engines, say which there are
 	@$(SETUP) engines

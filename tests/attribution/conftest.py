@@ -1,0 +1,101 @@
+"""What `make attribution` needs: a run whose verdict is known beforehand, and the table of them at the end.
+
+A test induces one real ceiling, calls `attribute` with the profile and with what the verdict must say, and puts back
+whatever it lowered (see `attribution.lowering`).
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from attribution.induced import Document, Expected, Row, judged, timed_run
+from engines.conftest import MISSING
+
+ROWS = pytest.StashKey[list[Row]]()
+
+
+class Attribute(Protocol):
+    """Runs a profile and asserts what its verdict says.
+
+    Args:
+        profile: TOML, without the name.
+        expect: id of the ceiling that was induced.
+        subject: which of several (a daemon, a disk, a user); None: any.
+        evidence: patterns; each must be found in a sentence of the evidence.
+        fix: what the verdict's fix must contain, such as the name of the knob.
+        counts: fewest and most instances at which it may bind.
+
+    Returns:
+        The whole `result.json`.
+    """
+
+    def __call__(
+        self,
+        profile: str,
+        *,
+        expect: str,
+        subject: str | None = None,
+        evidence: Sequence[str] = (),
+        fix: str,
+        counts: tuple[int, int] = (4, 60),
+    ) -> Document: ...
+
+
+@pytest.fixture
+def attribute(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Attribute]:
+    """One run; a row of the table, also where the test never came so far."""
+    rows = request.config.stash.setdefault(ROWS, [])
+    before = len(rows)
+
+    def run(
+        profile: str,
+        *,
+        expect: str,
+        subject: str | None = None,
+        evidence: Sequence[str] = (),
+        fix: str,
+        counts: tuple[int, int] = (4, 60),
+    ) -> Document:
+        path = tmp_path / "induced.toml"
+        path.write_text(f'name = "induced"\n{profile}')
+        expected = Expected(ceiling=expect, subject=subject, evidence=evidence, fix=fix, counts=counts)
+        document, problem, seconds = timed_run(path, tmp_path / "runs")
+        row = judged(document, expected, seconds=seconds, problem=problem)
+        rows.append(row)
+        if row.problems:
+            verdict = json.dumps(document.get("verdict"), indent=2)
+            failures = [workload["failures"] for workload in document.get("workloads", {}).values()]
+            pytest.fail("\n".join([*row.problems, verdict, json.dumps(failures, indent=2)]), pytrace=False)
+        return document
+
+    yield run
+    if len(rows) == before and request.session.shouldstop is False:
+        rows.append(Row(request.node.name, "the run was not made", 0.0, 0, 0.0, ("see the test",)))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here, or fail it where engines are required."""
+    for marker, missing in MISSING.items():
+        reason = missing() if item.get_closest_marker(marker) else ""
+        if reason and os.environ.get("DENSITY_REQUIRE_ENGINES") == "1":
+            pytest.fail(f"DENSITY_REQUIRE_ENGINES=1, but {reason}", pytrace=False)
+        if reason:
+            pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table: what was induced, what was named, how sure, at which count."""
+    rows = terminalreporter.config.stash.get(ROWS, [])
+    if not rows:
+        return
+    terminalreporter.section("induced ceilings")
+    terminalreporter.line(f"{'induced':<22} {'named':<40} {'confidence':>10} {'count':>6} {'seconds':>8}")
+    for row in rows:
+        mark = "" if not row.problems else "  WRONG"
+        figures = f"{row.confidence:>10.1%} {row.count:>6} {row.seconds:>8.1f}"
+        terminalreporter.line(f"{row.induced:<22} {row.named:<40} {figures}{mark}")
+    right = sum(not row.problems for row in rows)
+    terminalreporter.line(f"{right} of {len(rows)} right")
