@@ -33,10 +33,10 @@ class OwnSensor:
     """
 
     def __init__(self, prefix: str, pid: int | str, root: Path) -> None:
-        text = cgroups(pid, root)
-        if not text:
-            raise Unavailable(f"/proc/{pid}/cgroup cannot be read")
-        members = parse_membership(text)
+        try:
+            members = parse_membership((root / "proc" / str(pid) / "cgroup").read_text())
+        except OSError as error:
+            raise Unavailable(f"/proc/{pid}/cgroup: {error.strerror}") from error
         self._levels: list[tuple[str, str, HotFile, HotFile]] = []
         for hierarchy in find_hierarchies(root):
             for kind, unit in (("tasks", ""), ("memory", "_bytes")):
@@ -65,14 +65,6 @@ class OwnSensor:
                 self._levels.append((used_name, limit_name, HotFile(used), limit_file))
         except Unavailable:
             return  # the top of a hierarchy has no such files
-
-
-def cgroups(pid: int | str, root: Path) -> str:
-    """The text that names a process's cgroups, the same for all in the same ones; empty where that cannot be seen."""
-    try:
-        return (root / "proc" / str(pid) / "cgroup").read_text()
-    except OSError:
-        return ""
 
 
 def ancestors(hierarchy: Hierarchy, cgroup: str) -> Iterator[Path]:

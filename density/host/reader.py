@@ -20,7 +20,7 @@ from density.host.memory import memory_sensor
 from density.host.mounts import MapsSensor, MountsSensor, mount_namespace
 from density.host.network import BridgeSensor, DevicesSensor
 from density.host.network_tables import backlog_sensor, conntrack_sensor, neighbours_sensor
-from density.host.own import OwnSensor, cgroups
+from density.host.own import OwnSensor
 from density.host.pressure import pressure_sensor
 from density.host.reading import Sensor, Unavailable
 from density.host.seldom import Seldom
@@ -52,10 +52,8 @@ class HostReader:
         self._root = root
         self._sensors: dict[str, Sensor] = {}
         self._unavailable: dict[str, str] = {}
-        self._things: dict[str, str] = {}
         for name, make in _HOST_SENSORS.items():
             self._add(name, partial(make, root))
-        self._things = {"own": cgroups("self", root), "mounts.host": mount_namespace("self", root)}
         self.add_disks(disks)
         if slice is not None:
             self._add("slice", partial(SliceSensor, slice))
@@ -96,11 +94,11 @@ class HostReader:
         for name, pid in daemons.items():
             prefix = f"daemon.{name}"
             self._add(prefix, partial(ProcessSensor, prefix, pid, self._root))
-            self._add_once(f"{prefix}.limits", cgroups(pid, self._root), partial(OwnSensor, prefix, pid, self._root))
+            self._add(f"{prefix}.limits", partial(OwnSensor, prefix, pid, self._root))
             self._add(f"{prefix}.maps", partial(_maps, prefix, pid, self._root))
             self._add(f"{prefix}.waiting", partial(_waiting, prefix, pid, self._root))
-            namespace = mount_namespace(pid, self._root)
-            self._add_once(f"mounts.{name}", namespace, partial(_mounts, name, pid, self._root))
+            if mount_namespace(pid, self._root) != mount_namespace("self", self._root):
+                self._add(f"mounts.{name}", partial(_mounts, name, pid, self._root))
 
     def add_disks(self, disks: Mapping[str, Path]) -> None:
         """Watch the file systems of these paths from now on: label -> path."""
@@ -114,15 +112,6 @@ class HostReader:
     def unavailable(self) -> dict[str, str]:
         """What cannot be read at the moment: sensor -> reason."""
         return dict(self._unavailable)
-
-    def _add_once(self, name: str, thing: str, make: Callable[[], Sensor]) -> None:
-        """A cgroup or mount namespace of several daemons is one ceiling; it keeps the name under which it came first."""
-        self._things.pop(name, None)
-        if thing and thing in self._things.values():
-            self._sensors.pop(name, None)
-            return
-        self._things[name] = thing
-        self._add(name, make)
 
     def _add(self, name: str, make: Callable[[], Sensor]) -> None:
         try:
