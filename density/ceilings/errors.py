@@ -31,6 +31,7 @@ _CLASSES: tuple[tuple[str, str], ...] = (
     ("no_space", r"no space left on device"),
     ("oom_killed", r"oom[- ]?kill|out of memory"),
     ("no_memory", r"cannot allocate memory|cannot set up guest memory|not enough memory"),
+    ("exited", r"cannot start a stopped process"),
     ("no_image", r"no such image|pull access denied|manifest unknown|no such file or directory.*(image|disk)"),
 )
 _COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _CLASSES)

@@ -88,6 +88,8 @@ def _sooner(other: CeilingForecast, mine: CeilingForecast) -> float:
     """Odds that the other ceiling lies below this one, both being normal around their counts."""
     if not math.isfinite(other.count) or not math.isfinite(other.high):
         return 0.0
+    if not math.isfinite(mine.count) or not math.isfinite(mine.high):
+        return 1.0
     spread = math.hypot(other.high - other.low, mine.high - mine.low) / (2 * 1.96)
     if spread == 0:
         return float(other.count < mine.count)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from density import __version__
-from density.cli.errors import INTERRUPTED, explain
+from density.cli.errors import INTERNAL, INTERRUPTED, Unread, explain
 
 COMMANDS = {
     "run": ("density.cli.run", "Fill this host until something gives, and say what."),
@@ -76,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings()
     try:
         result: Any = group.main(arguments, prog_name="density", standalone_mode=False, obj=settings)
+    except SystemExit:
+        return INTERNAL  # what click and rich make of a pipe that has ended: there is nobody to tell
     except click.Abort:
         return _fail(INTERRUPTED, ["interrupted"])
     except click.exceptions.NoArgsIsHelpError as error:
@@ -96,9 +98,10 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _fail(code: int, sentences: Sequence[str]) -> int:
-    for sentence in sentences:
-        line = f"error: {sentence}"
-        click.echo(_wrapped(line) if sys.stderr.isatty() and "\n" not in line else line, err=True)
+    with Unread():
+        for sentence in sentences:
+            line = f"error: {sentence}"
+            click.echo(_wrapped(line) if sys.stderr.isatty() and "\n" not in line else line, err=True)
     return code
 
 

@@ -1,13 +1,29 @@
 """From what a command raised to an exit code and sentences for the person."""
 
+import errno
 import tempfile
 import traceback
 from collections.abc import Iterator
+from types import TracebackType
 
 from density.errors import DensityError
 
 INTERRUPTED = 130
 INTERNAL = 1
+_NOBODY_READS = frozenset({errno.EPIPE, errno.EIO})
+
+
+class Unread:
+    """Goes on where nobody reads what is written in here any more: the pipe has ended, the terminal was closed."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        # SystemExit is what click and rich make of a pipe that has ended.
+        return isinstance(error, SystemExit) or (isinstance(error, OSError) and error.errno in _NOBODY_READS)
 
 
 def explain(error: BaseException, *, with_traceback: bool) -> tuple[int, list[str]]:

@@ -11,7 +11,7 @@ import anyio
 import click
 from rich.console import Console
 
-from density.cli.errors import INTERRUPTED, explain
+from density.cli.errors import INTERRUPTED, Unread, explain
 from density.controller.bus import Sink
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, Ended, Session, new_run_id
@@ -83,17 +83,19 @@ async def _watched(
 def _report(document: dict[str, Any], run_dir: Path, console: Console, *, as_json: bool, summed_up: bool) -> None:
     text = json.dumps(document, indent=2, allow_nan=False)
     (run_dir / RESULT).write_text(text + "\n", encoding="utf-8")
-    if as_json:
-        click.echo(text)
-    elif summed_up:
-        print_summary(document, Console(highlight=False) if console.is_terminal else console, run_dir=str(run_dir))
+    with Unread():
+        if as_json:
+            click.echo(text)
+        elif summed_up:
+            print_summary(document, Console(highlight=False) if console.is_terminal else console, run_dir=str(run_dir))
 
 
 def _exit_code(ended: Ended) -> int:
     if ended.problem is not None:
         code, sentences = explain(ended.problem, with_traceback=False)
-        for sentence in sentences:
-            click.echo(f"error: {sentence}", err=True)
+        with Unread():
+            for sentence in sentences:
+                click.echo(f"error: {sentence}", err=True)
         return code
     torn = ended.state.torn_down
     if torn is None or torn.left:

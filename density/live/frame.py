@@ -38,8 +38,8 @@ def frame(state: RunState, now: float, *, width: int, height: int, glyphs: Glyph
     head = [_title(state, now, width), *_stage(state, width, glyphs), Text(), *_count(state, width, glyphs)]
     body = [
         *_section("", _workloads(state)),
-        *_section("", _ceilings(state, width, glyphs)),
-        *_section("", _host(state)),
+        # Of an empty host nobody wants to know how far away the ceilings are.
+        *([] if state.torn_down else [*_section("", _ceilings(state, width, glyphs)), *_section("", _host(state))]),
     ]
     tail = [
         *_section("Last failures", _failures(state, width, glyphs)),
@@ -120,7 +120,7 @@ def _count(state: RunState, width: int, glyphs: Glyphs) -> Iterator[Text]:
         left.append(f", aiming at {format_count(aim)}", "not bold default")
     right = Text()
     if nearest:
-        right.append(f"room for {glyphs.about} {format_count(nearest.count)}", "bold")
+        right.append(f"room for {glyphs.about} {format_count(max(nearest.count, 0))}", "bold")
         right.append(_interval(nearest, glyphs), "bright_black")
     yield _spread(left, right, width)
     yield bar(count / scale, width, glyphs=glyphs, style="green", mark=aim / scale)
@@ -128,7 +128,7 @@ def _count(state: RunState, width: int, glyphs: Glyphs) -> Iterator[Text]:
 
 def _interval(ceiling: CeilingForecast, glyphs: Glyphs) -> str:
     """` (850–950)`; empty where it is no wider than the count itself."""
-    low, high = format_count(ceiling.low), format_count(ceiling.high)
+    low, high = format_count(max(ceiling.low, 0)), format_count(max(ceiling.high, 0))
     if low == high:
         return ""
     return f" ({low}{glyphs.to}{high})" if math.isfinite(ceiling.high) else f" ({low} or more)"
@@ -140,9 +140,10 @@ def _workloads(state: RunState) -> Iterator[Text]:
         yield Text.assemble((f"{'Workloads':<27}", "bold"), (head, "bright_black"))
     for name, workload in islice(state.workloads.items(), WORKLOADS):
         counts = state.counts[name]
+        ready = state.alive_at_end[name] if state.torn_down and state.alive_at_end else counts[Phase.READY]
         line = Text(f"{_INDENT}{clean(name):<24.24} {_engine(workload):<14.14}")
         for count, style in (
-            (counts[Phase.READY], "green"),
+            (ready, "green"),
             (starting(counts), "default"),
             (workload.failed, "red"),
             (workload.lost, "red"),
@@ -168,7 +169,7 @@ def _ceilings(state: RunState, width: int, glyphs: Glyphs) -> Iterator[Text]:
         ceiling = BY_ID[reading.ceiling]
         label = f"{reading.ceiling} {clean(reading.subject)}"
         use = f"{format_value(reading.used, ceiling.unit)} of {format_value(reading.limit, ceiling.unit)}"
-        at = f"{glyphs.about} {format_count(count)}" if math.isfinite(count) else "-"
+        at = f"{glyphs.about} {format_count(max(count, 0))}" if math.isfinite(count) else "-"
         reserve = 1 - reading.reserve / reading.limit if reading.reserve and reading.limit else None
         share = reading.ratio
         yield Text.assemble(
@@ -221,7 +222,7 @@ def _host(state: RunState) -> Iterator[Text]:
 def _facts(title: str, facts: list[tuple[str, str]]) -> Text:
     line = Text(f"{title:<12}", "bold")
     for number, (name, value) in enumerate(facts):
-        line.append(f"{'   ' if number else ''}{name} ", "bright_black")
+        line.append(f"{'  ' if number else ''}{name} ", "bright_black")
         line.append(value, "default")
     return line
 

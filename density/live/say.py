@@ -58,7 +58,7 @@ def _(event: WaveSettled, state: RunState) -> str:  # noqa: ARG001
 @say.register
 def _(event: Forecasted, state: RunState) -> str:  # noqa: ARG001
     near = [ceiling for ceiling in event.ceilings if math.isfinite(ceiling.count)][:3]
-    said = (f"{clean(f'{near.ceiling} {near.subject}')} at {format_count(near.count)}" for near in near)
+    said = (f"{clean(f'{near.ceiling} {near.subject}')} at {format_count(max(near.count, 0))}" for near in near)
     return f"forecast: {', '.join(said)}" if near else ""
 
 

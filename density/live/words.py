@@ -8,7 +8,7 @@ from density.state import RunState
 
 STAGES: Mapping[Stage, str] = {
     "preflight": "Preparing engines, images and guests",
-    "calibrate": "Calibrating with a few instances of each workload",
+    "calibrate": "Calibrating each workload alone",
     "ramp": "Ramping up",
     "search": "Searching for the exact count",
     "hold": "Holding, to see that everything stays alive",

@@ -100,11 +100,12 @@ def _footprint(footprint: Document) -> list[str]:
 
 
 def _closing(result: Document, run_dir: str) -> Iterator[Row]:
-    for name, workload in result["workloads"].items():
-        for failure in workload["failures"]:
-            yield "failures", Text(f"{failure['count']} x {failure['kind']} of {name}: {failure['message'][:200]}")
-    for warning in result["warnings"]:
-        yield "warning", Text(warning, style="yellow")
+    failures = [(name, each) for name, workload in result["workloads"].items() for each in workload["failures"]]
+    for index, (name, failure) in enumerate(failures):
+        said = Text(f"{failure['count']} x {failure['kind']} of {name}: {failure['message'][:200]}")
+        yield "" if index else "failures", said
+    for index, warning in enumerate(result["warnings"]):
+        yield "" if index else "warnings", Text(warning, style="yellow")
     torn, tester = result["teardown"], result["tester"]
     removed = f"{format_count(torn['removed'])} in {format_seconds(torn['seconds'])}, "
     if torn["left"]:

@@ -6,6 +6,7 @@ whatever it lowered (see `attribution.lowering`).
 
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,9 @@ import pytest
 from attribution.induced import Document, Expected, Row, judged, timed_run
 from engines.conftest import MISSING
 
+from density.host.reader import HostReader
+
+CALM_SECONDS = 30.0
 ROWS = pytest.StashKey[list[Row]]()
 
 
@@ -27,6 +31,7 @@ class Attribute(Protocol):
         evidence: patterns; each must be found in a sentence of the evidence.
         fix: what the verdict's fix must contain, such as the name of the knob.
         counts: fewest and most instances at which it may bind.
+        within: a command that runs density, such as one that enters a namespace.
 
     Returns:
         The whole `result.json`.
@@ -41,7 +46,20 @@ class Attribute(Protocol):
         evidence: Sequence[str] = (),
         fix: str,
         counts: tuple[int, int] = (4, 60),
+        within: Sequence[str] = (),
     ) -> Document: ...
+
+
+@pytest.fixture(autouse=True)
+def calm() -> None:
+    """What else the host does would be taken for the run's: wait until it is idle, but not for ever."""
+    sensor = HostReader(disks={})
+    end = time.monotonic() + CALM_SECONDS
+    sensor.read()
+    while time.monotonic() < end:
+        time.sleep(2)
+        if sensor.read()["cpu.busy_ratio"] < 0.3:
+            return
 
 
 @pytest.fixture
@@ -58,11 +76,12 @@ def attribute(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Attrib
         evidence: Sequence[str] = (),
         fix: str,
         counts: tuple[int, int] = (4, 60),
+        within: Sequence[str] = (),
     ) -> Document:
         path = tmp_path / "induced.toml"
         path.write_text(f'name = "induced"\n{profile}')
         expected = Expected(ceiling=expect, subject=subject, evidence=evidence, fix=fix, counts=counts)
-        document, problem, seconds = timed_run(path, tmp_path / "runs")
+        document, problem, seconds = timed_run(path, tmp_path / "runs", within)
         row = judged(document, expected, seconds=seconds, problem=problem)
         rows.append(row)
         if row.problems:

@@ -73,12 +73,12 @@ class Expected:
     counts: tuple[int, int]
 
 
-def run_density(profile: Path, runs_dir: Path) -> tuple[Document, str]:
+def run_density(profile: Path, runs_dir: Path, within: Sequence[str]) -> tuple[Document, str]:
     """Run `density run` in a process of its own; its document and what was wrong about its end, empty if nothing.
 
     However this is left, the run is told to end and waited for, so that it takes its instances away.
     """
-    command = [sys.executable, "-m", "density", "run", str(profile), "--json", "-q", "--metrics", "off"]
+    command = [*within, sys.executable, "-m", "density", "run", str(profile), "--json", "-q", "--metrics", "off"]
     process = subprocess.Popen(
         [*command, "--runs-dir", str(runs_dir)],
         stdout=subprocess.PIPE,
@@ -114,7 +114,7 @@ def judged(document: Document, expected: Expected, *, seconds: float, problem: s
     problems += _problems(document, verdict, count, expected)
     named = f"{verdict.get('ceiling', '')} {verdict.get('subject', '')}".strip()
     named = named or document.get("outcome", "") or "no result"
-    return Row(expected.ceiling, named, verdict.get("confidence", 0.0), count, seconds, tuple(problems))
+    return Row(expected.ceiling, named, verdict.get("confidence") or 0.0, count, seconds, tuple(problems))
 
 
 def _problems(document: Document, verdict: Document, count: int, expected: Expected) -> Iterator[str]:
@@ -139,11 +139,11 @@ def _problems(document: Document, verdict: Document, count: int, expected: Expec
         yield f"left behind: {', '.join(document['teardown']['left'])}"
 
 
-def timed_run(profile: Path, runs_dir: Path) -> tuple[Document, str, float]:
+def timed_run(profile: Path, runs_dir: Path, within: Sequence[str]) -> tuple[Document, str, float]:
     """`run_density`, with the seconds that it took."""
     began = time.monotonic()
     try:
-        document, problem = run_density(profile, runs_dir)
+        document, problem = run_density(profile, runs_dir, within)
     except subprocess.TimeoutExpired:
         document, problem = {}, f"no end within {RUN_SECONDS:.0f} s"
     return document, problem, time.monotonic() - began

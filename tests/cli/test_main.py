@@ -1,5 +1,7 @@
 """The command line as a whole: help, exit codes, and errors as sentences on stderr."""
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import pytest
 
 from density import __version__
 from density.cli import COMMANDS, group, main
+from density.cli.errors import Unread
 from density.errors import DensityError, EngineUnavailable, ProfileError, UsageError
 
 HEAVY = ("pydantic", "anyio", "docker", "libvirt", "numpy", "psutil", "rich", "prometheus_client")
@@ -141,3 +144,23 @@ def test_a_traceback_that_cannot_be_written_is_said(
         "error: density itself failed: ZeroDivisionError: x; its traceback could not be written "
         "(No such file or directory); --traceback shows it\n"
     )
+
+
+@pytest.mark.parametrize("command", [["schema"], ["run", "quickstart", "--dry-run"]])
+def test_a_pipe_that_nobody_reads_ends_it_without_a_word(command: list[str]) -> None:
+    """Where the reader has gone, as `head` does, that is no fault of density's: no traceback, no sentence."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        program = [sys.executable, "-m", "density", *command]
+        done = subprocess.run(program, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 1
+
+
+def test_only_readers_that_are_gone_are_passed_over() -> None:
+    """A terminal that was closed is passed over; a disk that is full is told."""
+    with Unread():
+        raise OSError(errno.EIO, "Input/output error")
+    with pytest.raises(OSError, match="No space left"), Unread():
+        raise OSError(errno.ENOSPC, "No space left on device")

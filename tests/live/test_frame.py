@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from density.events import Event, InstanceChanged, StageEntered, Stopped, TornDown
+from density.events import CeilingForecast, Event, Forecasted, InstanceChanged, StageEntered, Stopped, TornDown
 from density.live.bar import ASCII, UNICODE, Glyphs, bar
 from density.live.frame import frame, nearest_readings
 from density.live.words import clean, shorten
@@ -37,7 +37,7 @@ def test_the_whole_view(events: list[Event]) -> None:
         "  tasks.cgroup             ━━━━━━━━━━━━━━━━━━─               95 of 100        -",
         "  memory.available         ━━━──────────────┃─         4 GiB of 24 GiB        -",
         "",
-        "Host        cpu 50%   load 2.5   memory 20 GiB free of 24 GiB   tasks 1,300",
+        "Host        cpu 50%  load 2.5  memory 20 GiB free of 24 GiB  tasks 1,300",
         "Waiting for cpu 12.3%",
         "",
         "Last failures",
@@ -80,7 +80,20 @@ def test_the_end_says_why_and_what_is_left(events: list[Event]) -> None:
     assert "Stopped: the reserve was touched" in text
     assert "3 were ready" in text
     state.apply(TornDown(12.0, 4, ("density-r1-web-0",), 2.0))
-    assert "Removed 4 in 2 s, left behind: density-r1-web-0" in "\n".join(_lines(state))
+    over = "\n".join(_lines(state))
+    assert "Removed 4 in 2 s, left behind: density-r1-web-0" in over
+    assert "  web                      docker                3 " in over
+    assert "Nearest ceilings" not in over
+
+
+def test_a_ceiling_behind_us_leaves_room_for_none(events: list[Event]) -> None:
+    """Where a forecast lies below what runs, or below nothing at all, no negative count is shown."""
+    state = fold(events)
+    passed = CeilingForecast("tasks.pid_max", "", 1300, 32768, 1600, -0.3, -4.0, 3.0)
+    state.apply(Forecasted(6.0, (passed,)))
+    text = "\n".join(_lines(state))
+    assert "room for ≈ 0 (0–3)" in text
+    assert "≈ -" not in text
 
 
 def test_failures_are_grouped_and_counted(events: list[Event]) -> None:

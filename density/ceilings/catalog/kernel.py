@@ -41,11 +41,12 @@ KERNEL = (
         fix=Fix("sysctl -w fs.mount-max=1000000", sysctls=("fs.mount-max",)),
     ),
     Ceiling(
+        # runc only says that its child is gone ("can't get final child's PID"), as it does where a fork failed.
         id="namespaces.user",
         resource="namespaces of one kind that one user may make",
         unit="namespaces",
         read=each("namespaces", "count", "limit", reserve=16),
-        errors=errors("no_namespace", "no_space"),
+        errors=errors("no_namespace", "no_space", "try_again"),
         fix=Fix(
             "sysctl -w " + " ".join(f"user.max_{kind}_namespaces=1000000" for kind in NAMESPACES),
             sysctls=tuple(f"user.max_{kind}_namespaces" for kind in NAMESPACES),

@@ -5,13 +5,16 @@ import re
 import xml.etree.ElementTree as ET
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import libvirt
 
+from density.engines.listener import listener
 from density.model import EngineInfo
 
 _RUN = Path("/run")
 _DAEMONS = ("libvirtd", "virtqemud", "virtlogd")
+_LOG_SOCKET = "/run/libvirt/virtlogd-sock"
 _QEMU_CONF = Path("/etc/libvirt/qemu.conf")
 _LIBVIRTD_CONF = Path("/etc/libvirt/libvirtd.conf")
 _TEST = "TEST"
@@ -37,7 +40,7 @@ def engine_info(connection: libvirt.virConnect, uri: str) -> EngineInfo:
         version=", ".join(parts),
         endpoint=uri,
         limits=_limits() if local else {},
-        daemons=_daemons() if local else {},
+        daemons=find_daemons(uri) if local else {},
     )
 
 
@@ -83,11 +86,23 @@ def _limits() -> dict[str, float]:
     return limits
 
 
-def _daemons() -> dict[str, int]:
+def find_daemons(uri: str, *, run: Path = _RUN, proc: Path = Path("/proc")) -> dict[str, int]:
+    """Pids of the daemon behind this endpoint and of the one that keeps its logs: name -> pid; only those found.
+
+    A URI that names a socket means the daemon that listens on it, which need not be the host's own and may live in a
+    mount namespace of its own: its log daemon is the one that it finds there.
+    """
+    for path in parse_qs(urlsplit(uri).query).get("socket", ()):
+        pid = listener(path)
+        with suppress(OSError):
+            name = (proc / str(pid) / "comm").read_text().strip()
+            if name in _DAEMONS:  # and not systemd, which listens for one
+                logs = listener(f"{proc}/{pid}/root{_LOG_SOCKET}")
+                return {name: pid} | ({"virtlogd": logs} if logs else {})
     found = {}
     for name in _DAEMONS:
         with suppress(OSError, ValueError):
-            pid = int((_RUN / f"{name}.pid").read_text())
+            pid = int((run / f"{name}.pid").read_text())
             os.kill(pid, 0)
             found[name] = pid
     return found
