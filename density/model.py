@@ -7,6 +7,7 @@ from typing import Literal
 
 EngineName = Literal["docker", "libvirt", "native", "simulated"]
 GuestName = Literal["payload", "null", "disk"]
+DiskIo = Literal["threads", "native", "io_uring"]
 AcceleratorName = Literal["auto", "kvm", "tcg"]
 LABEL = "density.run"
 """Label (containers) or metadata key (domains) that marks everything density makes; its value is the run id."""
@@ -71,6 +72,7 @@ class Workload:
         ready_timeout_seconds: an instance not ready by then has failed.
         network: docker: `none`, `host`, `bridge` or a network's name; libvirt: `none`, `user` or a network's name.
         accelerator: `auto` finds out by booting a canary.
+        disk_io: how QEMU reads and writes the overlay (guest `disk` only).
     """
 
     name: str
@@ -88,6 +90,7 @@ class Workload:
     ready_timeout_seconds: float = 60.0
     network: str = "none"
     accelerator: AcceleratorName = "auto"
+    disk_io: DiskIo = "threads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ _HEAD = """# Ceilings
 What stops a host from running one more container or VM. The ids are public: verdicts, metrics, `doctor` and reports
 use them. This page is made from the catalogue (`density/ceilings/catalog/`); CONTRIBUTING.md says how to add an entry.
 
-- **lethal**: running into it takes the host down, so no run goes past the reserve.
+- **lethal**: running into it takes the host down (or, of some subjects, what it is of), so no run goes past the reserve.
 - **hard**: the kernel or an engine refuses more; with `until = "failure"` a run goes there.
 - **soft**: never forecast. An objective of the profile, or something that can be full without anything failing.
 
@@ -31,7 +31,8 @@ def _section(ceiling: Ceiling) -> str:
 def _lines(ceiling: Ceiling) -> Iterator[str]:
     kind = "lethal" if ceiling.lethal else "soft" if ceiling.soft else "hard"
     resource = ceiling.resource[0].upper() + ceiling.resource[1:]
-    yield f"{resource}. In {ceiling.unit}; {kind}."
+    also = f", lethal for {' and '.join(sorted(ceiling.lethal_for))}" if ceiling.lethal_for else ""
+    yield f"{resource}. In {ceiling.unit}; {kind}{also}."
     yield ""
     if ceiling.errors:
         yield f"- Errors: {', '.join(f'`{kind}`' for kind in sorted(ceiling.errors))}"

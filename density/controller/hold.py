@@ -21,7 +21,7 @@ async def hold(bus: Bus, equipment: Equipment) -> None:
     missed = tuple(
         describe(reading)
         for reading in readings(state.values(), bounds_of(equipment.profile))
-        if reading.room < 0 and (BY_ID[reading.ceiling].lethal or BY_ID[reading.ceiling].soft)
+        if reading.room < 0 and (BY_ID[reading.ceiling].is_lethal(reading.subject) or BY_ID[reading.ceiling].soft)
     )
     bus.emit(Held(anyio.current_time(), before, after, missed, kept=before == after and not missed))
 

@@ -12,6 +12,7 @@ from density.profile.document import (
     EnginesTable,
     ObjectivesTable,
     RampTable,
+    RequireTable,
     ReserveTable,
     SimulatedTable,
     SliceTable,
@@ -20,7 +21,7 @@ from density.profile.document import (
 )
 from density.profile.kinds import DISK_VM, default_ready, kind_of
 from density.profile.rules import SHAPES
-from density.profile.spec import Endpoints, Objectives, Profile, Ramp, Reserve, SimulatedHost, Slice
+from density.profile.spec import Endpoints, Objectives, Profile, Ramp, Require, Reserve, SimulatedHost, Slice
 
 _UNITS: Mapping[type[Table], Mapping[str, str]] = {
     RampTable: {
@@ -66,6 +67,7 @@ def to_profile(document: Document) -> Profile:
         slice=Slice(**_fields(document.slice)),
         reserve=Reserve(**_fields(document.reserve)),
         objectives=Objectives(**_fields(document.objectives)),
+        require=Require(**_fields(document.require)),
         endpoints=Endpoints(**_fields(document.engines)),
         simulated=SimulatedHost(**_fields(document.simulated) | {"costs": costs}),
     )
@@ -102,6 +104,7 @@ def to_tables(profile: Profile) -> dict[str, Any]:
         "slice": _table(SliceTable, profile.slice),
         "reserve": _table(ReserveTable, profile.reserve),
         "objectives": _table(ObjectivesTable, profile.objectives),
+        "require": _table(RequireTable, profile.require),
         "engines": {name: url for name, url in _table(EnginesTable, profile.endpoints).items() if url},
         "workloads": {workload.name: _workload_table(workload) for workload in profile.workloads},
     }

@@ -12,6 +12,7 @@ from density.profile.scalars import (
     Concurrency,
     Count,
     Cpus,
+    DiskIoWord,
     EngineWord,
     Factor,
     GuestWord,
@@ -33,10 +34,10 @@ from density.profile.scalars import (
     Weight,
     Word,
 )
-from density.profile.spec import Endpoints, Objectives, Ramp, Reserve, SimulatedHost, Slice
+from density.profile.spec import Endpoints, Objectives, Ramp, Require, Reserve, SimulatedHost, Slice
 
 _RAMP, _SLICE, _RESERVE, _OBJECTIVES = Ramp(), Slice(), Reserve(), Objectives()
-_ENDPOINTS, _SIMULATED = Endpoints(), SimulatedHost()
+_REQUIRE, _ENDPOINTS, _SIMULATED = Require(), Endpoints(), SimulatedHost()
 
 
 class Table(BaseModel):
@@ -122,6 +123,17 @@ class ObjectivesTable(Table):
     """The tester's own clock is never later than this, or its numbers are in doubt; a duration."""
 
 
+class RequireTable(Table):
+    """Capacities that have to be reached: with fewer instances the run has failed (exit code 3)."""
+
+    hard: Count = _REQUIRE.hard
+    """As many have to run, or fit by the forecast; 0 for any."""
+    slo: Count = _REQUIRE.slo
+    """As many have to keep every objective; 0 for any."""
+    recommended: Count = _REQUIRE.recommended
+    """As many have to last through the hold with every objective kept and the reserve untouched; 0 for any."""
+
+
 class EnginesTable(Table):
     """Where the engines are, if not where this platform has them, and what if one is missing."""
 
@@ -172,6 +184,9 @@ class WorkloadTable(Table):
     name."""
     accelerator: AcceleratorWord | None = None
     """VMs: "kvm" (the CPU's virtualisation), "tcg" (emulation), or "auto" (default), which boots one to find out."""
+    disk_io: DiskIoWord | None = None
+    """VMs with guest = "disk": how QEMU reads and writes the overlay. "threads" (default), "native" (Linux aio past the
+    page cache, which asks the kernel for 1,024 requests a disk), or "io_uring"."""
 
 
 class CostTable(Table):
@@ -231,6 +246,7 @@ class Document(Table):
     slice: SliceTable = SliceTable()
     reserve: ReserveTable = ReserveTable()
     objectives: ObjectivesTable = ObjectivesTable()
+    require: RequireTable = RequireTable()
     engines: EnginesTable = EnginesTable()
     workloads: dict[Name, WorkloadTable] = Field(default_factory=dict)
     """The kinds of instances, by name; at least one. A name is a lower-case letter, then at most 30 of a-z, 0-9

@@ -92,7 +92,7 @@ DISK_VM = Kind(
     what='a VM with guest = "disk"',
     group="VMs",
     variant='guest = "disk"',
-    keys=_ALWAYS | _VM | {"image"},
+    keys=_ALWAYS | _VM | {"image", "disk_io"},
     ready=("console", "guest-agent", "tcp", "running"),
     must={
         "image": "the path of a disk image",

@@ -51,6 +51,17 @@ def _reserve(document: Document) -> Iterator[Problem]:
         yield Problem(("reserve", "memory"), text)
 
 
+def _require(document: Document) -> Iterator[Problem]:
+    """What is recommended has to have run, and to have been held; the other two may be found by a forecast."""
+    wanted, ramp = document.require.recommended, document.ramp
+    if wanted > ramp.max:
+        text = f"found {wanted}; allowed is at most ramp.max, which is {ramp.max}: no more are ever launched"
+        yield Problem(("require", "recommended"), text, (("ramp", "max"),))
+    if wanted and not ramp.hold:
+        text = f"found {wanted}; allowed is 0 where ramp.hold is 0: without a hold nothing is recommended"
+        yield Problem(("require", "recommended"), text, (("ramp", "hold"),))
+
+
 def _workloads(document: Document) -> Iterator[Problem]:
     for name, workload in document.workloads.items():
         key = ("workloads", name)
@@ -149,6 +160,7 @@ RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _names,
     _ramp,
     _reserve,
+    _require,
     _slice,
     _workloads,
     _simulated,

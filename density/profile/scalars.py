@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, get_args
 
-from density.model import AcceleratorName, EngineName, GuestName, Readiness
+from density.model import AcceleratorName, DiskIo, EngineName, GuestName, Readiness
 from density.profile.problems import ExplainedError
 from density.profile.readiness import READY_ALLOWED, READY_PATTERN, WAYS, format_ready, parse_ready
 from density.profile.scalar import Scalar, count, number, one_of, or_off, text, text_or_number, whole, within
@@ -108,6 +108,7 @@ UntilWord = Annotated[Until, one_of(*get_args(Until))]
 EngineWord = Annotated[EngineName, one_of(*get_args(EngineName))]
 GuestWord = Annotated[GuestName, one_of(*get_args(GuestName))]
 AcceleratorWord = Annotated[AcceleratorName, one_of(*get_args(AcceleratorName))]
+DiskIoWord = Annotated[DiskIo, one_of(*get_args(DiskIo))]
 MissingWord = Annotated[Missing, one_of(*get_args(Missing))]
 Name = Annotated[str, text(NAME_ALLOWED, NAME_PATTERN)]
 Text = Annotated[str, text("text in quotes")]

@@ -76,6 +76,15 @@ class Objectives:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Require:
+    """Capacities that a run has to reach, else it has failed; 0: not required."""
+
+    hard: int = 0
+    slo: int = 0
+    recommended: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedHost:
     """The truth of a simulated host: its limits, what an instance costs, how launches behave.
 
@@ -135,6 +144,7 @@ class Profile:
     slice: Slice = Slice()
     reserve: Reserve = Reserve()
     objectives: Objectives = Objectives()
+    require: Require = field(default_factory=Require)
     endpoints: Endpoints = Endpoints()
     simulated: SimulatedHost = field(default_factory=SimulatedHost)
 

@@ -90,7 +90,7 @@ def decide(profile: Profile, state: RunState, wave: int) -> Launch | Stop:
 
 def crossed_reserve(values: Sequence[Reading]) -> Reading | None:
     """The lethal ceiling whose reserve is touched now, if any: no launch may follow."""
-    return next((reading for reading in values if BY_ID[reading.ceiling].lethal and reading.room < 0), None)
+    return next((reading for reading in values if _is_lethal(reading.key) and reading.room < 0), None)
 
 
 def _failures(profile: Profile, state: RunState) -> Stop | None:
@@ -190,7 +190,12 @@ def _fitting(wanted: int, profile: Profile, state: RunState, ahead: Outlook) -> 
 
 def _binds(key: Key, ramp: Ramp) -> bool:
     """Whether a ramp keeps away from this ceiling: from lethal ones always, from others unless they are wanted."""
-    return BY_ID[key[0]].lethal or ramp.until != "failure"
+    return _is_lethal(key) or ramp.until != "failure"
+
+
+def _is_lethal(key: Key) -> bool:
+    ceiling, subject = key
+    return BY_ID[ceiling].is_lethal(subject)
 
 
 def _key(ceiling: CeilingForecast) -> Key:

@@ -70,7 +70,7 @@ def _reading(reading: Reading) -> Document:
         "subject": reading.subject,
         "resource": ceiling.resource,
         "unit": ceiling.unit,
-        "lethal": ceiling.lethal,
+        "lethal": ceiling.is_lethal(reading.subject),
         "soft": ceiling.soft,
         "used": reading.used,
         "limit": reading.limit,

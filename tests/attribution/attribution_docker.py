@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 from attribution.conftest import Attribute
-from attribution.induced import RAMP
+from attribution.induced import RAMP, SAFE, used
 from attribution.lowering import lowered
 from engines.contract import short_directory
 from support.dockerd import dockerd
 
 from density.host.hierarchies import find_hierarchies
-from density.host.reader import HostReader
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
@@ -31,7 +30,6 @@ def web(endpoint: str = "", *, table: str = "", ramp: str = RAMP, more: str = ""
     return f'{ramp}\n{engines}\n{table}\n[workloads.web]\nengine = "docker"\n{more}\n'
 
 
-SAFE = RAMP.replace('"failure"', '"safe"')
 ROOM = 20
 """Instances that a lowered limit leaves room for."""
 FILL_MOUNTS = """
@@ -44,11 +42,6 @@ shift 2
 exec "$@"
 """
 """Bring this mount namespace to so many mounts, then become the command that follows."""
-
-
-def used(name: str) -> int:
-    """What the host has in use now, as its sensors tell it."""
-    return int(HostReader(disks={}).read(thorough=True)[name])
 
 
 @contextmanager

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from attribution.conftest import Attribute
-from attribution.induced import RAMP
+from attribution.induced import RAMP, used
+from attribution.lowering import lowered
 from engines.contract import short_directory
 from support.libvirtd import libvirtd
 
-pytestmark = [pytest.mark.libvirt, pytest.mark.root]
+from density.payload.guests.bootsector import SAYS, boot_image
 
-SAFE = RAMP.replace('"failure"', '"safe"')
+pytestmark = [pytest.mark.libvirt, pytest.mark.root]
 
 
 def vm(uri: str = "", *, table: str = "", ramp: str = RAMP, more: str = 'guest = "null"') -> str:
@@ -37,15 +38,14 @@ def directory() -> Iterator[Path]:
 
 
 def test_open_files_of_libvirtd(attribute: Attribute, directory: Path) -> None:
-    """A daemon that may open 110 files has some 30 of its own and keeps 4 for each machine."""
-    with libvirtd(directory, files=110) as uri:
+    """A daemon that may open 150 files keeps 4 for each machine, and dies without: 64 stay free."""
+    with libvirtd(directory, files=150) as uri:
         attribute(
             vm(uri),
             expect="files.process",
             subject="libvirtd",
-            evidence=["[Tt]oo many open files", r"stood at (9|10)\d of 110 files"],
+            evidence=[r"of 150 \(reserve 64\)"],
             fix="LimitNOFILE",
-            counts=(10, 25),
         )
 
 
@@ -58,4 +58,31 @@ def test_open_files_of_virtlogd(attribute: Attribute, directory: Path) -> None:
             subject="virtlogd",
             evidence=[r"stood at 5\d of 56 files"],
             fix="LimitNOFILE",
+        )
+
+
+def test_memory_of_the_slice(attribute: Attribute) -> None:
+    """A slice of 400 MiB holds a dozen emulated machines, then the kernel kills one of them."""
+    attribute(
+        vm(table='[slice]\nmemory = "400MiB"'),
+        expect="memory.cgroup",
+        subject="",
+        evidence=[r"the kernel killed \d+ process(es)? in the slice", r"stood at .* of 400 MiB"],
+        fix="`memory` in [slice]",
+    )
+
+
+def test_requests_of_linux_aio(attribute: Attribute, directory: Path) -> None:
+    """A disk that QEMU reads by Linux aio asks the kernel for 1,024 requests, of which there are enough for a dozen."""
+    image = directory / "boot.img"
+    image.write_bytes(boot_image().replace(SAYS.encode(), b"disk is read!"))
+    limit = used("aio.requests_count") + 12 * 1024
+    more = f'guest = "disk"\nimage = "{image}"\nmemory = "16MiB"\nready = "console:disk is read"\ndisk_io = "native"'
+    with lowered("fs.aio-max-nr", limit):
+        attribute(
+            vm(more=more),
+            expect="aio.requests",
+            evidence=["[Ff]ailed to create linux AIO context|failed to .*aio", rf"of {limit:,} requests"],
+            fix="fs.aio-max-nr",
+            counts=(8, 12),
         )

@@ -10,11 +10,10 @@ from threading import Event, Thread
 import psutil
 import pytest
 from attribution.conftest import Attribute
-from attribution.induced import RAMP
+from attribution.induced import RAMP, SAFE
 
 pytestmark = pytest.mark.root
 
-SAFE = RAMP.replace('"failure"', '"safe"')
 STOP_SECONDS = 3.0
 LOOK_SECONDS = 0.05
 

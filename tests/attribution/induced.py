@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from density.host.reader import HostReader
+
 Document = dict[str, Any]
 """A `result.json`."""
 
@@ -27,10 +29,11 @@ hold = "1s"
 calibrate = 4
 """
 """Small steps and short rests: every ceiling here lies at 10 to 60 instances."""
+SAFE = RAMP.replace('"failure"', '"safe"')
 
-RUN_SECONDS = 120.0
+RUN_SECONDS = 300.0
 """A run that takes longer is ended, and wrong."""
-TEARDOWN_SECONDS = 60.0
+TEARDOWN_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,11 @@ class Expected:
     evidence: Sequence[str]
     fix: str
     counts: tuple[int, int]
+
+
+def used(name: str) -> int:
+    """What the host has in use now, as its sensors tell it."""
+    return int(HostReader(disks={}).read(thorough=True)[name])
 
 
 def run_density(profile: Path, runs_dir: Path, within: Sequence[str]) -> tuple[Document, str]:

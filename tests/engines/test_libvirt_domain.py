@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 
 from density.engines.libvirt.domain import NAMESPACE, Domain, Mark, domain_xml, parse_mark
+from density.model import DiskIo
 from density.payload.guests import Guest
 
 MIB = 2**20
@@ -77,6 +78,15 @@ def test_only_an_overlay_is_written_to() -> None:
     assert own.find("devices/disk/readonly") is None
     paths = [element.get("file") for element in own.iterfind("devices/disk//source")]
     assert paths == ["/o.qcow2", "/d"]
+
+
+@pytest.mark.parametrize(("disk_io", "cache"), [("threads", None), ("native", "none"), ("io_uring", None)])
+def test_how_an_overlay_is_read(disk_io: DiskIo, cache: str | None) -> None:
+    """As the profile says; Linux aio goes past the page cache, or libvirt refuses it."""
+    domain = ET.fromstring(domain_xml(replace(VARIANTS["disk"], disk_io=disk_io)))  # noqa: S314 — written a line above
+    driver = domain.find("devices/disk/driver")
+    assert driver is not None
+    assert (driver.get("io"), driver.get("cache")) == (disk_io, cache)
 
 
 def test_disk_guests_may_reboot() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from density.model import Readiness, Workload
 from density.profile.load import load_profile, profile_to_toml
 from density.profile.source import shipped_profiles
-from density.profile.spec import Endpoints, Objectives, Profile, Ramp, Reserve, SimulatedHost, Slice
+from density.profile.spec import Endpoints, Objectives, Profile, Ramp, Require, Reserve, SimulatedHost, Slice
 
 MIB = 2**20
 
@@ -81,6 +81,7 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
         given |= {"guest": "null"}
     if kind == "disk":
         given |= {"guest": "disk", "image": "/a b/c.qcow2", "ready": Readiness("guest-agent")}
+        given |= {"disk_io": draw(st.sampled_from(["threads", "native", "io_uring"]))}
     return Workload(**given)
 
 
@@ -127,16 +128,19 @@ def profiles(draw: st.DrawFn) -> Profile:
             seed=draw(counts),
             costs=chosen,
         )
+    ramp = draw(ramps())
+    most, held = ramp.max_instances, ramp.hold_seconds > 0
     return Profile(
         name=draw(names),
         description=draw(texts),
         workloads=used,
-        ramp=draw(ramps()),
+        ramp=ramp,
         slice=Slice(memory_bytes=draw(st.just(0) | st.integers(2**51, 2**53)), tasks=draw(counts), cpus=draw(ratios)),
         reserve=Reserve(
             memory_bytes=draw(st.integers(256 * MIB, 2**50)), tasks=draw(st.integers(500, 10**6)), files=draw(counts)
         ),
         objectives=Objectives(**{name: draw(st.none() | goal) for name, goal in goals.items()}),
+        require=Require(hard=draw(counts), slo=draw(counts), recommended=draw(st.integers(0, most)) if held else 0),
         endpoints=Endpoints(docker=draw(texts), libvirt=draw(texts), missing=draw(st.sampled_from(["fail", "skip"]))),
         simulated=simulated,
     )

@@ -29,6 +29,7 @@ class Ceiling:
         unit: of use and limit: `bytes`, `seconds`, `ratio`, or the plural noun of a count.
         read: finds use and limit among the host's values.
         lethal: running into it takes the host down, so no run goes past the reserve.
+        lethal_for: the subjects of which it takes down what it is of, where it does not do so for all.
         soft: never forecast; an objective of the profile, or something that can be full without anything failing.
         errors: kinds of failure (`density.ceilings.errors`) that it can cause.
         fix: how to raise it.
@@ -39,9 +40,14 @@ class Ceiling:
     unit: str
     read: Reader
     lethal: bool = False
+    lethal_for: frozenset[str] = frozenset()
     soft: bool = False
     errors: frozenset[str] = frozenset()
     fix: Fix
+
+    def is_lethal(self, subject: str) -> bool:
+        """Whether no run goes past the reserve of this subject."""
+        return self.lethal or subject in self.lethal_for
 
 
 def errors(*kinds: str) -> frozenset[str]:

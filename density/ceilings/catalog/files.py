@@ -21,6 +21,8 @@ FILES = (
             each("daemon", "fds", "fds_limit", reserve=64),
             plain("tester.fds", "tester.fds_limit", reserve=64, subject="tester"),
         ),
+        # GLib ends a program that cannot make the pipe of a new thread's main loop, which libvirt has one of a machine.
+        lethal_for=frozenset({"tester", "libvirtd", "virtqemud"}),
         errors=errors("too_many_files"),
         fix=Fix(
             "raise LimitNOFILE of the daemon's unit, or `ulimit -n` in the shell that starts it",

@@ -67,7 +67,7 @@ KERNEL = (
         read=plain("aio.requests_count", "aio.requests_limit"),
         errors=errors("aio"),
         fix=Fix(
-            "sysctl -w fs.aio-max-nr=1048576, or io='threads' or io='io_uring' for the disks",
+            'sysctl -w fs.aio-max-nr=1048576, or disk_io = "threads" or "io_uring" for the VMs',
             sysctls=("fs.aio-max-nr",),
         ),
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from density.model import DiskIo
 from density.payload.guests import Guest
 
 NAMESPACE = "urn:density:instance"
@@ -34,6 +35,7 @@ class Domain:
         hypervisor: `test` is libvirt's own in-process one, which has no devices.
         cpu: a mode or a model of `<cpu>`; empty: QEMU's default.
         disk: what it boots from instead of the guest's own image: an overlay.
+        disk_io: how QEMU reads and writes the overlay.
         command_line: of the guest's kernel.
         serial: the socket that its serial port connects to; None: no port.
         agent: it has a port for the guest agent.
@@ -48,6 +50,7 @@ class Domain:
     vcpus: int = 1
     cpu: str = ""
     disk: Path | None = None
+    disk_io: DiskIo = "threads"
     command_line: str = ""
     serial: Path | None = None
     agent: bool = False
@@ -131,7 +134,11 @@ def _devices(devices: ET.Element, domain: Domain) -> None:
 def _disk(devices: ET.Element, domain: Domain) -> None:
     disk = ET.SubElement(devices, "disk", type="file", device="disk")
     source = domain.disk or domain.guest.disk
-    ET.SubElement(disk, "driver", name="qemu", type="qcow2" if domain.disk else domain.guest.disk_format)
+    driver = ET.SubElement(disk, "driver", name="qemu", type="qcow2" if domain.disk else domain.guest.disk_format)
+    if domain.disk:
+        driver.set("io", domain.disk_io)
+        if domain.disk_io == "native":
+            driver.set("cache", "none")  # libvirt takes native only where the page cache is passed by
     ET.SubElement(disk, "source", file=str(source))
     if domain.disk:
         # Said here, or libvirt has to open the overlay to find out.

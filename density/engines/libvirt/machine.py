@@ -60,6 +60,7 @@ def domain_of(machine: Machine, instance_id: str, context: EngineContext, *, ser
         vcpus=machine.vcpus,
         cpu=machine.accelerator.cpu,
         disk=overlay_path(context.runtime_dir, instance_id) if guest.overlay else None,
+        disk_io=workload.disk_io,
         command_line=command_line(workload, instance_id, context.run_id) if guest.kernel else "",
         serial=serial,
         agent=machine.ready.by == "guest-agent",
