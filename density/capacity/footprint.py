@@ -92,7 +92,8 @@ def line(
         counts: alive instances, shape (points, workloads).
         use: the resource's use at each point.
         workloads: the order of the columns.
-        errors: standard error of each use; None: all alike.
+        errors: standard error of each use, from which comes the interval of a line through as many points as it has
+            coefficients; None: all alike.
         noise: standard deviation of one reading.
 
     Returns:
@@ -103,7 +104,11 @@ def line(
     if found is None:
         return None
     scatter = 0.0
-    if errors is not None and found.freedom > 0 and found.sigma > ROUNDING * float(np.abs(use).max()):
+    if errors is not None and found.freedom == 0:
+        # No residual is left: all that is known of the uncertainty is that of the points themselves.
+        inverse = np.linalg.inv(x)
+        found = replace(found, covariance=inverse @ np.diag(errors**2) @ inverse.T)
+    elif errors is not None and found.sigma > ROUNDING * float(np.abs(use).max()):
         residuals = use - x @ found.coefficients
         scatter = max(0.0, float(residuals @ residuals) / found.freedom - float(np.median(errors**2))) ** 0.5
         weights = 1 / np.sqrt(errors**2 + max(scatter, noise / 2, 1e-3 * found.sigma) ** 2)
@@ -139,7 +144,6 @@ def _solve(x: Array, y: Array) -> Solution | None:
     if points < parameters or np.linalg.matrix_rank(x) < parameters:
         return None
     if points == parameters:
-        # No residual is left, so nothing is known of the uncertainty but that there is some.
         return Solution(_least_squares(x, y), np.zeros((points, points)), 0.0, 0, 0.0)
     coefficients = _least_squares(x, y)
     scale = 0.0

@@ -160,3 +160,12 @@ def test_a_wave_crosses_the_reserve_exactly_where_the_line_does(count: int) -> N
     state = measured((0, 0), (10, 0), (20, 0))
     known = outlook(state, values=state.host, workloads=[WEB], bounds=NO_RESERVE)
     assert bool(list(known.crossed_by({"web": count + 230}))) == (count + 230 > 430)
+
+
+def test_a_line_through_two_points_is_as_uncertain_as_they_are() -> None:
+    """Two points leave no residual; their own errors, 3 and 4, make 5 over a distance of 10, with Student's t for 1."""
+    found = line(np.array([[0.0], [10.0]]), np.array([100.0, 200.0]), ("web",), errors=np.array([3.0, 4.0]), noise=3.0)
+    assert found is not None
+    value, low, high = found.footprint()["web"]
+    assert value == pytest.approx(10.0)
+    assert (high - low) / 2 == pytest.approx(12.71 * 0.5)
