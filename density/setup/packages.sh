@@ -60,6 +60,7 @@ qemu_driver() {
 # An engine that DOCKER_HOST names, or that is there already, is never joined by a second one, even if it refuses this user.
 docker_engine() { [ -n "${DOCKER_HOST:-}" ] || have dockerd || ask docker || [ $? = 3 ]; }
 
+# find_missing LEVEL
 find_missing() {
     MISSING=""
     find_python .venv/bin/python # its headers must fit
@@ -69,6 +70,11 @@ find_missing() {
     want compiler gcc "compiles the payload, the program inside every instance" have cc
     want compiler libc6-dev "headers and static C library for the payload" compiler_works
     want docker docker.io "the engine that runs containers" docker_engine
+    if [ "$1" = dev ]; then
+        want tests prometheus "reads density's metrics in the tests, and checks them" have promtool
+        want tests chromium "opens reports in the tests" have chromium
+        want tests chromium-driver "tells it what to open" have chromedriver
+    fi
     [ "$(uname -m)" = x86_64 ] || return 0
     want libvirt libvirt-daemon-system "the daemon that manages virtual machines" libvirt_daemon
     want libvirt libvirt-daemon-driver-qemu "its driver for QEMU" qemu_driver
@@ -111,13 +117,13 @@ refused_before() { [ "$1" != engines ] && [ "$(cat "$CACHE/refused" 2>/dev/null)
 
 # install_packages LEVEL
 install_packages() {
-    find_missing
+    find_missing "$1"
     [ -n "$MISSING" ] || { fetch_lists && return; }
     if ! have apt-get || ! can_root || refused_before "$1"; then return 0; fi
     : >"$CACHE/apt.log"
     say "system packages are missing and are installed now by apt, which may take minutes (log: $CACHE/apt.log)"
     apt_update
-    find_missing # lists may have brought another name
+    find_missing "$1" # lists may have brought another name
     printf '%s' "$MISSING" | while read -r _ package why; do say "$(printf '  %-27s %s' "$package" "$why")"; done
     # shellcheck disable=SC2046 # one argument a package
     if ! apt_install $(packages_of .); then
@@ -128,7 +134,7 @@ install_packages() {
     fi
     # Newer releases ship the client apart; density does without it, a person would miss it.
     have docker || ! have dockerd || apt_install docker-cli || true
-    find_missing
+    find_missing "$1"
     printf '%s' "$MISSING" >"$CACHE/refused"
 }
 
@@ -149,6 +155,7 @@ report_packages() {
             python) die "python: none here is 3.11 or newer and has venv; $(how_to_get python)" ;;
             compiler) lacking compiler "no C compiler with a static C library, a Python package takes its place; $(how_to_get compiler)" ;;
             docker) lacking docker "no engine, so no containers; $(how_to_get docker)" ;;
+            tests) lacking tests "some cannot run; $(how_to_get tests)" ;;
             libvirt) lacking libvirt "not complete, so no virtual machines; $(how_to_get libvirt)" ;;
         esac
     done

@@ -38,4 +38,7 @@ rm -f "$CACHE/needs-root"
 [ -z "$NEEDS_ROOT" ] || : >"$CACHE/needs-root"
 [ "$level" != engines ] || report_engines
 [ "${DENSITY_REQUIRE_ENGINES:-0}" = 1 ] || exit 0
-case " $LACKING " in *" docker "* | *" libvirt "*) die "an engine is missing, and DENSITY_REQUIRE_ENGINES=1" ;; esac
+case " $LACKING " in
+    *" docker "* | *" libvirt "*) die "an engine is missing, and DENSITY_REQUIRE_ENGINES=1" ;;
+    *" tests "*) die "the tests need what is missing, and DENSITY_REQUIRE_ENGINES=1" ;;
+esac

@@ -43,6 +43,16 @@ def test_root_gets_what_is_missing_by_one_apt_call(root: Host) -> None:
     assert lines(done.stderr, "docker:") == []
 
 
+def test_only_the_tests_get_a_browser_and_prometheus(root: Host) -> None:
+    """Whoever runs density is spared what its tests look at reports and metrics with."""
+    root.run("setup.sh", "run")
+    assert not any("chromium" in call for call in root.calls("apt-get"))
+    root.forget_calls()
+    root.run("setup.sh", "dev")
+    (install, *_) = [call for call in root.calls("apt-get") if " install " in call]
+    assert {"prometheus", "chromium", "chromium-driver"} <= set(install.split())
+
+
 def test_what_apt_refused_is_tried_by_group_and_not_again_by_run(root: Host) -> None:
     """One group that apt refuses takes no other with it; `run` does not ask again, `engines` does."""
     root.stub("apt-get", '[ "$1" = update ] || { echo "E: held broken packages"; exit 100; }')
