@@ -28,6 +28,7 @@ class RunStarted:
     max_instances: int
     objectives: Mapping[str, float] = field(default_factory=dict)
     reserves: Mapping[str, float] = field(default_factory=dict)
+    required: Mapping[str, int] = field(default_factory=dict)
     kind: Literal["run_started"] = "run_started"
 
 

@@ -34,7 +34,7 @@ from density.events import (
     WorkloadPrepared,
 )
 from density.model import EngineInfo, Phase, Workload
-from density.statistics import quantile
+from density.statistics import LatencySeries, quantile
 
 RECENT_PROBES = 200
 RECENT_LAUNCHES = 100
@@ -43,6 +43,7 @@ ENOUGH_LAUNCHES = 20
 RECENT_FAILURES = 20
 RECENT_SAMPLES = 300
 _ENDED = frozenset({Phase.FAILED, Phase.LOST})
+_IN_FLIGHT = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
 
 
 @dataclass(slots=True)
@@ -63,6 +64,8 @@ class WorkloadState:
         stepped_back: instances that the run itself removed on its way to the exact count.
         peak: the most that were ready at once.
         created_seconds, started_seconds, ready_seconds: from the intended time of the launch, one entry an instance.
+        ready_at: time to ready by what the host bore when the launch was requested.
+        probed_at: round trips of probes by what it bore when they came back.
     """
 
     workload: Workload
@@ -77,17 +80,25 @@ class WorkloadState:
     created_seconds: list[float] = field(default_factory=list)
     started_seconds: list[float] = field(default_factory=list)
     ready_seconds: list[float] = field(default_factory=list)
+    ready_at: LatencySeries = field(default_factory=LatencySeries)
+    probed_at: LatencySeries = field(default_factory=LatencySeries)
     failures: dict[str, Tally] = field(default_factory=dict)
     kernels: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
 class Instance:
-    """One instance as the events tell of it."""
+    """One instance as the events tell of it.
+
+    Attributes:
+        alive, in_flight: instances that were ready, and launches under way with this one, when it was requested.
+    """
 
     workload: str
     phase: Phase
     intended_at: float
+    alive: int = 0
+    in_flight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +138,10 @@ class RunState:
         self.stage: Stage = "preflight"
         self.wave = 0
         self.target = 0
+        self.wave_sizes: Mapping[str, int] = {}
         self.objectives: Mapping[str, float] = {}
         self.reserves: Mapping[str, float] = {}
+        self.required: Mapping[str, int] = {}
         self.host_facts: Mapping[str, str | float] = {}
         self.engines: dict[str, EngineInfo] = {}
         self.addresses: dict[str, int] = {}
@@ -156,6 +169,7 @@ class RunState:
         self.outcome: Stopped | None = None
         self.held: Held | None = None
         self.tester: TesterMeasured | None = None
+        self.lag_in_wave = 0.0
         self.torn_down: TornDown | None = None
 
     @property
@@ -169,6 +183,11 @@ class RunState:
         return {name: workload.alive for name, workload in self.workloads.items()}
 
     @property
+    def in_flight(self) -> int:
+        """Launches under way now."""
+        return sum(counts[phase] for counts in self.counts.values() for phase in _IN_FLIGHT)
+
+    @property
     def launch_rate(self) -> float:
         """Instances that became ready per second, over the current wave until its last one."""
         elapsed = self.last_ready_at - self.wave_started_at
@@ -177,7 +196,8 @@ class RunState:
     def measures(self, *, since: float = -math.inf) -> dict[str, float]:
         """What the objectives are held against, by the names that the catalogue of ceilings reads.
 
-        Time to ready and failures are those of the last launches, probes the recent ones after `since`.
+        Time to ready and failures are those of the last launches, probes the recent ones after `since`. The tester's
+        lag is the worst since the wave began, for whatever was measured meanwhile is in doubt.
         """
         values: dict[str, float] = {}
         if len(self.recent_ready) >= ENOUGH_LAUNCHES:
@@ -188,7 +208,7 @@ class RunState:
         if probes:
             values["slo.probe_p99_seconds"] = quantile(probes, 0.99)
         if self.tester:
-            values["tester.lag_seconds"] = self.tester.lag_seconds
+            values["tester.lag_seconds"] = self.lag_in_wave
         return values
 
     def values(self) -> dict[str, float]:
@@ -213,7 +233,7 @@ class RunState:
         self.run_id, self.wall, self.started_at = event.run_id, event.wall, event.at
         self.density_version, self.profile_name, self.until = event.density_version, event.profile_name, event.until
         self.max_instances = event.max_instances
-        self.objectives, self.reserves = event.objectives, event.reserves
+        self.objectives, self.reserves, self.required = event.objectives, event.reserves, event.required
         self.workloads = {workload.name: WorkloadState(workload) for workload in event.workloads}
         self.counts = {workload.name: dict.fromkeys(Phase, 0) for workload in event.workloads}
         self.probes = {workload.name: deque(maxlen=RECENT_PROBES) for workload in event.workloads}
@@ -242,10 +262,12 @@ class RunState:
     @_fold.register
     def _(self, event: WaveStarted) -> None:
         self.wave, self.target, self.wave_started_at = event.wave, event.target, event.at
+        self.wave_sizes = event.sizes
         self.last_ready_at = event.at
         self.failed_in_wave.clear()
         self.lost_in_wave.clear()
         self.ready_in_wave = 0
+        self.lag_in_wave = 0.0
         self.samples_in_wave.clear()
 
     @_fold.register
@@ -261,13 +283,16 @@ class RunState:
             probes.clear()
         self.recent_ready.clear()
         self.recent_failed.clear()
+        self.lag_in_wave = 0.0
 
     @_fold.register
     def _(self, event: InstanceChanged) -> None:
         before = self.instances.get(event.instance_id)
         counts = self.counts[event.workload]
         if before is None:
-            self.instances[event.instance_id] = Instance(event.workload, event.phase, event.at)
+            self.instances[event.instance_id] = Instance(
+                event.workload, event.phase, event.at, self.alive, self.in_flight + 1
+            )
         elif before.phase in _ENDED or before.phase is Phase.REMOVED:
             return
         else:
@@ -288,6 +313,7 @@ class RunState:
             case Phase.STARTED:
                 workload.started_seconds.append(seconds)
             case Phase.READY:
+                workload.ready_at.add(instance.alive, instance.in_flight, seconds)
                 self._ready(workload, event, seconds)
             case Phase.FAILED:
                 workload.launched += 1
@@ -335,11 +361,13 @@ class RunState:
     def _(self, event: HostSampled) -> None:
         self.host = event.values
         self.first_host = self.first_host or event.values
-        self.samples_in_wave.append(event)
+        if self.alive_at_end is None:
+            self.samples_in_wave.append(event)
 
     @_fold.register
     def _(self, event: ProbeMeasured) -> None:
         self.probes[event.workload].append(event)
+        self.workloads[event.workload].probed_at.add(self.alive, self.in_flight, event.seconds)
 
     @_fold.register
     def _(self, event: Forecasted) -> None:
@@ -360,6 +388,7 @@ class RunState:
     @_fold.register
     def _(self, event: TesterMeasured) -> None:
         self.tester = event
+        self.lag_in_wave = max(self.lag_in_wave, event.lag_seconds)
 
     @_fold.register
     def _(self, event: TornDown) -> None:

@@ -9,6 +9,7 @@ from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds
 from density.events import CeilingForecast, WaveSettled
 from density.state import RunState
+from density.statistics import floored
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,9 @@ def _observed(counts: Mapping[str, int]) -> Capacity:
 
 
 def _forecast(state: RunState, ceiling: CeilingForecast) -> Capacity:
-    count = max(0, math.floor(ceiling.count))
-    low = max(0, math.floor(ceiling.low))
-    high = math.floor(ceiling.high) if math.isfinite(ceiling.high) else 2 * count
+    count = max(0, floored(ceiling.count, unknown=0))
+    low = max(0, floored(ceiling.low, unknown=0))
+    high = floored(ceiling.high, unknown=2 * count)
     return Capacity(count, "forecast", low, high, _share_out(state, count))
 
 
@@ -66,9 +67,17 @@ def _hard(state: RunState) -> Capacity:
     outcome = state.outcome
     reached = outcome is not None and outcome.outcome == "ceiling"
     nearest = state.forecast[0] if state.forecast else None
-    if reached or nearest is None or not math.isfinite(nearest.count) or nearest.count < state.peak.count:
-        return _observed(state.peak.per_workload)
+    tried = state.peak.count > 0  # where nothing ever became ready, what costs are typical promises nothing
+    if reached or not tried or nearest is None or not math.isfinite(nearest.count) or nearest.count < state.peak.count:
+        return _observed(_most_that_ran(state))
     return _forecast(state, nearest)
+
+
+def _most_that_ran(state: RunState) -> Mapping[str, int]:
+    """By workload. A death is told late: who came up meanwhile was counted beside the dead, so then rest counts."""
+    if not any(workload.lost for workload in state.workloads.values()):
+        return state.peak.per_workload
+    return max((point.counts for point in state.settled), key=lambda counts: sum(counts.values()), default={})
 
 
 def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:

@@ -67,8 +67,11 @@ class Outlook:
     def _from_line(self, reading: Reading, fitted: Line) -> CeilingForecast:
         direction = mix(self.workloads)
         slope = float(fitted.slopes @ direction)
-        if slope <= 0.5 * slope_margin(fitted, direction) or slope <= 0:
-            return _entry(reading, math.inf, math.inf, math.inf)
+        doubt = slope_margin(fitted, direction)
+        if slope <= 0.5 * doubt or slope <= 0:
+            # What else the host does may hide the cost.
+            hidden = float(self._typical(reading) @ direction) <= slope + doubt
+            return self._from_typical(reading) if hidden else _entry(reading, math.inf, math.inf, math.inf)
         total = float(self.counts.sum())
         more = (reading.limit - reading.reserve - fitted.at(self.counts)) / slope
         margin = fitted.margin(self.counts + max(0.0, more) * direction) / slope
@@ -79,7 +82,8 @@ class Outlook:
         if slope <= 0:
             return _entry(reading, math.inf, math.inf, math.inf)
         total, more = float(self.counts.sum()), reading.room / slope
-        return _entry(reading, total + more, total + more / (1 + TYPICAL_SPREAD), total + more / (1 - TYPICAL_SPREAD))
+        ends = sorted((total + more / (1 + TYPICAL_SPREAD), total + more / (1 - TYPICAL_SPREAD)))
+        return _entry(reading, total + more, *ends)
 
     def _typical(self, reading: Reading) -> Array:
         return np.array(
@@ -109,6 +113,11 @@ def outlook(state: RunState, *, values: Mapping[str, float], workloads: Sequence
 
 
 def _entry(reading: Reading, count: float, low: float, high: float) -> CeilingForecast:
+    """Uses that hardly grow lead past every number: then nothing is said of count or end."""
+    if not math.isfinite(count):
+        count = low = high = math.inf
+    elif not (math.isfinite(low) and math.isfinite(high)):
+        low, high = 0.0, math.inf
     return CeilingForecast(
         reading.ceiling, reading.subject, reading.used, reading.limit, reading.reserve, count, low, high
     )

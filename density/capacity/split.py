@@ -46,6 +46,8 @@ def split_memory(state: RunState, workloads: Sequence[Workload]) -> dict[str, Li
             uses = [np.array([read(sample.values) for sample in rest]) for rest in rests]
         except KeyError:
             continue
+        if not all(np.isfinite(use).all() for use in uses):
+            continue
         values = [rested(np.array([sample.at for sample in rest]), use) for rest, use in zip(rests, uses, strict=True)]
         if fitted := fit([rest[0].counts for rest in rests], values, names):
             found[part] = fitted

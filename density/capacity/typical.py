@@ -63,9 +63,8 @@ def _container(workload: Workload) -> dict[str, float]:
         "tasks.pid_max": 13,
         "tasks.threads_max": 13,
         "tasks.cgroup": 1,
-        # The shim lives where its daemon does: containerd in a unit of its own, or below dockerd.
+        # containerd starts the shim, so it lives in its unit; where that is dockerd's too, both read the same cgroup.
         "tasks.cgroup containerd": 12,
-        "tasks.cgroup dockerd": 12,
         "files.file_max": 44 if bridged else 39,
         "files.process dockerd": 8 if bridged else 6,
         "files.process containerd": 4,

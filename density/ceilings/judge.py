@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from density.ceilings.catalog import BY_ID
+from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds, Reading
 from density.ceilings.verdict import UNLIKELY, Costs, Key, Suspect, highest_readings, stood, suspects
 from density.events import CeilingForecast
@@ -43,7 +43,7 @@ def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
     if outcome is None or not outcome.ceiling:
         return None
     ceiling, key = BY_ID[outcome.ceiling], (outcome.ceiling, outcome.subject)
-    reading = highest_readings(state, bounds).get(key, Reading(*key, 0.0, 0.0))
+    reading = _reading(state, bounds, key)
     failed = bool(state.failed_in_wave or state.lost_in_wave)
     found = suspects(state, bounds, costs) if failed else []
     named = next((suspect for suspect in found if suspect.key == key), None)
@@ -60,6 +60,16 @@ def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
         fix=ceiling.fix.text,
         next=tuple(_next(state, key)),
     )
+
+
+def _reading(state: RunState, bounds: Bounds, key: Key) -> Reading:
+    """The use that bound: of an objective what was measured at rest when it was missed, else the wave's highest."""
+    if BY_ID[key[0]].soft:
+        for point in reversed(state.settled):
+            for reading in readings(point.values, bounds):
+                if reading.key == key and reading.room < 0:
+                    return reading
+    return highest_readings(state, bounds).get(key, Reading(*key, 0.0, 0.0))
 
 
 def _evidence(named: Suspect | None, reading: Reading, others: Sequence[Suspect]) -> Iterator[str]:
@@ -86,14 +96,18 @@ def _confidence(state: RunState, key: Key, *, failed: bool) -> float:
 
 def _sooner(other: CeilingForecast, mine: CeilingForecast) -> float:
     """Odds that the other ceiling lies below this one, both being normal around their counts."""
-    if not math.isfinite(other.count) or not math.isfinite(other.high):
+    if not _is_known(other):
         return 0.0
-    if not math.isfinite(mine.count) or not math.isfinite(mine.high):
+    if not _is_known(mine):
         return 1.0
     spread = math.hypot(other.high - other.low, mine.high - mine.low) / (2 * 1.96)
     if spread == 0:
         return float(other.count < mine.count)
     return 0.5 * math.erfc((other.count - mine.count) / spread / math.sqrt(2))
+
+
+def _is_known(ceiling: CeilingForecast) -> bool:
+    return all(map(math.isfinite, (ceiling.count, ceiling.low, ceiling.high)))
 
 
 def _next(state: RunState, key: Key) -> Iterator[CeilingForecast]:

@@ -9,7 +9,7 @@ _HEAD = """# Ceilings
 What stops a host from running one more container or VM. The ids are public: verdicts, metrics, `doctor` and reports
 use them. This page is made from the catalogue (`density/ceilings/catalog/`); CONTRIBUTING.md says how to add an entry.
 
-- **lethal**: running into it takes the host down (or, of some subjects, what it is of), so no run goes past the reserve.
+- **lethal**: running into it takes the host (or that subject) down, so no run goes past the reserve.
 - **hard**: the kernel or an engine refuses more; with `until = "failure"` a run goes there.
 - **soft**: never forecast. An objective of the profile, or something that can be full without anything failing.
 

@@ -1,5 +1,6 @@
 """How near a ceiling is: use, limit and reserve at one moment, and the ways to read them from the host's values."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ def plain(used: str, limit: str, *, reserve: Kept = 0.0, subject: str = "", less
 
     def read(values: Values, bounds: Bounds) -> Iterator[Found]:
         if used in values and values.get(limit, 0) > 0:
-            yield subject, max(0.0, values[used] - values.get(less, 0.0)), values[limit], _kept(bounds, reserve)
+            yield subject, max(0.0, values[used] - values.get(less, 0.0)), values[limit], _kept(values, bounds, reserve)
 
     return read
 
@@ -73,7 +74,7 @@ def fixed(used: str, limit: float, *, reserve: Kept = 0.0) -> Reader:
 
     def read(values: Values, bounds: Bounds) -> Iterator[Found]:
         if used in values:
-            yield "", values[used], limit, _kept(bounds, reserve)
+            yield "", values[used], limit, _kept(values, bounds, reserve)
 
     return read
 
@@ -93,7 +94,7 @@ def free(available: str, total: str, *, reserve: Kept) -> Reader:
 
     def read(values: Values, bounds: Bounds) -> Iterator[Found]:
         if available in values and values.get(total, 0) > 0:
-            yield "", values[total] - values[available], values[total], _kept(bounds, reserve)
+            yield "", values[total] - values[available], values[total], _kept(values, bounds, reserve)
 
     return read
 
@@ -105,7 +106,7 @@ def each(prefix: str, used: str, limit: str, *, reserve: Kept = 0.0) -> Reader:
         for subject in subjects(values, prefix, used):
             top = values.get(f"{prefix}.{subject}.{limit}", 0)
             if top > 0:
-                yield subject, values[f"{prefix}.{subject}.{used}"], top, _kept(bounds, reserve)
+                yield subject, values[f"{prefix}.{subject}.{used}"], top, _kept(values, bounds, reserve)
 
     return read
 
@@ -126,7 +127,7 @@ def each_shared(prefix: str, used: str, limit: str, *, reserve: Kept = 0.0) -> R
     def read(values: Values, bounds: Bounds) -> Iterator[Found]:
         if values.get(limit, 0) > 0:
             for subject in subjects(values, prefix, used):
-                yield subject, values[f"{prefix}.{subject}.{used}"], values[limit], _kept(bounds, reserve)
+                yield subject, values[f"{prefix}.{subject}.{used}"], values[limit], _kept(values, bounds, reserve)
 
     return read
 
@@ -159,7 +160,7 @@ def each_free(prefix: str, available: str, total: str, *, reserve: Kept) -> Read
             top = values.get(f"{prefix}.{subject}.{total}", 0)
             if top > 0:
                 used = top - values[f"{prefix}.{subject}.{available}"]
-                yield subject, used, top, min(_kept(bounds, reserve), SMALL * top)
+                yield subject, used, top, min(_kept(values, bounds, reserve), SMALL * top)
 
     return read
 
@@ -184,5 +185,7 @@ def subjects(values: Values, prefix: str, last: str) -> Iterator[str]:
         yield name[len(head) : -len(tail)]
 
 
-def _kept(bounds: Bounds, reserve: Kept) -> float:
+def _kept(values: Values, bounds: Bounds, reserve: Kept) -> float:
+    if reserve == "memory_bytes":
+        return bounds.reserve.memory_of(values.get("memory.total_bytes", math.inf))
     return float(getattr(bounds.reserve, reserve)) if isinstance(reserve, str) else reserve

@@ -17,7 +17,13 @@ from density.cli.errors import INTERNAL, INTERRUPTED, Unread, explain
 COMMANDS = {
     "run": ("density.cli.run", "Fill this host until something gives, and say what."),
     "doctor": ("density.cli.doctor", "Say what fits here, what is nearest, and how to raise it."),
+    "watch": ("density.cli.watch", "Show a run that is going on elsewhere."),
     "runs": ("density.cli.runs", "List the runs so far."),
+    "report": ("density.cli.report", "Write what a run found as a page to send, or for programs."),
+    "export": ("density.cli.export", "Write a run's metrics with their times, for Prometheus."),
+    "compare": ("density.cli.compare", "Say whether runs differ, by how much, and whether that is noise."),
+    "plan": ("density.cli.plan", "Say how many hosts a demand needs, and what fills them."),
+    "versus": ("density.cli.versus", "Measure process, container and VM side by side."),
     "clean": ("density.cli.clean", "Remove what a run left behind."),
     "profiles": ("density.cli.profiles", "List the profiles that ship with density, or print one."),
     "schema": ("density.cli.schema", "Print the JSON Schema of profiles."),

@@ -6,10 +6,13 @@ import click
 
 from density.cli.dry_run import show_plan
 from density.cli.running import Wanted, run_and_report
+from density.errors import UsageError
+from density.metrics.instances import LIMIT
 from density.profile.load import load_profile
 
 LEFT_BEHIND = 4
 INTERRUPTED = 130
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("run")
@@ -17,8 +20,18 @@ INTERRUPTED = 130
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the profile; repeatable.")
 @click.option("--until", type=click.Choice(["safe", "failure", "forecast"]), help="When to stop growing.")
 @click.option("--max", "most", metavar="N", help="Never more than N instances.")
+@click.option(
+    "--require",
+    "required",
+    multiple=True,
+    metavar="NAME=N",
+    help="Capacity to reach (slo, hard, recommended), else exit code 3.",
+)
 @click.option("--runs-dir", type=click.Path(path_type=Path, file_okay=False), help="Where runs are kept.")
 @click.option("--metrics", default="127.0.0.1:9095", show_default=True, metavar="HOST:PORT|off", help="For Prometheus.")
+@click.option("--metrics-cert", type=_FILE, help="Serve metrics by HTTPS with this certificate (PEM).")
+@click.option("--metrics-key", type=_FILE, help="The certificate's key, where it is not in the same file (PEM).")
+@click.option("--per-instance", is_flag=True, help=f"Metrics of the first {LIMIT:,} instances, 3 series each, too.")
 @click.option("--linger", default="0s", metavar="SECONDS", help="Go on serving metrics for this long afterwards.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, the limits and a forecast; start nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, all else on stderr.")
@@ -29,8 +42,12 @@ def command(  # noqa: PLR0913 — one parameter an option
     overrides: tuple[str, ...],
     until: str | None,
     most: str | None,
+    required: tuple[str, ...],
     runs_dir: Path | None,
     metrics: str,
+    metrics_cert: Path | None,
+    metrics_key: Path | None,
+    per_instance: bool,
     linger: str,
     dry_run: bool,
     as_json: bool,
@@ -42,8 +59,25 @@ def command(  # noqa: PLR0913 — one parameter an option
     """
     shortcuts = [f"ramp.until={until}"] if until else []
     shortcuts += [f"ramp.max={most}"] if most else []
+    shortcuts += [f"require.{_capacity(text)}" for text in required]
     loaded = load_profile(profile, overrides=[*overrides, *shortcuts])
     if dry_run:
         return show_plan(loaded, as_json=as_json)
-    wanted = Wanted(runs_dir=runs_dir, metrics=metrics, linger=linger, as_json=as_json, quiet=quiet)
+    wanted = Wanted(
+        runs_dir=runs_dir,
+        metrics=metrics,
+        metrics_cert=metrics_cert,
+        metrics_key=metrics_key,
+        per_instance=per_instance,
+        linger=linger,
+        as_json=as_json,
+        quiet=quiet,
+    )
     return run_and_report(loaded, wanted)
+
+
+def _capacity(text: str) -> str:
+    name, equals, count = text.partition("=")
+    if not (name and equals and count):
+        raise UsageError(f"--require {text!r} is not NAME=N, such as slo=500; the names are hard, slo and recommended")
+    return text

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import click
 from rich.console import Console
 
 from density.cli.errors import INTERRUPTED, Unread, explain
+from density.cli.missed import missed
 from density.controller.bus import Sink
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, Ended, Session, new_run_id
@@ -19,14 +21,17 @@ from density.errors import UsageError
 from density.live import live_view
 from density.metrics.address import parse_address
 from density.metrics.server import MetricsServer
+from density.metrics.tls import tls_context
 from density.profile.spec import Profile
 from density.ramp.decide import bounds_of
+from density.report.formats import write_page
 from density.report.result import result
 from density.report.summary import print_summary
 from density.state import RunState
 from density.units import parse_seconds
 
 RESULT = "result.json"
+MISSED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,9 @@ class Wanted:
 
     runs_dir: Path | None
     metrics: str
+    metrics_cert: Path | None
+    metrics_key: Path | None
+    per_instance: bool
     linger: str
     as_json: bool
     quiet: bool
@@ -56,17 +64,19 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
     state = RunState()
     async with AsyncExitStack() as stack:
         sinks: list[Sink] = []
+        tls = tls_context(wanted.metrics_cert, wanted.metrics_key)
         if (address := parse_address(wanted.metrics)) is not None:
-            server = await stack.enter_async_context(MetricsServer(state, address))
-            sinks.append(server)
+            server = MetricsServer(state, address, tls=tls, per_instance=wanted.per_instance)
+            sinks.append(await stack.enter_async_context(server))
             click.echo(f"metrics at {server.url}", err=True)
         ended = await _watched(profile, state, sinks, run_id=run_id, run_dir=run_dir, quiet=wanted.quiet)
         document = result(state, bounds_of(profile))
         _report(document, run_dir, console, as_json=wanted.as_json, summed_up=bool(state.instances))
+        await anyio.to_thread.run_sync(_write_page, run_dir)
         if sinks and linger and not ended.interrupted:
             click.echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
             await anyio.sleep(linger)
-    return _exit_code(ended)
+    return _exit_code(ended, document)
 
 
 async def _watched(
@@ -75,7 +85,7 @@ async def _watched(
     if quiet:
         session = Session(run_id=run_id, run_dir=run_dir, told=lambda line: click.echo(line, err=True))
         return await session.run(profile, state, sinks)
-    async with live_view(state, Console(stderr=True, highlight=False)) as view:
+    async with live_view(state, Console(stderr=True, highlight=False), ramp=profile.ramp) as view:
         session = Session(run_id=run_id, run_dir=run_dir, told=view.tell)
         return await session.run(profile, state, [*sinks, view])
 
@@ -90,7 +100,15 @@ def _report(document: dict[str, Any], run_dir: Path, console: Console, *, as_jso
             print_summary(document, Console(highlight=False) if console.is_terminal else console, run_dir=str(run_dir))
 
 
-def _exit_code(ended: Ended) -> int:
+def _write_page(run_dir: Path) -> None:
+    try:
+        write_page(run_dir)
+    except Exception as error:  # noqa: BLE001 — the run is over and its result is written; a page can be made again
+        with Unread():
+            click.echo(f"the report was not written: {error}; density report {run_dir} tries again", err=True)
+
+
+def _exit_code(ended: Ended, document: dict[str, Any]) -> int:
     if ended.problem is not None:
         code, sentences = explain(ended.problem, with_traceback=False)
         with Unread():
@@ -100,4 +118,10 @@ def _exit_code(ended: Ended) -> int:
     torn = ended.state.torn_down
     if torn is None or torn.left:
         return LEFT_BEHIND
-    return INTERRUPTED if ended.interrupted else 0
+    if ended.interrupted:
+        return INTERRUPTED
+    sentences = list(missed(document))
+    with Unread():
+        for sentence in sentences:
+            click.echo(f"failed: {sentence}", err=True)
+    return MISSED if sentences else 0

@@ -15,6 +15,7 @@ from density.controller.paths import cache_dir
 from density.engines.base import Engine, EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
 from density.errors import EngineUnavailable
+from density.host.host import facts
 from density.host.reader import HostReader
 from density.host.slice import Slice
 from density.host.slice_limits import SliceUnavailable
@@ -51,6 +52,17 @@ class ThreadedHost:
         self._reader.add_daemons(engine.daemons)
         if root := engine.facts.get(DISK_FACT):
             self._reader.add_disks({engine.name: Path(root)})
+
+
+def with_reserve(profile: Profile) -> Profile:
+    """The profile with what it keeps of the host's memory as a number of bytes, for the record of the run."""
+    if profile.engines == ("simulated",):
+        total: float | str = profile.simulated.memory_bytes
+    else:
+        total = facts(Path("/")).get("memory_bytes", "")
+    if isinstance(total, str):
+        return profile
+    return replace(profile, reserve=replace(profile.reserve, memory_bytes=int(profile.reserve.memory_of(total))))
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from density.controller.begin import begin
 from density.controller.bus import Bus, Sink
-from density.controller.equip import equip
+from density.controller.equip import equip, with_reserve
 from density.controller.paths import RunLock
 from density.controller.run import Controller, first
 from density.controller.teardown import Torn, conclude, given_up
@@ -81,6 +81,7 @@ class Session:
         Raises:
             UsageError: the run's directory or lock cannot be made.
         """
+        profile = with_reserve(profile)
         await anyio.to_thread.run_sync(self._make_run_dir, profile)
         _allow_many_files()
         with RunLock(self.run_id) as lock:

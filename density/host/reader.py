@@ -52,9 +52,12 @@ class HostReader:
         self._root = root
         self._sensors: dict[str, Sensor] = {}
         self._unavailable: dict[str, str] = {}
+        self._devices: dict[int, str] = {}
+        self._first_disks: frozenset[str] = frozenset()
         for name, make in _HOST_SENSORS.items():
             self._add(name, partial(make, root))
         self.add_disks(disks)
+        self._first_disks = frozenset(disks)
         if slice is not None:
             self._add("slice", partial(SliceSensor, slice))
         self.add_bridges(bridges)
@@ -101,8 +104,18 @@ class HostReader:
                 self._add(f"mounts.{name}", partial(_mounts, name, pid, self._root))
 
     def add_disks(self, disks: Mapping[str, Path]) -> None:
-        """Watch the file systems of these paths from now on: label -> path."""
+        """Watch the file systems of these paths from now on: label -> path, each file system by one label.
+
+        The first label stays, but those that the reader was made with give way: what an engine fills goes by its name.
+        """
         for label, path in disks.items():
+            device = _device(path)
+            if device is not None:
+                known = self._devices.get(device, label)
+                if known != label and known not in self._first_disks:
+                    continue
+                self._sensors.pop(f"disk.{known}", None)
+                self._devices[device] = label
             self._add(f"disk.{label}", partial(DiskSensor, label, path))
 
     def facts(self) -> dict[str, str | float]:
@@ -121,6 +134,14 @@ class HostReader:
             self._unavailable[name] = str(error)
         else:
             self._unavailable.pop(name, None)
+
+
+def _device(path: Path) -> int | None:
+    """Of the file system that a path is on; None where the path does not exist (yet)."""
+    try:
+        return path.stat().st_dev
+    except OSError:
+        return None
 
 
 _MAPS_SECONDS = 10.0

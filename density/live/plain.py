@@ -12,6 +12,7 @@ import anyio.to_thread
 from density.events import Event, HostSampled
 from density.live.say import say, standing
 from density.live.words import clean
+from density.profile.spec import Ramp
 from density.state import RunState
 
 QUIET_SECONDS = 10.0
@@ -23,8 +24,9 @@ CLOSE_SECONDS = 2.0
 class PlainView:
     """Sink: an async context manager that writes lines to `file`, from a thread, since a pipe may block."""
 
-    def __init__(self, state: RunState, file: IO[str]) -> None:
+    def __init__(self, state: RunState, file: IO[str], *, ramp: Ramp | None = None) -> None:
         self._state = state
+        self._ramp = ramp
         self._file = file
         self._said_at = -math.inf
         self._queue: SimpleQueue[str | None] = SimpleQueue()
@@ -34,10 +36,9 @@ class PlainView:
         """Say it, if it is worth a line."""
         said = say(event, self._state)
         if not said and isinstance(event, HostSampled) and event.at - self._said_at >= QUIET_SECONDS:
-            said = standing(self._state)
+            said = standing(self._state, self._ramp)
         if said:
-            self._said_at = event.at
-            self._queue.put(f"[{_elapsed(event.at - self._state.started_at)}] {said}\n")
+            self._say(said, event.at)
 
     def tell(self, line: str) -> None:
         """Say a line that is no event."""
@@ -47,7 +48,9 @@ class PlainView:
         """Nothing to give back; as the terminal's view has it."""
 
     async def __aenter__(self) -> Self:
-        """Begin to write."""
+        """Begin to write; where the run is going on already, with where things stand."""
+        if self._state.run_id:
+            self._say(standing(self._state, self._ramp), self._state.now)
         self._thread.start()
         return self
 
@@ -58,6 +61,10 @@ class PlainView:
         self._queue.put(None)
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
             await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
+
+    def _say(self, line: str, at: float) -> None:
+        self._said_at = at
+        self._queue.put(f"[{_elapsed(at - self._state.started_at)}] {line}\n")
 
     def _run(self) -> None:
         try:

@@ -16,7 +16,11 @@ from density.events import (
     WaveSettled,
     WaveStarted,
 )
-from density.live.words import STAGES, clean, listing, starting
+from density.live.bar import ASCII
+from density.live.doing import doing
+from density.live.remaining import seconds_left
+from density.live.words import STAGES, about, clean, listing
+from density.profile.spec import Ramp
 from density.state import RunState
 from density.units import format_bytes, format_count, format_seconds
 
@@ -98,15 +102,16 @@ def _(event: TornDown, state: RunState) -> str:  # noqa: ARG001
     return f"removed {format_count(event.removed)} in {format_seconds(event.seconds)}, {left}"
 
 
-def standing(state: RunState) -> str:
-    """Where things stand, in one line."""
+def standing(state: RunState, ramp: Ramp | None) -> str:
+    """Where things stand, in one line: what is happening, what is there, and how long it will still take."""
     host = state.host
-    on_their_way = sum(starting(counts) for counts in state.counts.values())
-    parts = [f"{format_count(state.alive)} ready", f"{format_count(on_their_way)} on their way"]
+    parts = [f"{format_count(state.alive)} ready"]
     if "cpu.busy_ratio" in host:
         parts.append(f"cpu {host['cpu.busy_ratio']:.0%}")
     if "memory.available_bytes" in host:
         parts.append(f"{format_bytes(host['memory.available_bytes'])} of memory free")
     if "tasks.count" in host:
         parts.append(f"{format_count(host['tasks.count'])} tasks")
-    return ", ".join(parts)
+    left = seconds_left(ramp, state) if ramp else None
+    time = [f"{about(left)} left"] if left is not None else []
+    return "; ".join([str(doing(state, ramp, ASCII)), ", ".join(parts), *time])

@@ -1,6 +1,7 @@
 """The live view on a terminal: a sink that costs the event loop nothing but a flag, and a thread that draws."""
 
 import atexit
+import os
 import threading
 import time
 from contextlib import suppress
@@ -21,6 +22,7 @@ from density.live.bar import ASCII, UNICODE
 from density.live.frame import frame
 from density.live.terminal import Terminal
 from density.live.words import clean
+from density.profile.spec import Ramp
 from density.state import RunState
 
 PERIOD_SECONDS = 0.5
@@ -32,14 +34,15 @@ CLOSE_SECONDS = 2.0
 class TerminalView:
     """Sink: an async context manager that shows `state` until it is left; the last view stays on the screen.
 
-    Composing the lines happens in the event loop (about a millisecond, between two events, so they are
+    Composing the lines happens in the event loop (a few milliseconds, between two events, so they are
     consistent), drawing in a thread, since a terminal may block for as long as it likes and the run must not.
     """
 
-    def __init__(self, state: RunState, console: Console) -> None:
+    def __init__(self, state: RunState, console: Console, *, ramp: Ramp | None = None) -> None:
         self._state = state
         self._console = console
-        self._glyphs = UNICODE if console.encoding.lower().startswith("utf") else ASCII
+        self._ramp = ramp
+        self._glyphs = UNICODE if _shows_unicode(console) else ASCII
         self._terminal = Terminal(console)
         self._news = True
         self._told: SimpleQueue[str] = SimpleQueue()
@@ -99,4 +102,10 @@ class TerminalView:
 
     def _compose(self) -> list[Text]:
         width, height = self._console.size
-        return frame(self._state, anyio.current_time(), width=width - 1, height=height - 1, glyphs=self._glyphs)
+        now = self._state.now if self._state.stage == "done" else anyio.current_time()
+        return frame(self._state, now, width=width - 1, height=height - 1, glyphs=self._glyphs, ramp=self._ramp)
+
+
+def _shows_unicode(console: Console) -> bool:
+    """By its encoding, which Python takes to be UTF-8 in the C locale as well."""
+    return console.encoding.lower().startswith("utf") and os.environ.get("LC_ALL") not in ("C", "POSIX")

@@ -1,11 +1,16 @@
 """Words that both views use, and the cleaning of words that come from outside."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import wrap
+
+from rich.text import Text
 
 from density.events import Stage
+from density.live.bar import Glyphs
 from density.model import Phase
 from density.state import RunState
 
+INDENT = "  "
 STAGES: Mapping[Stage, str] = {
     "preflight": "Preparing engines, images and guests",
     "calibrate": "Calibrating each workload alone",
@@ -38,7 +43,7 @@ def starting(counts: Mapping[Phase, int]) -> int:
     return sum(counts[phase] for phase in _STARTING)
 
 
-def remaining(state: RunState) -> int:
+def to_remove(state: RunState) -> int:
     """How many instances are still there to be removed."""
     return sum(counts[phase] for counts in state.counts.values() for phase in _REMOVABLE)
 
@@ -46,3 +51,30 @@ def remaining(state: RunState) -> int:
 def listing(counts: Mapping[str, int]) -> str:
     """`16 web, 8 vm`; nothing for zeros."""
     return ", ".join(f"{count:,} {clean(name)}" for name, count in counts.items() if count)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+def about(seconds: float) -> str:
+    """A time that is only roughly known, no finer than it is: `a few seconds`, `about 40 s`, `about 3 min`."""
+    if seconds < 7.5:
+        return "a few seconds"
+    if seconds < 90:
+        return f"about {5 * round(seconds / 5)} s"
+    minutes = seconds / 60
+    if minutes < 5:
+        return f"about {round(2 * minutes) / 2:g} min"
+    if minutes < 90:
+        return f"about {round(minutes)} min"
+    hours, minute = divmod(10 * round(minutes / 10), 60)
+    return f"about {hours} h {minute} min" if minute else f"about {hours} h"
+
+
+def sentences(texts: Iterable[str], width: int, glyphs: Glyphs, style: str) -> Iterator[Text]:
+    """Each on two lines at most."""
+    for text in texts:
+        for line in wrap(clean(text), width - len(INDENT), max_lines=2, placeholder=glyphs.ellipsis):
+            yield Text.assemble(INDENT, (line, style))

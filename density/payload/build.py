@@ -16,7 +16,7 @@ import anyio
 
 from density.errors import EngineUnavailable
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("payload.c", "spawn.c"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("payload.c", "bench.c", "spawn.c"))
 HEADERS = (Path(__file__).with_name("payload.h"),)
 FLAGS = ("-std=gnu11", "-static", "-s", "-Os", "-Wall", "-Wextra", "-Werror")
 COMPILERS = ("cc", "gcc", "clang", "musl-gcc")

@@ -1,4 +1,4 @@
-"""The payloads' channel to the controller: hello, ping, console and lease of every instance of a run."""
+"""The payloads' channel to the controller: hello, ping, benchmarks, console and lease of every instance of a run."""
 
 import errno
 import itertools
@@ -15,11 +15,22 @@ import anyio
 
 from density.errors import DensityError
 from density.payload.background import background
-from density.payload.connection import Connection, Hello, Instance, Ping
+from density.payload.connection import Bench, Connection, Hello, Instance, Question
 from density.payload.poller import Poller
-from density.payload.protocol import LEASE_SECONDS, Pong, Ready, clean, parse, parse_console
+from density.payload.protocol import (
+    LEASE_SECONDS,
+    Begun,
+    Benched,
+    Pong,
+    Ready,
+    Refused,
+    Said,
+    clean,
+    parse,
+    parse_console,
+)
 
-__all__ = ["Channel", "ChannelClosed", "Hello"]
+__all__ = ["Bench", "BenchRefused", "Channel", "ChannelClosed", "Hello"]
 
 _BACKLOG = 4096
 _ACCEPTS_AT_ONCE = 64
@@ -32,6 +43,10 @@ _PATH_LIMIT = 107
 
 class ChannelClosed(Exception):
     """The instance's end of the channel closed, or was never opened."""
+
+
+class BenchRefused(Exception):
+    """The instance cannot run this benchmark; the system's words."""
 
 
 class Channel(anyio.AsyncContextManagerMixin):
@@ -107,6 +122,17 @@ class Channel(anyio.AsyncContextManagerMixin):
             raise ChannelClosed(f"{instance_id} ended before it was ready")
         return instance.hello
 
+    def recall(self, instance_id: str) -> None:
+        """Ask a payload that was ready before its VM was saved to say so again; `hello` waits for that.
+
+        Raises:
+            ChannelClosed: its serial port is not connected.
+        """
+        instance = self._known(instance_id)
+        if instance.connection is None:
+            raise ChannelClosed(f"{instance_id} is not connected")
+        instance.connection.send("hello")
+
     async def console_match(self, instance_id: str, pattern: str) -> None:
         """Wait until a console line matches the regex (VMs), a begun line such as a prompt included.
 
@@ -137,20 +163,38 @@ class Channel(anyio.AsyncContextManagerMixin):
 
     async def ping(self, instance_id: str) -> float:
         """Round-trip seconds, without the time that it takes to wake the caller. Raises ChannelClosed."""
+        began, answered, _ = await self._ask(instance_id, "ping")
+        return answered - began
+
+    async def bench(self, instance_id: str, kind: str, *, seconds: float, directory: str = "/") -> Bench:
+        """Have the instance work for about so long; the kinds are those of the payload's `bench.c`.
+
+        Args:
+            directory: where it writes, as it sees it (kinds `file` and `disk`).
+
+        Raises:
+            BenchRefused: it cannot.
+            ChannelClosed: it is gone.
+        """
+        began, answered, said = await self._ask(instance_id, "bench", f" {kind} {seconds * 1000:.0f} {directory}")
+        if not isinstance(said, Benched):
+            raise BenchRefused(said.words if said else "it answered with a pong")
+        return Bench(said.amount, answered - began, said.seconds)
+
+    async def _ask(self, instance_id: str, word: str, more: str = "") -> tuple[float, float, Benched | Refused | None]:
         instance = self._known(instance_id)
         if not instance.pingable or instance.connection is None:
-            raise ChannelClosed(f"{instance_id} answers no pings")
+            raise ChannelClosed(f"{instance_id} answers no questions")
         number = next(self._numbers)
-        ping = instance.pings[number] = Ping()
-        asked = anyio.current_time()
-        instance.connection.send(f"ping {number}")
+        question = instance.questions[number] = Question(anyio.current_time())
+        instance.connection.send(f"{word} {number}{more}")
         try:
-            await ping.done.wait()
+            await question.done.wait()
         finally:
-            del instance.pings[number]
-        if ping.answered is None:
-            raise ChannelClosed(f"{instance_id} ended while it was pinged")
-        return ping.answered - asked
+            del instance.questions[number]
+        if question.answered is None:
+            raise ChannelClosed(f"{instance_id} ended before it answered a {word}")
+        return question.began, question.answered, question.answer
 
     def pingable(self, instance_id: str) -> bool:
         """Whether this instance answers pings (said hello over the payload's protocol, still connected)."""
@@ -244,10 +288,8 @@ class Channel(anyio.AsyncContextManagerMixin):
         said = parse_console(text) if connection.serial else parse(text)
         instance = connection.instance
         match said:
-            case Pong(number=number) if instance:
-                if ping := instance.pings.get(number):
-                    ping.answered = anyio.current_time()
-                    ping.done.set()
+            case Begun() | Pong() | Benched() | Refused() if instance:
+                _answer(instance, said)
             case Ready() if instance is None:
                 self._greet_process(connection, said)
             case Ready() if instance and said.instance_id in {"", instance.instance_id}:
@@ -315,6 +357,17 @@ class Channel(anyio.AsyncContextManagerMixin):
         self._poller.close()
         with suppress(OSError):
             self.directory.rmdir()
+
+
+def _answer(instance: Instance, said: Said) -> None:
+    now = anyio.current_time()
+    match said:
+        case Begun(number=number) if question := instance.questions.get(number):
+            question.began = now
+        case Pong(number=number) if question := instance.questions.get(number):
+            question.settle(now)
+        case Benched(number=number) | Refused(number=number) if question := instance.questions.get(number):
+            question.settle(now, said)
 
 
 def _hello(instance: Instance, ready: Ready) -> Hello:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from density.payload.protocol import Lines
+from density.payload.protocol import Benched, Lines, Refused
 
 CONSOLE_LINES = 20
 _CHUNK = 4096
@@ -59,12 +59,40 @@ class Connection:
             return
 
 
-@dataclass(slots=True, eq=False)
-class Ping:
-    """A ping under way; `answered` is the time of its pong."""
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a benchmark in an instance did.
 
+    Attributes:
+        amount: operations, calls or bytes.
+        seconds: from its start to its end, by the controller's clock.
+        own_seconds: the same by the instance's clock.
+    """
+
+    amount: int
+    seconds: float
+    own_seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class Question:
+    """Something that an instance was asked: a ping, or a benchmark.
+
+    Attributes:
+        began: when it was asked; of a benchmark, when the instance said that its clock starts.
+        answered: when the answer came; None where the instance ended before.
+        answer: of a benchmark.
+    """
+
+    began: float
     done: anyio.Event = field(default_factory=anyio.Event)
     answered: float | None = None
+    answer: Benched | Refused | None = None
+
+    def settle(self, answered: float, answer: Benched | Refused | None = None) -> None:
+        """Here is the answer."""
+        self.answered, self.answer = answered, answer
+        self.done.set()
 
 
 @dataclass(slots=True, eq=False)
@@ -83,7 +111,7 @@ class Instance:
     closed: bool = False
     pingable: bool = False
     connection: Connection | None = None
-    pings: dict[int, Ping] = field(default_factory=dict)
+    questions: dict[int, Question] = field(default_factory=dict)
     console: deque[str] = field(default_factory=lambda: deque(maxlen=CONSOLE_LINES))
     watchers: list[tuple[re.Pattern[str], anyio.Event]] = field(default_factory=list)
 
@@ -97,8 +125,8 @@ class Instance:
         self.closed = True
         self.pingable = False
         self.settled.set()
-        for ping in self.pings.values():
-            ping.done.set()
+        for question in self.questions.values():
+            question.done.set()
         for _, seen in self.watchers:
             seen.set()
 

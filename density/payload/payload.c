@@ -5,7 +5,8 @@
  *   payload --spawn [--procs FILE]... [--run RUN]
  *
  * It says `density ready ID kernel=RELEASE uptime_us=N pid=N`, answers `ping N` with `density pong N`, has its lease renewed by
- * `lease SECONDS`, and ends on `stop`, on SIGTERM, when the socket closes, or (serial) when the lease has run out.
+ * `lease SECONDS`, and ends on `stop`, on SIGTERM, when the socket closes, or (serial) when the lease has run out. On `hello` it
+ * says ready again, for a controller that has lost sight of it; on `bench ...` it measures what it runs on (bench.c).
  * --run does nothing here: it marks the process for whoever cleans up.
  *
  * With --spawn it is the fork server of native instances instead; see spawn.c.
@@ -59,7 +60,7 @@ static int channel = -1;
 static int64_t started, lease_end = NEVER;
 static bool heard;
 
-static int64_t now(clockid_t clock)
+int64_t now(clockid_t clock)
 {
 	struct timespec time;
 	clock_gettime(clock, &time);
@@ -204,12 +205,25 @@ static int64_t burn(double share)
 	return 0;
 }
 
-static void obey(const char *line)
+static void say_ready(const struct options *options)
+{
+	struct utsname system;
+	uname(&system);
+	say(channel, "%sdensity ready %s kernel=%s uptime_us=%lld pid=%d\n",
+	    options->serial ? "\n" : "", /* the kernel may have left the console in the middle of a line */
+	    options->id, system.release, (long long)((now(CLOCK_MONOTONIC) - started) / 1000), (int)getpid());
+}
+
+static void obey(char *line, const struct options *options)
 {
 	if (strcmp(line, "stop") == 0)
 		leave(0);
+	else if (strcmp(line, "hello") == 0)
+		say_ready(options);
 	else if (strncmp(line, "ping ", 5) == 0)
 		say(channel, "density pong %llu\n", strtoull(line + 5, NULL, 10));
+	else if (strncmp(line, "bench ", 6) == 0)
+		run_bench(channel, line + 6);
 	else if (strncmp(line, "lease ", 6) == 0)
 		lease_end = now(CLOCK_MONOTONIC) + (int64_t)(strtod(line + 6, NULL) * SECOND);
 	else
@@ -217,9 +231,9 @@ static void obey(const char *line)
 	heard = true;
 }
 
-static void hear(void)
+static void hear(const struct options *options)
 {
-	static char line[128];
+	static char line[512];
 	static size_t used;
 	char chunk[512];
 	ssize_t got = read(channel, chunk, sizeof chunk);
@@ -229,7 +243,7 @@ static void hear(void)
 		if (chunk[at] == '\n' || chunk[at] == '\r') {
 			line[used] = '\0';
 			used = 0;
-			obey(line);
+			obey(line, options);
 		} else if (used < sizeof line - 1) {
 			line[used++] = chunk[at];
 		}
@@ -242,15 +256,6 @@ static bool hears_before(int64_t until)
 	int64_t left = until == NEVER ? 0 : until - now(CLOCK_MONOTONIC);
 	struct timespec timeout = span(left > 0 ? left : 0);
 	return ppoll(&wanted, 1, until == NEVER ? NULL : &timeout, NULL) > 0;
-}
-
-static void say_ready(const struct options *options)
-{
-	struct utsname system;
-	uname(&system);
-	say(channel, "%sdensity ready %s kernel=%s uptime_us=%lld pid=%d\n",
-	    options->serial ? "\n" : "", /* the kernel may have left the console in the middle of a line */
-	    options->id, system.release, (long long)((now(CLOCK_MONOTONIC) - started) / 1000), (int)getpid());
 }
 
 __attribute__((noreturn)) static void serve(const struct options *options)
@@ -266,7 +271,7 @@ __attribute__((noreturn)) static void serve(const struct options *options)
 		if (!heard && announce < until)
 			until = announce;
 		if (hears_before(until)) {
-			hear();
+			hear(options);
 			continue;
 		}
 		int64_t time = now(CLOCK_MONOTONIC);

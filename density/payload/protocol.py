@@ -29,22 +29,62 @@ class Pong:
     number: int
 
 
-def parse(line: str) -> Ready | Pong | None:
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`density begun NUMBER`: a benchmark is set up, and its clock starts."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Benched:
+    """`density bench NUMBER AMOUNT MICROSECONDS`: how much a benchmark did; `seconds` by the instance's own clock."""
+
+    number: int
+    amount: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """`density refused NUMBER WORDS`: a benchmark that cannot be, and the system's words."""
+
+    number: int
+    words: str
+
+
+Said = Ready | Pong | Begun | Benched | Refused
+
+
+def parse(line: str) -> Said | None:
     """What a payload said; None for anything that is not of this protocol."""
     match line.split():
-        case ["density", "pong", number] if number.isascii() and number.isdigit():
+        case ["density", "pong", number] if _is_number(number):
             return Pong(int(number))
-        case ["density", "ready"]:
-            return Ready("", "", 0.0)
-        case ["density", "ready", instance_id, *fields]:
-            values = dict(field.partition("=")[::2] for field in fields)
-            uptime = values.get("uptime_us", "")
-            seconds = int(uptime) / 1e6 if uptime.isascii() and uptime.isdigit() else 0.0
-            return Ready(instance_id, values.get("kernel", ""), seconds)
+        case ["density", "begun", number] if _is_number(number):
+            return Begun(int(number))
+        case ["density", "bench", number, amount, micros] if all(map(_is_number, (number, amount, micros))):
+            return Benched(int(number), int(amount), int(micros) / 1e6)
+        case ["density", "refused", number, *words] if _is_number(number):
+            return Refused(int(number), " ".join(words))
+        case ["density", "ready", *words]:
+            return _ready(words)
     return None
 
 
-def parse_console(line: str) -> Ready | Pong | None:
+def _ready(words: list[str]) -> Ready:
+    instance_id, *fields = words or [""]
+    values = dict(field.partition("=")[::2] for field in fields)
+    uptime = values.get("uptime_us", "")
+    return Ready(instance_id, values.get("kernel", ""), int(uptime) / 1e6 if _is_number(uptime) else 0.0)
+
+
+def _is_number(text: str) -> bool:
+    """At most 20 digits, which is what 64 bits have."""
+    return text.isascii() and text.isdigit() and len(text) <= 20
+
+
+def parse_console(line: str) -> Said | None:
     """Like `parse`, for a serial port, where the kernel or the firmware may have begun the line."""
     begin = line.find("density ")
     return parse(line[begin:]) if begin >= 0 else None

@@ -102,7 +102,7 @@ def to_tables(profile: Profile) -> dict[str, Any]:
         "description": profile.description,
         "ramp": _table(RampTable, profile.ramp, RampTable.model_fields.keys() - unused),
         "slice": _table(SliceTable, profile.slice),
-        "reserve": _table(ReserveTable, profile.reserve),
+        "reserve": {name: kept for name, kept in _table(ReserveTable, profile.reserve).items() if kept is not None},
         "objectives": _table(ObjectivesTable, profile.objectives),
         "require": _table(RequireTable, profile.require),
         "engines": {name: url for name, url in _table(EnginesTable, profile.endpoints).items() if url},

@@ -90,8 +90,9 @@ class SliceTable(Table):
 class ReserveTable(Table):
     """What the host keeps for itself and for the tester, always, also with until = "failure"."""
 
-    memory: Bytes = _RESERVE.memory_bytes
-    """Memory that stays available; a size, 256MiB or more."""
+    memory: Bytes | None = _RESERVE.memory_bytes
+    """Memory that stays available; a size, 256MiB or more. By default an eighth of the host's memory, at least 256MiB
+    and at most 2GiB."""
     tasks: Count = _RESERVE.tasks
     """Processes and threads that can still be made; 500 or more."""
     disk: Bytes = _RESERVE.disk_bytes

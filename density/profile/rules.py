@@ -6,11 +6,11 @@ from density.profile.document import Document, WorkloadTable
 from density.profile.kinds import Kind, kind_of, users
 from density.profile.problems import Key, Problem, listed
 from density.profile.scalars import NAME_ALLOWED
+from density.profile.spec import LEAST_RESERVE_BYTES
 from density.units import format_bytes
 
 TEARDOWN_TASKS = 500
 """About twice the 264 that were left after 2,570 containers: nothing could fork then, and tearing down took 334 s."""
-TEARDOWN_BYTES = 256 * 2**20
 SHAPES = {"start": ("linear", "geometric"), "step": ("linear",), "factor": ("geometric",), "waves": ("list",)}
 """The keys of the ramp that only some shapes use."""
 
@@ -43,10 +43,10 @@ def _reserve(document: Document) -> Iterator[Problem]:
             "to remove what they run"
         )
         yield Problem(("reserve", "tasks"), text)
-    if reserve.memory < TEARDOWN_BYTES:
+    if reserve.memory is not None and reserve.memory < LEAST_RESERVE_BYTES:
         text = (
-            f"found {format_bytes(reserve.memory)}; allowed is {format_bytes(TEARDOWN_BYTES)} or more, because with "
-            "less the engines or the tester may be killed before all is removed"
+            f"found {format_bytes(reserve.memory)}; allowed is {format_bytes(LEAST_RESERVE_BYTES)} or more, because "
+            "with less the engines or the tester may be killed before all is removed"
         )
         yield Problem(("reserve", "memory"), text)
 

@@ -8,6 +8,10 @@ from density.model import EngineName, Workload
 Shape = Literal["linear", "geometric", "list"]
 Until = Literal["safe", "failure", "forecast"]
 Missing = Literal["fail", "skip"]
+LEAST_RESERVE_BYTES = 256 * 2**20
+"""With less the engines or the tester may be killed before all is removed."""
+MOST_RESERVE_BYTES = 2 * 2**30
+"""What is kept by default of a large host; of a small one it would leave nothing to be measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +56,23 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """What the host keeps for itself and for the tester, always; of each disk at most a tenth."""
+    """What the host keeps for itself and for the tester, always; of each disk at most a tenth.
 
-    memory_bytes: int = 2 * 2**30
+    Attributes:
+        memory_bytes: None: by the host's memory, as `memory_of` says.
+    """
+
+    memory_bytes: int | None = None
     tasks: int = 1600
     disk_bytes: int = 2 * 2**30
     inodes: int = 10_000
     files: int = 1000
+
+    def memory_of(self, total_bytes: float) -> float:
+        """What a host with this much memory keeps: as asked for, else an eighth of it, within bounds."""
+        if self.memory_bytes is not None:
+            return float(self.memory_bytes)
+        return min(MOST_RESERVE_BYTES, max(LEAST_RESERVE_BYTES, total_bytes / 8))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -221,4 +221,6 @@ def describe(reading: Reading) -> str:
 
 def _nearness(ceiling: CeilingForecast) -> str:
     reading = Reading(ceiling.ceiling, ceiling.subject, ceiling.used, ceiling.limit, ceiling.reserve)
+    if not math.isfinite(ceiling.count):
+        return f"{describe(reading)}, for what else the host does takes more or less of it by the moment"
     return f"{describe(reading)}, reached at {ceiling.count:,.1f} instances"

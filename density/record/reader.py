@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from density.errors import DensityError, UsageError
@@ -23,19 +23,35 @@ def read_events(path: Path) -> Iterator[Event]:
         UsageError: no record there, or one of another version of density.
         DensityError: the record is damaged.
     """
-    try:
-        with closing(_open(path)) as connection:
-            _check(connection, path)
-            last = 0
-            while page := connection.execute(
-                "SELECT seq, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (last, _PAGE)
-            ).fetchall():
-                for last, body in page:  # noqa: B007 — the next page starts after it
-                    yield decode(body)
-    except sqlite3.Error as error:
-        raise DensityError(f"{path}: the record cannot be read: {error}") from error
-    except ValueError as error:
-        raise DensityError(f"{path}: event {last} is none that this density knows: {error}") from error
+    with _reading(path) as connection:
+        last = 0
+        while page := _page(connection, last):
+            for last, body in page:
+                yield _event(path, last, body)
+
+
+class Follower:
+    """Reads a record that is still being written: each time what has come since the last time; read-only.
+
+    No connection is open between two readings (opening takes under a millisecond): it would keep the run, when it
+    ends, from folding its log into the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._last = 0
+
+    def news(self) -> list[Event]:
+        """The next events, at most a page of them; empty: there are no more for now.
+
+        Raises:
+            UsageError, DensityError: as `read_events`.
+        """
+        with _reading(self.path) as connection:
+            page = _page(connection, self._last)
+        events = [_event(self.path, number, body) for number, body in page]
+        self._last = page[-1][0] if page else self._last
+        return events
 
 
 def replay(path: Path) -> RunState:
@@ -45,6 +61,29 @@ def replay(path: Path) -> RunState:
         UsageError, DensityError: as `read_events`.
     """
     return fold(read_events(path))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(_open(path)) as connection:
+            _check(connection, path)
+            yield connection
+    except sqlite3.Error as error:
+        raise DensityError(f"{path}: the record cannot be read: {error}") from error
+
+
+def _page(connection: sqlite3.Connection, after: int) -> list[tuple[int, str]]:
+    return connection.execute(
+        "SELECT seq, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (after, _PAGE)
+    ).fetchall()
+
+
+def _event(path: Path, number: int, body: str) -> Event:
+    try:
+        return decode(body)
+    except ValueError as error:
+        raise DensityError(f"{path}: event {number} is none that this density knows: {error}") from error
 
 
 def _open(path: Path) -> sqlite3.Connection:

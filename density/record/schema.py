@@ -70,7 +70,9 @@ FROM (
     FROM event WHERE kind = 'wave_started'
 ) AS started
 LEFT JOIN (
-    SELECT at, body, json_extract(body, '$.wave') AS wave FROM event WHERE kind = 'wave_settled'
+    -- Where a ramp stepped back, the wave has settled twice: the first time is its own.
+    SELECT min(at) AS at, body, json_extract(body, '$.wave') AS wave
+    FROM event WHERE kind = 'wave_settled' GROUP BY wave
 ) AS settled ON settled.wave = started.wave
 """
 

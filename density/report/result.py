@@ -8,13 +8,16 @@ from typing import Any
 from density.capacity.capacities import Capacities, capacities
 from density.capacity.footprint import Line
 from density.capacity.forecast import Outlook, outlook
+from density.capacity.knee import latency
+from density.capacity.required import requirements
+from density.capacity.scaling import scaling
 from density.capacity.split import split_memory
 from density.ceilings.catalog import BY_ID
 from density.ceilings.judge import Verdict, judge
 from density.ceilings.reading import Bounds
 from density.events import CeilingForecast
 from density.state import RunState, WorkloadState
-from density.statistics import quantile
+from density.statistics import floored, quantile
 
 SCHEMA = 1
 Document = dict[str, Any]
@@ -27,6 +30,7 @@ def result(state: RunState, bounds: Bounds) -> Document:
     known = outlook(state, values=state.values(), workloads=workloads, bounds=bounds)
     verdict = judge(state, bounds, known.costs())
     footprints = _footprints(known, split_memory(state, workloads))
+    found = capacities(state, bounds)
     document = {
         "schema": SCHEMA,
         "run_id": state.run_id,
@@ -37,7 +41,8 @@ def result(state: RunState, bounds: Bounds) -> Document:
         "outcome": outcome.outcome if outcome else "error",
         "reason": outcome.reason if outcome else "",
         "host": _host(state),
-        "capacity": _capacity(capacities(state, bounds)),
+        "capacity": _capacity(found),
+        "required": [asdict(each) for each in requirements(state.required, found)],
         "verdict": _verdict(verdict) if verdict else None,
         "workloads": {
             name: _workload(workload, footprints.get(name, {})) for name, workload in state.workloads.items()
@@ -78,12 +83,13 @@ def _verdict(verdict: Verdict) -> Document:
 
 
 def _next(ceiling: CeilingForecast) -> Document:
+    high = floored(ceiling.high, unknown=None)
     return {
         "ceiling": ceiling.ceiling,
         "subject": ceiling.subject,
-        "count": math.floor(ceiling.count),
-        "low": math.floor(ceiling.low),
-        "high": math.floor(ceiling.high) if math.isfinite(ceiling.high) else None,
+        "count": max(0, floored(ceiling.count, unknown=0)),
+        "low": max(0, floored(ceiling.low, unknown=0)),
+        "high": None if high is None else max(0, high),
     }
 
 
@@ -99,6 +105,7 @@ def _workload(workload: WorkloadState, footprint: Document) -> Document:
         "peak": workload.peak,
         "created_seconds": _quantiles(workload.created_seconds),
         "ready_seconds": _quantiles(workload.ready_seconds),
+        "latency": _latency(workload),
         "kernels": dict(workload.kernels),
         "failures": [
             {"kind": kind, "count": tally.count, "message": tally.message, "evidence": list(tally.evidence)}
@@ -113,6 +120,16 @@ def _quantiles(seconds: Sequence[float]) -> Mapping[str, float] | None:
         return None
     named = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
     return {name: quantile(seconds, q) for name, q in named.items()}
+
+
+def _latency(workload: WorkloadState) -> Document:
+    """Time to ready and round trips against count, and how launching scales with the launches in flight."""
+    scaled = scaling(workload.ready_at)
+    return {
+        "ready": asdict(latency(workload.ready_at)),
+        "probe": asdict(latency(workload.probed_at)),
+        "scaling": asdict(scaled) if scaled else None,
+    }
 
 
 def _footprints(known: Outlook, parts: Mapping[str, Line]) -> dict[str, Document]:

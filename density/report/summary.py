@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from density.ceilings.catalog import BY_ID
+from density.report.latency import latency_rows
 from density.units import format_count, format_seconds, format_value
 
 Document = dict[str, Any]
@@ -29,7 +30,7 @@ def print_summary(result: Document, console: Console, *, run_dir: str) -> None:
     title.append(f"  {result['run_id']}, {format_seconds(result['seconds'])}", style="dim")
     console.print()
     console.print(title)
-    console.print(_labelled([("capacity", _answer(result)), *_verdict(result)]))
+    console.print(_labelled([("capacity", _answer(result)), *_verdict(result), *latency_rows(result["workloads"])]))
     console.print()
     console.print(_workloads(result))
     console.print(Text("p50, p95: intended launch to ready; memory, tasks: what one more takes", style="dim"))
@@ -74,7 +75,7 @@ def _verdict(result: Document) -> Iterator[Row]:
     for index, ceiling in enumerate(verdict["next"]):
         high = format_count(ceiling["high"]) if ceiling["high"] is not None else "no bound"
         name = f"{ceiling['ceiling']} {ceiling['subject']}".rstrip()
-        interval = f"({format_count(max(ceiling['low'], 0))} to {high})"
+        interval = f"({format_count(ceiling['low'])} to {high})"
         yield "" if index else "then", Text(f"{name} at {format_count(ceiling['count'])} {interval}")
 
 

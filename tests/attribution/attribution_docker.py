@@ -161,7 +161,7 @@ def test_memory_of_the_slice(attribute: Attribute) -> None:
         subject="",
         evidence=[r"the kernel killed \d+ processes in the slice", r"stood at .* of 200 MiB"],
         fix="`memory` in [slice]",
-        counts=(10, 17),
+        counts=(10, 16),
     )
 
 

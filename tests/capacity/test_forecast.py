@@ -169,3 +169,10 @@ def test_a_line_through_two_points_is_as_uncertain_as_they_are() -> None:
     value, low, high = found.footprint()["web"]
     assert value == pytest.approx(10.0)
     assert (high - low) / 2 == pytest.approx(12.71 * 0.5)
+
+
+def test_what_is_full_already_has_its_ends_in_order() -> None:
+    """Where typical costs are all that is known and the reserve is crossed already, low stays below high."""
+    values = {"tasks.count": 1200.0, "tasks.pid_max": 1000.0}
+    (found,) = outlook(RunState(), values=values, workloads=[WEB], bounds=NO_RESERVE).forecast()
+    assert found.low < found.count < found.high < 0

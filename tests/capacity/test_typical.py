@@ -24,12 +24,13 @@ def test_every_cost_is_one_of_a_hard_ceiling(workload: Workload) -> None:
 
 
 def test_a_cost_falls_on_its_own_subject() -> None:
-    """Root owns a container's keys and the shim lives beside its daemon; other users and daemons bear nothing."""
+    """Root owns a container's keys and the shim lives with containerd, in whose unit dockerd need not be."""
     workload = WORKLOADS[0]
     assert typical_cost(workload, "keys.user", "uid0") == 1
     assert typical_cost(workload, "keys.user", "uid1000") == 0
     assert typical_cost(workload, "tasks.cgroup") == 1
-    assert typical_cost(workload, "tasks.cgroup", "dockerd") == 12
+    assert typical_cost(workload, "tasks.cgroup", "containerd") == 12
+    assert typical_cost(workload, "tasks.cgroup", "dockerd") == 0
     assert typical_cost(workload, "tasks.cgroup", "libvirtd") == 0
 
 

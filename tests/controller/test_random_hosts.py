@@ -55,7 +55,8 @@ def test_a_safe_ramp_finds_the_true_maximum_and_keeps_the_reserve(seed: int) -> 
     """The count at the end is the true maximum under the reserve, within the last wave, and no reserve was touched."""
     profile = random_profile(seed)
     run = simulate(profile)
-    reserves = {"memory_bytes": profile.reserve.memory_bytes, "tasks": 500, "files": 500}
+    memory = profile.reserve.memory_of(profile.simulated.memory_bytes)
+    reserves = {"memory_bytes": memory, "tasks": 500, "files": 500}
     truth = run.host.true_maximum("web", reserves=reserves)
     last_wave = [event for event in run.events if isinstance(event, WaveStarted)][-1]
     assert run.state.outcome is not None

@@ -59,6 +59,21 @@ def test_a_disk_that_comes_later_is_read_then(tmp_path: Path) -> None:
     assert "disk.later" not in reader.unavailable()
 
 
+def test_a_file_system_is_read_once(tmp_path: Path) -> None:
+    """Of two directories on one disk the first counts, and the first engine's takes that place."""
+    reader = HostReader(disks={"runs": tmp_path, "runtime": tmp_path, "shm": Path("/dev/shm")})
+    assert _disks(reader) == {"runs", "shm"}
+    reader.add_disks({"docker": tmp_path})
+    reader.add_disks({"libvirt": tmp_path})
+    assert _disks(reader) == {"docker", "shm"}
+    reader.add_disks({"docker": tmp_path})
+    assert _disks(reader) == {"docker", "shm"}
+
+
+def _disks(reader: HostReader) -> set[str]:
+    return {name.split(".")[1] for name in reader.read() if name.startswith("disk.")}
+
+
 def test_open_files_of_this_process_are_counted() -> None:
     """A descriptor more is one more, whichever way this kernel is asked."""
     counter = DescriptorCounter(Path("/proc/self/fd"))

@@ -27,6 +27,7 @@ def events() -> list[Event]:
         RunStarted(0.0, "r1", 1.7e9, "0.1", "quick[bold]", "safe", workloads, 100, {}, {"tasks": 1600}),
         StageEntered(0.0, "preflight"),
         Warned(0.5, "[bold]emulated\x1b]0;title\x07 guests"),
+        WaveSettled(1.0, 0.5, 0, {"web": 0, "guest": 0}, {}, {}),
         StageEntered(1.0, "ramp"),
         WaveStarted(1.0, 1, {"web": 3, "guest": 1}, 4),
     ]
@@ -54,7 +55,7 @@ def events() -> list[Event]:
             },
             0.001,
         ),
-        WaveSettled(4.0, 1.0, 1, {"web": 3, "guest": 0}, {}, {"try_again": 1}),
+        WaveSettled(4.0, 3.0, 1, {"web": 3, "guest": 0}, {}, {"try_again": 1}),
         Forecasted(
             4.0,
             (

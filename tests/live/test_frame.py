@@ -9,23 +9,30 @@ from rich.cells import cell_len
 
 from density.events import CeilingForecast, Event, Forecasted, InstanceChanged, StageEntered, Stopped, TornDown
 from density.live.bar import ASCII, UNICODE, Glyphs, bar
-from density.live.frame import frame, nearest_readings
+from density.live.ceilings import nearest_readings
+from density.live.frame import frame
 from density.live.words import clean, shorten
 from density.model import Failure, Phase
+from density.profile.spec import Ramp
 from density.state import RunState, fold
 
-
-def _lines(state: RunState, width: int = 79, height: int = 40, glyphs: Glyphs = UNICODE) -> list[str]:
-    return [line.plain for line in frame(state, 65.0, width=width, height=height, glyphs=glyphs)]
+RAMP = Ramp(start=4, calibrate=0)
 
 
-def test_the_whole_view(events: list[Event]) -> None:
-    """Count against forecast, wave, workloads, nearest ceilings, host, failures, warnings: one screen, 80 columns."""
-    assert [line.rstrip() for line in _lines(fold(events))] == [
-        "density  quick[bold]  until safe  run r1                                   1:05",
-        "Ramping up, wave 2: launching, 1 on their way",
+def _lines(
+    state: RunState, width: int = 79, height: int = 40, glyphs: Glyphs = UNICODE, ramp: Ramp | None = RAMP
+) -> list[str]:
+    return [line.plain for line in frame(state, 65.0, width=width, height=height, glyphs=glyphs, ramp=ramp)]
+
+
+def test_the_whole_view_at_80_columns_and_24_lines(events: list[Event]) -> None:
+    """Everything is there: what happens, for how long, count against forecast, workloads, ceilings, host, failures."""
+    assert [line.rstrip() for line in _lines(fold(events), height=23)] == [
+        "density  quick[bold]  run r1  until safe                                   1:05",
+        "Wave 2 of ≈8: launching 5 containers and 1 VM; tasks.pid_max in ≈897",
+        "───────────────────────────────────────────────────────        about 9 min left",
         "",
-        "3 ready, aiming at 9                                   room for ≈ 900 (850–950)",
+        "3 ready, aiming at 9                                    room for ≈900 (850–950)",
         "─┃─────────────────────────────────────────────────────────────────────────────",
         "",
         "Workloads                  engine            ready starting   failed     lost",
@@ -33,18 +40,67 @@ def test_the_whole_view(events: list[Event]) -> None:
         "  guest                    libvirt               0        0        1        0",
         "",
         "Nearest ceilings                                          use of limit at count",
-        "  tasks.pid_max            ━─────────────────┃         1,300 of 32,768    ≈ 900",
+        "  tasks.pid_max            ━─────────────────┃         1,300 of 32,768     ≈900",
         "  tasks.cgroup             ━━━━━━━━━━━━━━━━━━─               95 of 100        -",
         "  memory.available         ━━━──────────────┃─         4 GiB of 24 GiB        -",
         "",
-        "Host        cpu 50%  load 2.5  memory 20 GiB free of 24 GiB  tasks 1,300",
+        "Host        cpu 50%  memory 20 GiB free of 24 GiB  tasks 1,300  load 2.5",
         "Waiting for cpu 12.3%",
-        "",
         "Last failures",
         "  guest-0 try_again ×1  OCI runtime create…o start: can't get final child's PID",
-        "",
         "Warnings",
         "  [bold]emulated ]0;title guests",
+    ]
+
+
+def test_the_whole_view_at_60_columns_in_ascii(events: list[Event]) -> None:
+    """No number is cut off: names become shorter, and what would not fit is left out whole."""
+    assert [line.rstrip() for line in _lines(fold(events), width=59, height=23, glyphs=ASCII)] == [
+        "density  quick[bold]  run r1  until safe               1:05",
+        "Wave 2 of ~8: launching 5 containers and 1 VM",
+        "-----------------------------------        about 9 min left",
+        "",
+        "3 ready, aiming at 9                room for ~900 (850-950)",
+        "-|---------------------------------------------------------",
+        "",
+        "Workloads                  ready starting   failed     lost",
+        "  web                          3        1        0        0",
+        "  guest                        0        0        1        0",
+        "",
+        "Nearest ceilings                      use of limit at count",
+        "  tasks.pid_max     -----|         1,300 of 32,768     ~900",
+        "  tasks.cgroup      ======               95 of 100        -",
+        "  memory.available  =----|         4 GiB of 24 GiB        -",
+        "",
+        "Host        cpu 50%  memory 20 GiB free of 24 GiB",
+        "Waiting for cpu 12.3%",
+        "Last failures",
+        "  guest-0 try_again x1  OCI runtim...get final child's PID",
+        "Warnings",
+        "  [bold]emulated ]0;title guests",
+    ]
+
+
+def test_a_wide_view_has_longer_bars_and_messages(events: list[Event]) -> None:
+    """At 120 columns the failure is there as a whole, and the bars end where the lines do."""
+    lines = _lines(fold(events), width=119)
+    assert any(line.endswith("[red]runc [2J unable to start: can't get final child's PID") for line in lines)
+    assert {len(lines[number]) for number in (0, 2, 4, 5)} == {119}
+
+
+def test_in_few_lines_what_matters_most_stays(events: list[Event]) -> None:
+    """First the empty lines go, then what is at the bottom."""
+    assert [line.split()[0] for line in _lines(fold(events), height=11)] == [
+        *("density", "Wave", "─" * 55, "3", "─┃" + "─" * 77, "Workloads", "web", "guest", "Nearest", "tasks.pid_max"),
+        "tasks.cgroup",
+    ]
+
+
+def test_without_the_ramp_no_time_is_promised(events: list[Event]) -> None:
+    """A record without its profile still shows what happens."""
+    assert _lines(fold(events), ramp=None)[1:3] == [
+        "Wave 2: launching 5 containers and 1 VM; tasks.pid_max in ≈897",
+        "",
     ]
 
 
@@ -77,6 +133,7 @@ def test_the_end_says_why_and_what_is_left(events: list[Event]) -> None:
     )
     text = "\n".join(_lines(state))
     assert "Removing everything: 3 to go" in text
+    assert "a few seconds left" in text
     assert "Stopped: the reserve was touched" in text
     assert "3 were ready" in text
     state.apply(TornDown(12.0, 4, ("density-r1-web-0",), 2.0))
@@ -84,6 +141,9 @@ def test_the_end_says_why_and_what_is_left(events: list[Event]) -> None:
     assert "Removed 4 in 2 s, left behind: density-r1-web-0" in over
     assert "  web                      docker                3 " in over
     assert "Nearest ceilings" not in over
+    state.apply(StageEntered(12.0, "done"))
+    assert _lines(state)[1] == "Done"
+    assert "left\n" not in "\n".join(_lines(state)[:3])
 
 
 def test_a_ceiling_behind_us_leaves_room_for_none(events: list[Event]) -> None:
@@ -92,8 +152,8 @@ def test_a_ceiling_behind_us_leaves_room_for_none(events: list[Event]) -> None:
     passed = CeilingForecast("tasks.pid_max", "", 1300, 32768, 1600, -0.3, -4.0, 3.0)
     state.apply(Forecasted(6.0, (passed,)))
     text = "\n".join(_lines(state))
-    assert "room for ≈ 0 (0–3)" in text
-    assert "≈ -" not in text
+    assert "room for ≈0 (0–3)" in text
+    assert "≈-" not in text
 
 
 def test_failures_are_grouped_and_counted(events: list[Event]) -> None:

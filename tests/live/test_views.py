@@ -17,7 +17,8 @@ from rich.console import Console
 
 from density.events import Event, Held, HostSampled, Stopped, TornDown
 from density.live import PlainView, TerminalView, live_view
-from density.state import RunState
+from density.profile.spec import Ramp
+from density.state import RunState, fold
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +26,7 @@ HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 CLEANED = "OCI runtime create failed: [red]runc [2J unable to start: can't get final child's PID"
 DRAWING = re.compile(r"\x1b\[(?:[0-9;]*m|[0-9]+A|2K|J|\?25[lh])")
 """Everything that the view may send besides text: styles, cursor up, erase, cursor off and on."""
+RAMP = Ramp(start=4, calibrate=0)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -39,14 +41,24 @@ class FakeTerminal:
 
     def __init__(self) -> None:
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
         self.file = os.fdopen(slave, "w", encoding="utf-8")
+        self.resize(80, 40)
         self._chunks: list[bytes] = []
         self._reader = threading.Thread(target=self._read)
+
+    def resize(self, width: int, height: int) -> None:
+        """Drag the window's corner."""
+        fcntl.ioctl(self.file, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def read(self) -> None:
         """Begin to take what is drawn."""
         self._reader.start()
+
+    async def shows(self, text: str) -> None:
+        """Wait until this was drawn."""
+        with anyio.fail_after(10):
+            while text.encode() not in b"".join(self._chunks):  # noqa: ASYNC110 — a thread reads what is drawn
+                await anyio.sleep(0.01)
 
     def fill(self) -> None:
         """Write until the terminal takes no more."""
@@ -102,6 +114,27 @@ async def test_the_last_state_is_drawn_and_the_cursor_given_back(terminal: FakeT
     assert drawn.startswith(HIDE)
     assert drawn.endswith(SHOW)
     assert drawn.count(SHOW) == 1
+
+
+async def test_a_resize_is_followed(
+    terminal: FakeTerminal, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a window of 60 columns and 15 lines, what is drawn from then on fits; nothing of it is wider or longer."""
+    monkeypatch.setattr("density.live.view.PERIOD_SECONDS", 0.01)
+    terminal.read()
+    state = fold(events)
+    # Rich asks the standard streams for the size of the terminal first, which these tests may or may not have.
+    monkeypatch.setattr("rich.console._STD_STREAMS", (terminal.file.fileno(),))
+    async with live_view(state, Console(file=terminal.file), ramp=RAMP):
+        await terminal.shows("[bold]emulated")
+        terminal.resize(60, 15)
+        state.apply(Stopped(9.0, "max", "as many as asked for"))
+        await terminal.shows("as many as asked for")
+    anew = re.split(r"\x1b\[[0-9]+A", terminal.close().rpartition("\x1b[J\x1b[2K")[2])[0]
+    lines = DRAWING.sub("", anew).replace("\r", "").split("\n")
+    assert lines[0].startswith("density  quick[bold]")
+    assert max(len(line) for line in lines) == 59
+    assert len(lines) <= 15
 
 
 async def test_the_cursor_is_given_back_after_an_error(terminal: FakeTerminal, events: list[Event]) -> None:
@@ -223,6 +256,7 @@ async def test_plain_lines_where_there_is_no_terminal(events: list[Event]) -> No
         "[  0:00] run r1: profile quick[bold], until safe",
         "[  0:00] Preparing engines, images and guests",
         "[  0:00] warning: [bold]emulated ]0;title guests",
+        "[  0:01] measured the host at rest",
         "[  0:01] Ramping up",
         "[  0:01] wave 1: launching 3 web, 1 guest, to have 4",
         f"[  0:03] guest-0 failed: try_again: {CLEANED}",
@@ -247,10 +281,20 @@ async def test_plain_lines_come_at_most_every_ten_seconds_otherwise(events: list
     file, state = io.StringIO(), RunState()
     values = {"cpu.busy_ratio": 0.5, "memory.available_bytes": 2.0**34, "tasks.count": 1300.0}
     samples: list[Event] = [HostSampled(6.0 + second, values, 0.0) for second in range(60)]
-    await _show(PlainView(state, file), state, [*events, *samples])
-    standing = [line for line in file.getvalue().splitlines() if "on their way" in line]
-    assert standing[0] == "[  0:15] 3 ready, 1 on their way, cpu 50%, 16 GiB of memory free, 1,300 tasks"
+    await _show(PlainView(state, file, ramp=RAMP), state, [*events, *samples])
+    standing = [line for line in file.getvalue().splitlines() if "; 3 ready" in line]
+    assert standing[0] == (
+        "[  0:15] Wave 2 of ~8: launching 5 containers and 1 VM; tasks.pid_max in ~897; "
+        "3 ready, cpu 50%, 16 GiB of memory free, 1,300 tasks; about 9 min left"
+    )
     assert [line[3:7] for line in standing] == ["0:15", "0:25", "0:35", "0:45", "0:55", "1:05"]
+
+
+async def test_plain_lines_that_begin_amid_a_run_say_first_where_it_stands(events: list[Event]) -> None:
+    """Whoever comes later need not wait for the next event."""
+    file, state = io.StringIO(), fold(events)
+    await _show(live_view(state, Console(file=file), ramp=RAMP), state, [])
+    assert file.getvalue().startswith("[  0:05] Wave 2 of ~8: launching 5 containers and 1 VM; ")
 
 
 async def test_a_reader_that_went_away_does_not_stop_the_run(events: list[Event]) -> None:

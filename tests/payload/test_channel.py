@@ -12,7 +12,7 @@ from anyio.abc import SocketStream
 
 from density.errors import DensityError
 from density.payload import channel as channel_module
-from density.payload.channel import Channel, ChannelClosed
+from density.payload.channel import Bench, BenchRefused, Channel, ChannelClosed
 
 pytestmark = pytest.mark.anyio
 PATIENCE = 10
@@ -168,6 +168,61 @@ async def test_a_ping_ends_with_its_instance(channel: Channel) -> None:
     assert not channel.pingable("a-1")
     with pytest.raises(ChannelClosed):
         await channel.ping("a-1")
+
+
+async def test_a_benchmark_is_timed_between_its_two_answers(channel: Channel) -> None:
+    """By our clock from its beginning to its end, not from the request; what the instance's clock says comes too."""
+    channel.expect("a-1")
+    found: list[Bench] = []
+    times: list[float] = []
+
+    async def bench() -> None:
+        found.append(await channel.bench("a-1", "file", seconds=0.25, directory="/a b"))
+
+    async with await say(channel, "density ready a-1\n") as stream, anyio.create_task_group() as group:
+        await channel.hello("a-1")
+        times.append(anyio.current_time())
+        group.start_soon(bench)
+        word, number, *rest = (await stream.receive()).decode().split(" ", 4)
+        assert (word, rest) == ("bench", ["file", "250", "/a b\n"])
+        await anyio.sleep(0.05)  # what it takes to set up
+        await stream.send(f"density begun {number}\n".encode())
+        await anyio.sleep(0.02)  # its work
+        await stream.send(f"density bench {number} 4096 250000\n".encode())
+    assert found[0].amount == 4096
+    assert found[0].own_seconds == 0.25
+    assert 0.01 < found[0].seconds < anyio.current_time() - times[0] - 0.04
+
+
+async def test_a_benchmark_that_is_refused_says_why(channel: Channel) -> None:
+    """In the system's words; an instance that goes, or none at all, is another matter."""
+    channel.expect("a-1")
+    async with await say(channel, "density ready a-1\n") as stream, anyio.create_task_group() as group:
+        await channel.hello("a-1")
+
+        async def refuse() -> None:
+            number = (await stream.receive()).split()[1].decode()
+            await stream.send(f"density refused {number} No space left on device\n".encode())
+
+        group.start_soon(refuse)
+        with pytest.raises(BenchRefused, match="No space left on device"):
+            await channel.bench("a-1", "disk", seconds=0.1)
+    with pytest.raises(ChannelClosed):
+        await channel.bench("a-2", "disk", seconds=0.1)
+
+
+async def test_a_payload_can_be_recalled(channel: Channel) -> None:
+    """One that was ready before its VM was saved is asked who it is, and is heard as if it had just begun."""
+    path = await channel.listen_serial("v-1")
+    with pytest.raises(ChannelClosed):
+        channel.recall("v-1")
+    async with await anyio.connect_unix(path) as stream:
+        await stream.send(b"\r\nrestored\r\n")
+        await channel.console_match("v-1", "restored")
+        channel.recall("v-1")
+        assert await stream.receive() == b"hello\n"
+        await stream.send(b"density ready v-1 kernel=6.1 uptime_us=9000000\n")
+        assert (await channel.hello("v-1")).uptime_seconds == 9.0
 
 
 async def test_one_that_does_not_read_blocks_nobody(channel: Channel) -> None:

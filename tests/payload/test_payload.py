@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from density.payload.protocol import Ready, parse
+from density.payload.protocol import Begun, Benched, Pong, Ready, Refused, parse
 
 Start = Callable[..., subprocess.Popen[bytes]]
 MIB = 2**20
@@ -289,3 +289,45 @@ def connected_child(server: subprocess.Popen[bytes], listener: socket.socket) ->
     assert (verb, instance_id) == ("spawned", "web-1")
     with connected(listener):
         yield int(pid)
+
+
+def test_it_measures_what_it_runs_on(start: Start, listener: socket.socket, tmp_path: Path) -> None:
+    """Every benchmark says that it began, then how much it did in about the time given; its files are gone."""
+    start(*arguments(listener))
+    with connected(listener) as (stream, _):
+        for number, kind in enumerate(("integer", "memory", "syscall", "file", "disk")):
+            stream.sendall(f"bench {number} {kind} 20 {tmp_path}\n".encode())
+            assert parse(line(stream)) == Begun(number)
+            done = parse(line(stream))
+            assert isinstance(done, Benched)
+            assert done.number == number
+            assert done.amount > 0
+            assert 0.02 <= done.seconds < 5
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [("dance 10", "Invalid argument"), ("file 10 /nowhere", "No such file or directory"), ("", "Invalid argument"),
+     ("file 10 /proc", "No such file or directory"), ("file 10 " + "x" * 600, "File name too long")],
+)  # fmt: skip
+def test_a_benchmark_that_cannot_be_is_refused_in_words(
+    start: Start, listener: socket.socket, request_: str, words: str
+) -> None:
+    """The payload lives on, and answers the next ping."""
+    start(*arguments(listener))
+    with connected(listener) as (stream, _):
+        stream.sendall(f"bench 7 {request_}\nping 8\n".encode())
+        assert parse(line(stream)) == Refused(7, words)
+        assert parse(line(stream)) == Pong(8)
+
+
+def test_it_says_ready_again_when_asked(start: Start, listener: socket.socket) -> None:
+    """A controller that lost sight of it, as after a restore, learns who it is and how long it has been running."""
+    start(*arguments(listener))
+    with connected(listener) as (stream, ready):
+        stream.sendall(b"hello\n")
+        again = parse(line(stream))
+        assert isinstance(again, Ready)
+        assert again.instance_id == ready.instance_id
+        assert again.uptime_seconds > ready.uptime_seconds

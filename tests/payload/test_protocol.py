@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from density.payload.protocol import LINE_LIMIT, Lines, Pong, Ready, clean, parse, parse_console
+from density.payload.protocol import (
+    LINE_LIMIT,
+    Begun,
+    Benched,
+    Lines,
+    Pong,
+    Ready,
+    Refused,
+    clean,
+    parse,
+    parse_console,
+)
 
 
 def test_ready_carries_id_kernel_and_uptime() -> None:
@@ -19,6 +30,15 @@ def test_ready_carries_id_kernel_and_uptime() -> None:
 def test_other_lines_are_no_protocol(line: str) -> None:
     """Whatever else an instance says is no word of the protocol, and no error."""
     assert parse(line) is None
+
+
+def test_a_benchmarks_answers_are_understood() -> None:
+    """Begun, done with an amount and seconds, or refused in words; numbers beyond 64 bits are no answers."""
+    assert parse("density begun 7") == Begun(7)
+    assert parse("density bench 7 4096 250000") == Benched(7, 4096, 0.25)
+    assert parse("density refused 7 No space left on device") == Refused(7, "No space left on device")
+    assert parse(f"density bench 7 {'9' * 21} 1") is None
+    assert parse("density bench 7 4096") is None
 
 
 def test_ready_without_fields_is_understood() -> None:

@@ -137,7 +137,9 @@ def profiles(draw: st.DrawFn) -> Profile:
         ramp=ramp,
         slice=Slice(memory_bytes=draw(st.just(0) | st.integers(2**51, 2**53)), tasks=draw(counts), cpus=draw(ratios)),
         reserve=Reserve(
-            memory_bytes=draw(st.integers(256 * MIB, 2**50)), tasks=draw(st.integers(500, 10**6)), files=draw(counts)
+            memory_bytes=draw(st.none() | st.integers(256 * MIB, 2**50)),
+            tasks=draw(st.integers(500, 10**6)),
+            files=draw(counts),
         ),
         objectives=Objectives(**{name: draw(st.none() | goal) for name, goal in goals.items()}),
         require=Require(hard=draw(counts), slo=draw(counts), recommended=draw(st.integers(0, most)) if held else 0),

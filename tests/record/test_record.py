@@ -24,7 +24,7 @@ from density.events import (
     WaveStarted,
 )
 from density.model import Failure, Phase, Workload
-from density.record import RecordWriter, read_events, replay
+from density.record import Follower, RecordWriter, read_events, replay
 from density.state import RunState, fold
 
 pytestmark = pytest.mark.anyio
@@ -289,3 +289,35 @@ async def test_a_damaged_event_is_named(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(DensityError, match="event 2 is none that this density knows: Input tag 'odd'"):
         list(read_events(path))
+
+
+async def test_a_follower_reads_each_event_once(tmp_path: Path) -> None:
+    """While the record is written: what has come since the last time, a page at a time, or nothing."""
+    path = tmp_path / "run.sqlite"
+    events: list[Event] = [Warned(float(number), "x") for number in range(2500)]
+    async with RecordWriter(path, tick_seconds=600) as record:
+        follower = Follower(path)
+        assert follower.news() == []
+        for event in events:
+            record.handle(event)
+        await record.flush()
+        pages = [follower.news() for _ in range(4)]
+        assert [len(page) for page in pages] == [1000, 1000, 500, 0]
+        assert [event for page in pages for event in page] == events
+        record.handle(Warned(9999.0, "last"))
+    assert follower.news() == [Warned(9999.0, "last")]
+    assert [entry.name async for entry in anyio.Path(tmp_path).iterdir()] == ["run.sqlite"], "it held nothing open"
+
+
+async def test_a_follower_is_told_of_what_it_cannot_read(tmp_path: Path) -> None:
+    """As any reader: no file, and an event that nobody knows."""
+    path = tmp_path / "run.sqlite"
+    with pytest.raises(UsageError, match="there is no record"):
+        Follower(path).news()
+    await _write(path, [])
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("INSERT INTO event (at, kind, body) VALUES (2.0, 'odd', '{}')")
+    connection.close()
+    with pytest.raises(DensityError, match="event 1 is none that this density knows"):
+        Follower(path).news()

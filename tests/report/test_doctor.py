@@ -170,10 +170,10 @@ def test_the_document_is_json_with_everything_in_it() -> None:
     assert found["wanted"]["fits"] is False
     assert found["wanted"]["steps"][0] == {
         "ceiling": "tasks.cgroup",
-        "subject": "dockerd",
+        "subject": "containerd",
         "needed": 66200,
         "kind": "unit",
-        "what": "docker.service TasksMax",
+        "what": "containerd.service TasksMax",
         "value": 66200,
     }
 

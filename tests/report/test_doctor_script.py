@@ -129,7 +129,7 @@ def test_it_raises_and_undo_puts_everything_back(host: Host) -> None:
     host.run(made)
     assert host.sysctls()["kernel.pid_max"] == "73500"
     assert (host.root / "etc/sysctl.d/90-density.conf").read_text() == "# was 32768\nkernel.pid_max = 73500\n"
-    assert host.drop_in().read_text() == "[Service]\nLimitNOFILE=44300:524288\nTasksMax=66200\n"
+    assert host.drop_in().read_text() == "[Service]\nLimitNOFILE=44300:524288\n"
     assert "daemon-reload" in (host.root / "systemctl.log").read_text()
     host.run(made, "undo")
     assert host.sysctls() == BEFORE

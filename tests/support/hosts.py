@@ -154,7 +154,7 @@ def _forecast_at(run: Simulated, truth: Truth, fits: int) -> CeilingForecast:
 def _overshoots(profile: Profile, run: Simulated) -> list[float]:
     spec, reserve, lowest = profile.simulated, profile.reserve, run.host.lowest_room
     return [
-        (reserve.memory_bytes - lowest["memory_bytes"]) / spec.memory_bytes,
+        (reserve.memory_of(spec.memory_bytes) - lowest["memory_bytes"]) / spec.memory_bytes,
         (reserve.tasks - lowest["tasks"]) / spec.tasks,
         (reserve.files - lowest["files"]) / spec.files,
     ]

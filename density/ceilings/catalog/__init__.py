@@ -3,6 +3,7 @@
 Ids are public: verdicts, metrics and reports use them (docs/ceilings.md lists them).
 """
 
+import math
 from collections.abc import Iterator, Mapping
 
 from density.ceilings.catalog.engines import ENGINES
@@ -22,7 +23,8 @@ BY_ID: Mapping[str, Ceiling] = {ceiling.id: ceiling for ceiling in CATALOG}
 
 
 def readings(values: Mapping[str, float], bounds: Bounds) -> Iterator[Reading]:
-    """Every ceiling that these values tell of."""
+    """Every ceiling that these values tell of; a value that is no number tells of none."""
     for ceiling in CATALOG:
         for subject, used, limit, reserve in ceiling.read(values, bounds):
-            yield Reading(ceiling.id, subject, used, limit, reserve)
+            if math.isfinite(used) and math.isfinite(limit):
+                yield Reading(ceiling.id, subject, used, limit, reserve)

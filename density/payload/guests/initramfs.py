@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from anyio.to_thread import run_sync
@@ -11,13 +12,14 @@ from density.payload.guests import cpio
 from density.payload.guests.files import keep
 
 
-def build_initramfs(payload: bytes) -> bytes:
-    """A compressed archive with this program as /init."""
+def build_initramfs(payload: bytes, more: Mapping[str, bytes] | None = None) -> bytes:
+    """A compressed archive with this program as /init, and `more` files by their names."""
     members = (
         cpio.directory("dev"),
         # The kernel opens it for PID 1 before PID 1 can mount anything.
         cpio.character_device("dev/console", 5, 1),
         cpio.program("init", payload),
+        *(cpio.program(name, data) for name, data in (more or {}).items()),
     )
     return gzip.compress(cpio.archive(members), mtime=0)
 

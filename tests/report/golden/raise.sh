@@ -18,9 +18,9 @@
 
 # shellcheck disable=SC2317 # which of the functions are called depends on the limits
 limits() {
-    # tasks.cgroup dockerd: 40 used, 64 kept, 12 each (typical): full at 400; 5,000 need 66,200
+    # tasks.cgroup containerd: 40 used, 64 kept, 12 each (typical): full at 400; 5,000 need 66,200
     # tasks
-    raise_unit docker.service TasksMax 66200
+    raise_unit containerd.service TasksMax 66200
     # tasks.pid_max: 312 used, 1,600 kept, 13 each (typical): full at 2,373; 5,000 need 73,500 tasks
     raise_sysctl kernel.pid_max 73500
     # files.process dockerd: 147 used, 64 kept, 8 each (typical): full at 2,473; 5,000 need 44,300

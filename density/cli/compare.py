@@ -1,0 +1,101 @@
+"""`density compare`."""
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from density.cli.find import find_run
+from density.errors import UsageError
+from density.report.compare.comparison import Comparison, compare
+from density.report.compare.document import document
+from density.report.compare.gates import Judged, judge, parse_gate
+from density.report.compare.html import html
+from density.report.compare.markdown import markdown
+from density.report.compare.reading import read_groups
+from density.report.compare.text import print_comparison
+
+MISSED = 3
+WIDTH = 120
+"""Columns of text in a file, which has no terminal's width."""
+FORMATS = ("text", "html", "markdown", "json")
+_SUFFIXES = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json"}
+
+
+@click.command("compare")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN[,RUN...] RUN[,RUN...]...")
+@click.option("--fail-if", "gates", multiple=True, metavar="'METRIC CHANGE'", help="Exit code 3 past this; repeatable.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="How to write it [by the end of -o, or text].")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@click.option("--runs-dir", type=click.Path(path_type=Path), help="Where runs are kept [DENSITY_RUNS_DIR, or ./runs].")
+def command(
+    *,
+    runs: tuple[str, ...],
+    gates: tuple[str, ...],
+    form: str | None,
+    as_json: bool,
+    output: Path | None,
+    runs_dir: Path | None,
+) -> int:
+    r"""Say whether runs differ from the first one, by how much, and whether that is more than noise.
+
+    RUN is a directory, an id, or latest. Runs joined by commas are one group: several runs of the same kind, whose
+    scatter shows what is noise.
+
+    \b
+    density compare 20261124-113739-730b latest
+    density compare before1,before2,before3 after1,after2
+    density compare main latest --fail-if 'capacity.slo -3%' --fail-if 'web.ready_seconds.p95 +50ms'
+    """
+    if as_json and form not in (None, "json"):
+        raise UsageError(f"--json and --format {form} exclude each other")
+    wanted = [parse_gate(text) for text in gates]
+    groups = read_groups([[find_run(run, runs_dir) for run in _members(group)] for group in runs])
+    comparison = compare(groups[0], groups[1:])
+    judged = judge(wanted, comparison)
+    _write(comparison, judged, "json" if as_json else form or _form_of(output), output)
+    for each in judged:
+        click.echo(f"{'failed' if each.fired else 'passed'}: {each.sentence}", err=True)
+    return MISSED if any(each.fired for each in judged) else 0
+
+
+def _members(group: str) -> list[str]:
+    """The runs of a group; a directory may have a comma in its name."""
+    members = [group] if Path(group).is_dir() else group.split(",")
+    if not all(members):
+        raise UsageError(f"a comparison needs a run before and after each comma, found {group}")
+    return members
+
+
+def _form_of(output: Path | None) -> str:
+    return _SUFFIXES.get(output.suffix.lower(), "text") if output else "text"
+
+
+def _write(comparison: Comparison, judged: Sequence[Judged], form: str, output: Path | None) -> None:
+    if output is None:
+        if form == "text":
+            print_comparison(comparison, Console(highlight=False))
+        else:
+            click.echo(_text(comparison, judged, form), nl=False)
+        return
+    try:
+        output.write_text(_text(comparison, judged, form), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}") from error
+
+
+def _text(comparison: Comparison, judged: Sequence[Judged], form: str) -> str:
+    match form:
+        case "html":
+            return html(comparison, judged)
+        case "markdown":
+            return markdown(comparison, judged)
+        case "json":
+            return json.dumps(document(comparison, judged), indent=2, allow_nan=False) + "\n"
+    file = io.StringIO()
+    print_comparison(comparison, Console(file=file, width=WIDTH, highlight=False))
+    return file.getvalue()

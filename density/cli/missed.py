@@ -1,0 +1,28 @@
+"""What a run missed of what was asked of it, one sentence each: the reasons for exit code 3."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from density.units import format_count
+
+
+def missed(document: Mapping[str, Any]) -> Iterator[str]:
+    """From the result of a run that came to its end.
+
+    An objective that ends a ramp is how the run finds its slo capacity, so that alone is no failure. It is one where a
+    required capacity is not reached, or where no count at all kept every objective.
+    """
+    for each in document["required"]:
+        if not each["met"]:
+            yield _too_few(each, document["capacity"][each["name"]])
+    ready = sum(workload["ready"] for workload in document["workloads"].values())
+    if ready and document["capacity"]["hard"]["count"] and not document["capacity"]["slo"]["count"]:
+        yield f"no count kept every objective; the run ended because {document['reason']}"
+
+
+def _too_few(required: Mapping[str, Any], capacity: Mapping[str, Any]) -> str:
+    wanted, found = required["wanted"], required["found"]
+    by = f", by a forecast of {format_count(capacity['low'])} to {format_count(capacity['high'])}"
+    how = by if capacity["kind"] == "forecast" else ""
+    short = f"{format_count(wanted - found)} too few ({(wanted - found) / wanted:.1%})"
+    return f"{required['name']} = {format_count(wanted)} is required, found {format_count(found)}{how}: {short}"

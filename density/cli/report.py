@@ -1,0 +1,83 @@
+"""`density report`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from density.cli.errors import Unread
+from density.cli.find import LATEST, find_run
+from density.errors import UsageError
+from density.report.csv import csv_files
+from density.report.formats import ONE_FILE
+from density.report.recorded import Recorded, read_run
+
+CSV = "csv"
+STDOUT = Path("-")
+
+
+@click.command("report")
+@click.argument("run", default=LATEST, metavar="[RUN]")
+@click.option(
+    "--format", "format_", type=click.Choice([*ONE_FILE, CSV]), default="html", show_default=True, help="As what."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="PATH",
+    help="A file, or - for stdout; of csv a directory [the run's own directory].",
+)
+@click.option(
+    "--charts",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write every chart as SVG and PNG there too.",
+)
+@click.option(
+    "--runs-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where runs are kept [DENSITY_RUNS_DIR, or ./runs].",
+)
+def command(run: str, format_: str, output: Path | None, charts: Path | None, runs_dir: Path | None) -> None:
+    """Write what a run found as a page to send, or for programs.
+
+    RUN is a directory, an id, or latest, which is the default. The paths of what was written are printed.
+    """
+    if format_ == CSV and output == STDOUT:
+        raise UsageError("csv is three files, so it goes into a directory: -o DIR")
+    run_dir = find_run(run, runs_dir)
+    recorded = read_run(run_dir)
+    if format_ == CSV:
+        _write(output or run_dir, csv_files(recorded))
+    else:
+        name, make = ONE_FILE[format_]
+        _put(make(recorded), output or run_dir / name)
+    if charts is not None:
+        _export(charts, recorded, quiet=output == STDOUT)
+
+
+def _put(text: str, path: Path) -> None:
+    if path == STDOUT:
+        with Unread():
+            click.echo(text, nl=False)
+    else:
+        _write(path.parent, {path.name: text})
+
+
+def _export(directory: Path, recorded: Recorded, *, quiet: bool) -> None:
+    from density.report.charts import export_charts  # noqa: PLC0415 — matplotlib takes a second, text needs none
+
+    _write(directory, dict(export_charts(recorded)), quiet=quiet)
+
+
+def _write(directory: Path, files: Mapping[str, str | bytes], *, quiet: bool = False) -> None:
+    for name, content in files.items():
+        path = directory / name
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", errors="replace"))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+        with Unread():
+            click.echo(str(path), err=quiet)

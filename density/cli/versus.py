@@ -1,0 +1,86 @@
+"""`density versus`."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from density.cli.errors import INTERRUPTED, Unread
+from density.controller.paths import runs_dir as default_runs_dir
+from density.controller.session import LEFT_BEHIND, new_run_id
+from density.controller.versus.measure import ROWS, Comparison, compare
+from density.profile.load import load_profile
+from density.profile.spec import Profile
+from density.report.versus.document import document
+from density.report.versus.markdown import markdown
+from density.report.versus.remarks import remarks
+from density.report.versus.table import make_rows
+from density.report.versus.text import text
+
+DOCUMENT = "versus.json"
+PAGE = "versus.md"
+
+
+@click.command("versus")
+@click.argument("profile", default="versus")
+@click.option("--row", "rows", multiple=True, type=click.Choice(ROWS), help="This row alone; repeatable.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the profile; repeatable.")
+@click.option("--runs-dir", type=click.Path(path_type=Path, file_okay=False), help="Where runs are kept.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, all else on stderr.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Markdown on stdout, for a README.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on the way.")
+def command(  # noqa: PLR0913 — one parameter an option
+    *,
+    profile: str,
+    rows: tuple[str, ...],
+    overrides: tuple[str, ...],
+    runs_dir: Path | None,
+    as_json: bool,
+    as_markdown: bool,
+    quiet: bool,
+) -> int:
+    """Measure process, container and VM side by side, and what an article claims of them.
+
+    PROFILE has a workload for each column (default: the shipped profile versus). Each is measured alone, one after the
+    other; nothing of it stays but versus.json, versus.md and the records of the ramps.
+    """
+    loaded = load_profile(profile, overrides=list(overrides))
+    began, run_id = time.time(), new_run_id(time.time())
+    run_dir = (runs_dir or default_runs_dir()) / run_id
+    comparison = anyio.run(_compare, loaded, run_id, run_dir, rows or ROWS, quiet)
+    made = make_rows(comparison.figures, comparison.subjects, comparison.rows)
+    told = remarks(comparison)
+    found = document(comparison, made, profile=loaded.name, seconds=time.time() - began)
+    page = markdown(made, comparison.subjects, told)
+    _keep(run_dir, found, page)
+    with Unread():
+        if as_json:
+            click.echo(json.dumps(found, indent=2, allow_nan=False))
+        else:
+            click.echo(page if as_markdown else text(made, comparison.subjects, told))
+            click.echo(f"\nkept in {run_dir}", err=as_markdown)
+    return _exit_code(comparison)
+
+
+async def _compare(profile: Profile, run_id: str, run_dir: Path, rows: tuple[str, ...], quiet: bool) -> Comparison:  # noqa: FBT001 — anyio.run passes by position
+    began = anyio.current_time()
+
+    def say(line: str) -> None:
+        if not quiet:
+            click.echo(f"{anyio.current_time() - began:5.0f} s  {line}", err=True)
+
+    return await compare(profile, run_id=run_id, run_dir=run_dir, say=say, rows=rows)
+
+
+def _keep(run_dir: Path, found: dict[str, Any], page: str) -> None:
+    (run_dir / DOCUMENT).write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    (run_dir / PAGE).write_text(page, encoding="utf-8")
+
+
+def _exit_code(comparison: Comparison) -> int:
+    if comparison.left:
+        return LEFT_BEHIND
+    return INTERRUPTED if comparison.interrupted else 0

@@ -1,0 +1,175 @@
+"""A place for single instances: launched one by one, beside the ramps, and timed."""
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import anyio
+
+from density.capacity.versus.figure import Subject
+from density.controller.engines import real_engine
+from density.controller.paths import cache_dir
+from density.engines.base import Engine, EngineContext
+from density.errors import DensityError, EngineUnavailable, UsageError
+from density.events import InstanceChanged
+from density.model import AcceleratorName, EngineInfo, EngineName, Phase, Workload, instance_name
+from density.payload.background import background
+from density.payload.channel import Channel
+from density.profile.spec import Profile
+
+_ENDED = frozenset({Phase.READY, Phase.FAILED})
+_ACCELERATORS: Mapping[str, AcceleratorName] = {"kvm": "kvm", "tcg": "tcg"}
+
+
+class LaunchFailed(DensityError):
+    """An instance that was to be measured did not become ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """An instance that is ready: seconds from the request to each phase."""
+
+    instance_id: str
+    created_seconds: float
+    started_seconds: float
+    ready_seconds: float
+
+
+@dataclass(slots=True)
+class _Life:
+    changes: dict[Phase, InstanceChanged] = field(default_factory=dict)
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Bed:
+    """Engines with a channel; see `make_bed`.
+
+    Attributes:
+        subjects: one a workload, with the accelerator that was found or why it cannot run here.
+        infos: what each engine says of itself.
+    """
+
+    def __init__(self, context: EngineContext, engines: Mapping[EngineName, Engine], *, left: list[str]) -> None:
+        """`left` takes the names of what could not be removed."""
+        self.context = context
+        self.channel = context.channel
+        self.subjects: tuple[Subject, ...] = ()
+        self.infos: dict[EngineName, EngineInfo] = {}
+        self._left = left
+        self._engines = engines
+        self._lives: dict[str, _Life] = {}
+        self._numbers = 0
+
+    def new_id(self, workload: Workload) -> str:
+        """An id that no other instance of this bed has."""
+        self._numbers += 1
+        return instance_name(workload.name, self._numbers)
+
+    async def prepare(self, workloads: Iterable[Workload], missing: Mapping[EngineName, EngineUnavailable]) -> None:
+        """Find out which of these can run here, and how."""
+        for name, engine in self._engines.items():
+            self.infos[name] = await engine.describe()
+        self.subjects = tuple([await self._subject(workload, missing) for workload in workloads])
+
+    async def _subject(self, workload: Workload, missing: Mapping[EngineName, EngineUnavailable]) -> Subject:
+        if workload.engine in missing:
+            return Subject(workload=workload, missing=str(missing[workload.engine]))
+        try:
+            prepared = await self._engines[workload.engine].prepare(workload)
+        except UsageError as error:
+            return Subject(workload=workload, missing=str(error))
+        # What was found out by booting one need not be found out again.
+        found = _ACCELERATORS.get(prepared.accelerator, workload.accelerator)
+        return Subject(workload=replace(workload, accelerator=found), accelerator=prepared.accelerator)
+
+    async def launch(self, workload: Workload) -> Launched:
+        """Launch one and wait until it is ready.
+
+        Raises:
+            LaunchFailed: it does not become ready.
+            EngineUnavailable: the engine is gone.
+        """
+        instance_id = self.new_id(workload)
+        life = self._lives[instance_id] = _Life()
+        asked = anyio.current_time()
+        await self._engines[workload.engine].launch(workload, instance_id)
+        await life.ended.wait()
+        if failed := life.changes.get(Phase.FAILED):
+            reason = failed.failure.message if failed.failure else "no reason given"
+            raise LaunchFailed(f"{instance_id} did not become ready: {reason}")
+        times = {phase: change.at - asked for phase, change in life.changes.items()}
+        return Launched(instance_id, times[Phase.CREATED], times[Phase.STARTED], times[Phase.READY])
+
+    async def launch_many(self, workload: Workload, count: int) -> list[Launched]:
+        """Launch so many at once; raises as `launch`, and then none of them is left."""
+        found: list[Launched] = []
+        problems: list[DensityError] = []
+
+        async def one() -> None:
+            try:
+                found.append(await self.launch(workload))
+            except DensityError as error:  # the others come to their end, so that they can be stopped
+                problems.append(error)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(count):
+                group.start_soon(one)
+        if problems:
+            await self.stop(workload, found)
+            raise problems[0]
+        return found
+
+    async def stop(self, workload: Workload, launched: Sequence[Launched]) -> None:
+        """Stop and remove these."""
+        await self._engines[workload.engine].stop([one.instance_id for one in launched])
+
+    async def watch(self, engine: Engine) -> None:
+        """Hear an engine's changes until cancelled."""
+        async with aclosing(engine.watch()) as changes:
+            async for change in changes:
+                life = self._lives.setdefault(change.instance_id, _Life())
+                life.changes.setdefault(change.phase, change)
+                if change.phase in _ENDED:
+                    life.ended.set()
+
+    async def clear(self) -> None:
+        """Remove everything of this run."""
+        for name, engine in self._engines.items():
+            try:
+                await engine.stop(list(self._lives))
+                self._left += (await engine.reap(self.context.run_id)).left
+            except EngineUnavailable as gone:
+                self._left.append(f"what {name} may still hold ({gone.reason})")
+
+
+@asynccontextmanager
+async def make_bed(profile: Profile, *, run_id: str, runtime_dir: Path, left: list[str]) -> AsyncGenerator[Bed]:
+    """A bed for the profile's workloads; whatever was launched in it is removed on leaving, however it is left.
+
+    Args:
+        left: takes the names of what could not be removed.
+
+    Raises:
+        EngineUnavailable: none of its engines can be used.
+    """
+    async with AsyncExitStack() as stack:
+        channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
+        context = EngineContext(run_id=run_id, runtime_dir=runtime_dir, cache_dir=cache_dir(), channel=channel)
+        engines: dict[EngineName, Engine] = {}
+        missing: dict[EngineName, EngineUnavailable] = {}
+        for name in profile.engines:
+            try:
+                engines[name] = await stack.enter_async_context(real_engine(name, context, profile.endpoints))
+            except EngineUnavailable as error:
+                missing[name] = error
+        if not engines:
+            raise next(iter(missing.values()))
+        bed = Bed(context, engines, left=left)
+        async with background(*(lambda engine=engine: bed.watch(engine) for engine in engines.values())):
+            try:
+                await bed.prepare(profile.workloads, missing)
+                yield bed
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await bed.clear()

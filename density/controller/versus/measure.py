@@ -1,0 +1,168 @@
+"""The whole comparison, row by row, in one directory."""
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+import anyio.to_thread
+
+from density.capacity.versus.figure import Figures, Subject
+from density.controller.paths import RunLock, cache_dir
+from density.controller.versus.bed import Bed, make_bed
+from density.controller.versus.building import measure_building
+from density.controller.versus.elsewhere import tell_lxc, tell_nested, tell_services
+from density.controller.versus.interruption import interruptible
+from density.controller.versus.performing import Benchmarks
+from density.controller.versus.ramping import measure_ramps
+from density.controller.versus.saving import measure_saving
+from density.controller.versus.starting import measure_start
+from density.controller.versus.storing import measure_disk
+from density.controller.versus.subjects import alone
+from density.errors import DensityError, UsageError
+from density.host.host import facts
+from density.profile.spec import Profile
+
+ROWS = (
+    "start",
+    "disk",
+    "performance",
+    "capacity",
+    "overhead",
+    "saving",
+    "building",
+    "kernels",
+    "services",
+    "nested",
+    "lxc",
+)
+"""Every row of the comparison, in the article's order."""
+RAMPED = frozenset({"start", "capacity", "overhead", "kernels"})
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What was found.
+
+    Attributes:
+        subjects: the columns, in the profile's order.
+        counts: the most of each that ran at once.
+        facts: the host's fingerprint.
+        load: how many tasks the host had to run before the first measurement, over the last minute.
+        interrupted: the person asked for the end; the rows after that are missing.
+        left: names of what could not be removed.
+    """
+
+    run_id: str
+    rows: tuple[str, ...]
+    subjects: tuple[Subject, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+    facts: Mapping[str, str | float] = field(default_factory=dict)
+    load: float = 0.0
+    figures: Figures = field(default_factory=Figures)
+    interrupted: bool = False
+    left: tuple[str, ...] = ()
+
+
+async def compare(
+    profile: Profile, *, run_id: str, run_dir: Path, say: Say, rows: Collection[str] = ROWS
+) -> Comparison:
+    """Measure every workload of the profile in these rows.
+
+    Args:
+        run_dir: made here; the ramps keep their records in it, a directory each.
+        say: takes a line on what is being done.
+
+    Raises:
+        UsageError: an unknown row, a simulated workload, or the run's directory or lock cannot be made.
+        EngineUnavailable: none of the engines can be used.
+    """
+    if unknown := sorted(set(rows) - set(ROWS)):
+        raise UsageError(f"there is no row {unknown[0]!r}; there are {', '.join(ROWS)}")
+    if "simulated" in profile.engines:
+        raise UsageError("a simulated host has nothing to compare; versus needs docker, libvirt or native workloads")
+    comparison = Comparison(
+        run_id,
+        tuple(row for row in ROWS if row in rows),
+        counts={each.name: alone(profile, each).ramp.max_instances for each in profile.workloads},
+        facts=facts(Path("/")),
+        load=os.getloadavg()[0],
+    )
+    await anyio.to_thread.run_sync(_make, run_dir)
+    await _beside_ramps(profile, comparison, run_dir=run_dir, say=say)
+    if not comparison.interrupted and RAMPED.intersection(rows):
+        comparison.interrupted, left = await measure_ramps(
+            profile, comparison.subjects, comparison.figures, say, run_id=run_id, run_dir=run_dir
+        )
+        comparison.left += left
+    return comparison
+
+
+async def _beside_ramps(profile: Profile, comparison: Comparison, *, run_dir: Path, say: Say) -> None:
+    """All that needs single instances, or none; the ramps come later, when nothing else of ours runs."""
+    left: list[str] = []
+    with RunLock(comparison.run_id) as lock:
+        async with interruptible(say) as interruption:
+            say("making everything ready")
+            async with make_bed(profile, run_id=comparison.run_id, runtime_dir=lock.directory, left=left) as bed:
+                comparison.subjects = bed.subjects
+                try:
+                    await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        left += await _images_left(bed, profile)
+        comparison.interrupted = interruption.came
+    comparison.left += tuple(left)
+
+
+async def _in_bed(profile: Profile, bed: Bed, comparison: Comparison, *, run_dir: Path, say: Say) -> None:
+    for row in comparison.rows:
+        try:
+            await _row(row, profile, bed, comparison, run_dir=run_dir, say=say)
+        except DensityError as error:  # an engine went away: what was measured stays, and other rows may do
+            for subject in bed.subjects:
+                comparison.figures.miss(row, "", subject.name, str(error))
+
+
+async def _row(row: str, profile: Profile, bed: Bed, comparison: Comparison, *, run_dir: Path, say: Say) -> None:
+    figures, endpoints = comparison.figures, profile.endpoints
+    match row:
+        case "start":
+            await measure_start(bed, figures, say)
+        case "disk":
+            await measure_disk(bed, figures, say, endpoints=endpoints)
+        case "performance":
+            benchmarks = Benchmarks(bed, figures, say, disk=str(cache_dir()))
+            await benchmarks.alone()
+            await benchmarks.crowd(comparison.counts)
+        case "saving":
+            await measure_saving(bed, figures, say, endpoints=endpoints, directory=run_dir)
+        case "building":
+            await measure_building(bed, figures, say, endpoints=endpoints)
+        case "services":
+            await tell_services(bed.subjects, figures, say)
+        case "nested":
+            await tell_nested(bed.subjects, figures, say)
+        case "lxc":
+            await tell_lxc(bed.subjects, figures, say)
+
+
+async def _images_left(bed: Bed, profile: Profile) -> tuple[str, ...]:
+    """Images of this run that are still there; none, unless something went wrong."""
+    if "docker" not in bed.infos:
+        return ()
+    try:
+        commit = import_module("density.engines.docker.commit")
+        left: tuple[str, ...] = await commit.reap_images(profile.endpoints.docker, bed.context.run_id)
+    except DensityError as error:
+        return (f"images that docker may still hold ({error})",)
+    return left
+
+
+def _make(run_dir: Path) -> None:
+    try:
+        run_dir.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"{run_dir} cannot be made: {error.strerror}") from error

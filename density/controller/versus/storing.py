@@ -1,0 +1,59 @@
+"""Hard disk: what an image takes, which instances share, and what each takes of its own."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import anyio
+
+from density.capacity.versus.figure import Figures, Subject
+from density.controller.versus.bed import Bed, Launched
+from density.errors import DensityError
+from density.payload.build import payload_binary
+from density.profile.spec import Endpoints
+
+
+async def measure_disk(bed: Bed, figures: Figures, say: Callable[[str], None], *, endpoints: Endpoints) -> None:
+    """One instance of each subject that has written nothing yet."""
+    for subject in bed.subjects:
+        if subject.missing:
+            continue
+        say(f"hard disk: {subject.name}")
+        try:
+            launched = await bed.launch(subject.workload)
+            try:
+                await _measure(bed, subject, launched, figures, endpoints)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await bed.stop(subject.workload, [launched])
+        except DensityError as error:
+            figures.miss("disk", "", subject.name, str(error))
+
+
+async def _measure(bed: Bed, subject: Subject, launched: Launched, figures: Figures, endpoints: Endpoints) -> None:
+    def add(name: str, value: float, words: str = "") -> None:
+        figures.add("disk", name, subject.name, [value], unit="bytes", words=words)
+
+    match subject.workload.engine:
+        case "docker":
+            usage = import_module("density.engines.docker.usage")
+            found = await usage.disk_use(endpoints.docker, run_id=bed.context.run_id, instance_id=launched.instance_id)
+            add("image", found.image_bytes, _parts(found.layers, "layer"))
+            add("written", found.own_bytes)
+            if found.kept_bytes is None:
+                figures.miss("disk", "own", subject.name, "the daemon's directories cannot be read")
+            else:
+                add("own", found.kept_bytes, "layer and the daemon's files")
+        case "libvirt":
+            usage = import_module("density.engines.libvirt.usage")
+            found = await usage.disk_use(bed.context, subject.workload, launched.instance_id)
+            add("image", found.image_bytes, _parts(found.files, "file"))
+            add("own", found.own_bytes, "overlay and log" if found.overlay else "log; it has no disk to write to")
+        case _:
+            binary = Path(await payload_binary(bed.context.cache_dir))
+            add("image", (await anyio.Path(binary).stat()).st_size, "1 file")
+            add("own", 0)
+
+
+def _parts(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,29 @@
+"""One question to a daemon, apart from the engine's many."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+
+from density.engines.docker.client import CLIENT_ERRORS, Clients, find_endpoint, has_answered, unavailable, words
+from density.errors import DensityError
+
+
+@asynccontextmanager
+async def connected(endpoint: str) -> AsyncGenerator[Clients]:
+    """Clients of the daemon at this endpoint (empty: the default one), until left.
+
+    Raises:
+        EngineUnavailable: it does not answer.
+        DensityError: it said no to a call in the body.
+    """
+    clients = Clients(find_endpoint(endpoint), concurrency=1)
+    try:
+        await anyio.to_thread.run_sync(clients.connect)
+        yield clients
+    except CLIENT_ERRORS as error:
+        if has_answered(error):
+            raise DensityError(f"docker: {words(error)}") from error
+        raise unavailable(clients.endpoint, error) from error
+    finally:
+        clients.close()

@@ -1,0 +1,82 @@
+"""What an image and a container take of the disk."""
+
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from density.engines.docker.asking import connected
+from density.engines.docker.feed import INSTANCE_LABEL
+from density.errors import DensityError
+from density.model import LABEL
+
+_BLOCK_BYTES = 512
+"""What st_blocks counts in, whatever the file system's own blocks (stat(2))."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUse:
+    """Of one container.
+
+    Attributes:
+        image_bytes: all layers of its image, which its siblings share.
+        layers: how many.
+        own_bytes: what it wrote itself, by the daemon's count.
+        kept_bytes: what the disk gave for its layer and for the daemon's own files about it, in whole blocks; None
+            where those directories cannot be read.
+    """
+
+    image_bytes: int
+    layers: int
+    own_bytes: int
+    kept_bytes: int | None
+
+
+async def disk_use(endpoint: str, *, run_id: str, instance_id: str) -> DiskUse:
+    """Ask the daemon, and look at its directories.
+
+    Raises:
+        EngineUnavailable: the daemon does not answer.
+        DensityError: there is no such container.
+    """
+    labels = [f"{LABEL}={run_id}", f"{INSTANCE_LABEL}={instance_id}"]
+    async with connected(endpoint) as clients:
+        found = await clients.call(lambda client: client.containers(all=True, size=True, filters={"label": labels}))
+        if not found:
+            raise DensityError(f"docker: there is no container of {instance_id}")
+        container = await clients.call(lambda client: client.inspect_container(found[0]["Id"]))
+        image = await clients.call(lambda client: client.inspect_image(found[0]["ImageID"]))  # type: ignore[no-untyped-call]
+    kept = await anyio.to_thread.run_sync(_kept, container)
+    layers = len(image.get("RootFS", {}).get("Layers") or ())
+    return DiskUse(int(image["Size"]), layers, int(found[0].get("SizeRw", 0)), kept)
+
+
+def directories(container: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Where the daemon keeps a container's layer and what it knows of it; from its `inspect`."""
+    upper = (container.get("GraphDriver", {}).get("Data") or {}).get("UpperDir", "")
+    log = container.get("LogPath", "")
+    return tuple(Path(path).parent for path in (upper, log) if path)
+
+
+def allocated(path: Path, device: int | None = None) -> int:
+    """Bytes of all blocks of a directory and of what is in it, but for file systems mounted there. Blocks.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status = path.lstat()
+    device = status.st_dev if device is None else device
+    if status.st_dev != device:
+        return 0
+    below = sum(allocated(each, device) for each in path.iterdir()) if stat.S_ISDIR(status.st_mode) else 0
+    return status.st_blocks * _BLOCK_BYTES + below
+
+
+def _kept(container: Mapping[str, Any]) -> int | None:
+    try:
+        return sum(allocated(path) for path in directories(container)) or None
+    except OSError:
+        return None

@@ -1,0 +1,100 @@
+"""The waves of a run: what is left of the current one, and how many will probably follow.
+
+Rough on purpose. A ceiling's forecast moves, and nobody knows beforehand whether an objective will be missed, so this
+is for a person who wants to know whether to wait; the run itself decides nothing by it.
+"""
+
+import math
+from typing import NamedTuple
+
+from density.events import WaveSettled
+from density.profile.spec import Ramp
+from density.ramp.decide import CONVERGED_POINTS, EXPLORE, GRAIN, is_tight
+from density.ramp.search import CLOSE
+from density.ramp.shape import size
+from density.state import RunState
+
+FORESEEN = 200
+"""Waves that are looked at one by one; more of them go on like the last."""
+VAGUE = 1.0
+"""A forecast whose interval is wider than this share of its count comes from typical costs, or from too few points."""
+
+
+class ToCome(NamedTuple):
+    """What is to be launched after the current wave."""
+
+    waves: int
+    instances: int
+
+
+def is_going_on(state: RunState) -> bool:
+    """Whether the current wave has not settled yet."""
+    return state.wave > (state.settled[-1].wave if state.settled else 0)
+
+
+def ended_in_wave(state: RunState) -> int:
+    """Launches of the current wave that came to an end, ready or failed."""
+    return state.ready_in_wave + state.failed_in_wave.total()
+
+
+def to_launch(state: RunState) -> int:
+    """Launches of the current wave that have not come to an end."""
+    return max(sum(state.wave_sizes.values()) - ended_in_wave(state), 0) if is_going_on(state) else 0
+
+
+def all_waves(ramp: Ramp, state: RunState) -> int | None:
+    """How many waves there will have been at the end of this stage, from the run's first; None: nobody knows yet."""
+    if state.stage == "calibrate":
+        return max(_calibrations(ramp, state), state.wave)
+    if state.stage == "search":
+        return state.wave + tries_left(state)
+    ahead = to_come(ramp, state)
+    return state.wave + ahead.waves if ahead else None
+
+
+def to_come(ramp: Ramp, state: RunState) -> ToCome | None:
+    """The ramp's waves after the current one, if the forecast holds; None while it is too vague to go by.
+
+    By the rules of `density.ramp.decide`.
+    """
+    if state.outcome is not None:
+        return ToCome(0, 0)
+    nearest = next((ceiling for ceiling in state.forecast if math.isfinite(ceiling.count)), None)
+    if nearest and nearest.high - nearest.low > VAGUE * abs(nearest.count):
+        return None
+    began_with = alive = max(state.target, state.alive) if is_going_on(state) else state.alive
+    most = math.floor(min(ramp.max_instances, max(nearest.count, 0.0) if nearest else math.inf))
+    tight = nearest is None or is_tight(nearest)
+    points = len(state.settled) + is_going_on(state)
+    index = max(state.wave - _calibrations(ramp, state), 0)
+    for waves in range(FORESEEN):
+        left = most - alive
+        wanted = size(ramp, index + waves)
+        converged = ramp.until == "forecast" and tight and points + waves >= CONVERGED_POINTS
+        if converged or left < 1 or left < GRAIN * alive or wanted is None:
+            return ToCome(waves, alive - began_with)
+        # A wave more narrows a forecast a lot, as a rule, so this is planned for the next one alone.
+        wave = min(wanted, left if tight else max(1, math.floor(EXPLORE * left)))
+        tight = True
+        alive += wave
+    return ToCome(FORESEEN + (most - alive) // wave, most - began_with)
+
+
+def tries_left(state: RunState) -> int:
+    """The tries that a search still needs, between the count that missed an objective and the one before it."""
+    assert state.outcome is not None, "a search follows the ramp's end"
+    before = [total(wave) for wave in state.settled if wave.at <= state.outcome.at]
+    tried = len(state.settled) - len(before) + is_going_on(state)
+    kept, missed = (before[-2], before[-1]) if len(before) > 1 else (0, 0)
+    close = max(1.0, CLOSE * kept)
+    tries = math.ceil(math.log2((missed - kept) / close)) if missed - kept > close else 0
+    return max(tries - tried, 0)
+
+
+def total(wave: WaveSettled) -> int:
+    """Instances alive after a wave."""
+    return sum(wave.counts.values())
+
+
+def _calibrations(ramp: Ramp, state: RunState) -> int:
+    return len(state.workloads) if ramp.calibrate else 0

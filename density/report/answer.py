@@ -1,0 +1,83 @@
+"""The answer of a run in one sentence, whatever way the run ended."""
+
+from density.ceilings.catalog import BY_ID
+from density.report.facts import Said, count
+from density.report.recorded import Recorded
+from density.report.result import Document
+
+
+def answer(run: Recorded) -> Said:
+    """One sentence for a person who reads nothing else."""
+    if run.state.outcome is None:
+        ran = (count("peak", run.state.peak.count), " instances were ready when the record breaks off: ")
+        return (*ran, "the run was cut off, or is still going on.")
+    match run.result["outcome"]:
+        case "ceiling":
+            return _ceiling(run)
+        case "forecast":
+            hard = run.result["capacity"]["hard"]
+            most = ("About ", *_fit(run, hard))
+            return (*most, f": {_first(run)} would stop the next one. That is a forecast, from ", *_ran(run), ".")
+        case "error":
+            ended = "The run ended in an error "
+            if not run.state.peak.count:
+                return (f"{ended}before any instance was ready.",)
+            return (f"{ended}with at most ", *_ran(run), " ready.")
+        case outcome:
+            began: Said = ("Interrupted with ",) if outcome == "interrupted" else ()
+            end = " when the time was over" if outcome == "duration" else ""
+            return (*began, *_ran(run), f"{end}{'' if began else ' ran'}; ", *_outlook(run))
+
+
+def _ceiling(run: Recorded) -> Said:
+    verdict, capacity = run.result["verdict"], run.result["capacity"]
+    if verdict is None or not BY_ID[verdict["ceiling"]].soft:
+        stopped = f"; {_words(verdict['ceiling'], verdict['subject'])} stopped the next one." if verdict else "."
+        return (*_fit(run, capacity["hard"]), stopped)
+    kept = capacity["slo"]
+    resource = _resource(verdict["ceiling"])
+    missed = f" with every objective kept; with more, one is missed: {verdict['ceiling']}, {resource}."
+    return (*_fit(run, kept, key="capacity.slo"), missed)
+
+
+def _fit(run: Recorded, capacity: Document, *, key: str = "capacity.hard") -> Said:
+    number = capacity["count"]
+    noun, verb = ("instance", "fits") if number == 1 else ("instances", "fit")
+    verb = "would fit" if capacity["kind"] == "forecast" else verb
+    said: Said = (count(f"{key}.count", number), f" {noun} {verb} {_where(run)}")
+    if capacity["low"] != capacity["high"]:
+        said += (" (", count(f"{key}.low", capacity["low"]), " to ", count(f"{key}.high", capacity["high"]), ")")
+    return said
+
+
+def _ran(run: Recorded) -> Said:
+    number = run.state.peak.count
+    return (count("peak", number), " instance" if number == 1 else " instances")
+
+
+def _outlook(run: Recorded) -> Said:
+    hard = run.result["capacity"]["hard"]
+    if hard["kind"] != "forecast":
+        return ("nothing stood in the way so far.",)
+    return ("by the forecast ", *_fit(run, hard), f", where {_first(run)} ends.")
+
+
+def _where(run: Recorded) -> str:
+    if run.result["host"].get("simulated"):
+        return "on the simulated host"
+    limited = any(f"slice.{what}" in run.state.host for what in ("memory_limit_bytes", "tasks_limit"))
+    return "in this run's slice of the host" if limited else "on this host"
+
+
+def _first(run: Recorded) -> str:
+    nearest = run.state.forecast[0]
+    return _words(nearest.ceiling, nearest.subject)
+
+
+def _words(ceiling: str, subject: str) -> str:
+    return f"{_resource(ceiling)} ({f'{ceiling} {subject}'.rstrip()})"
+
+
+def _resource(ceiling: str) -> str:
+    """What runs out, without what explains it in brackets."""
+    return BY_ID[ceiling].resource.split(" (")[0]

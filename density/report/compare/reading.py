@@ -1,0 +1,51 @@
+"""Reads the runs of a comparison."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from density.controller.session import PROFILE
+from density.errors import UsageError
+from density.profile.problems import Key, dotted
+from density.profile.toml import parse_toml
+from density.report.compare.groups import Group, Run, launches
+from density.report.recorded import read_run
+
+
+def read_groups(directories: Sequence[Sequence[Path]]) -> list[Group]:
+    """The runs in these directories; each inner sequence is a group.
+
+    Raises:
+        UsageError: fewer than two groups, a run that is named twice, or no record.
+        DensityError: a damaged record.
+    """
+    if len(directories) < 2:
+        raise UsageError("a comparison needs two runs or more: the baseline, then what is held against it")
+    groups = [[_read(directory) for directory in group] for group in directories]
+    seen: set[str] = set()
+    for run in (run for group in groups for run in group):
+        if run.run_id in seen:
+            raise UsageError(f"run {run.run_id} is named twice")
+        seen.add(run.run_id)
+    return [tuple(group) for group in groups]
+
+
+def _read(directory: Path) -> Run:
+    recorded = read_run(directory)
+    return Run(recorded, _settings(directory / PROFILE), launches(recorded.history))
+
+
+def _settings(path: Path) -> Mapping[str, object]:
+    """Every key of the profile as it was used, with the defaults, by dotted keys; empty where it cannot be read."""
+    try:
+        return dict(flat(parse_toml(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError):
+        return {}
+
+
+def flat(table: Mapping[str, object], key: Key = ()) -> Iterator[tuple[str, object]]:
+    """The keys and values of nested tables, keys dotted."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from flat(value, (*key, name))
+        else:
+            yield dotted((*key, name)), value

@@ -1,0 +1,42 @@
+"""Numbers as reports show them, and sentences made of them.
+
+Each number has a key, so that a page can say of each what it is, and a test can ask the record for it again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from density.units import format_count, format_value
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A number: what it is of, its value in base units, and how it is written."""
+
+    key: str
+    value: float
+    text: str
+
+
+Said = tuple[str | Fact, ...]
+"""A sentence: words and numbers in turn."""
+
+
+def count(key: str, value: float) -> Fact:
+    """A number of whole things."""
+    return Fact(key, value, format_count(value))
+
+
+def fact(key: str, value: float, unit: str) -> Fact:
+    """A value in a unit of `density.units.format_value`."""
+    return Fact(key, value, format_value(value, unit))
+
+
+def percent(key: str, value: float) -> Fact:
+    """A share as a whole number of hundredths."""
+    return Fact(key, value, f"{value:.0%}")
+
+
+def plain(said: Iterable[str | Fact]) -> str:
+    """The sentence as text."""
+    return "".join(part if isinstance(part, str) else part.text for part in said)

@@ -1,0 +1,150 @@
+"""The run as JUnit XML, which CI servers show: a test case for each objective and requirement, and how the run went."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.reading import Reading
+from density.report.history import Rest
+from density.report.recorded import Recorded
+from density.units import format_count, format_value
+
+OBJECTIVES = {
+    "ready_p95_seconds": "slo.ready",
+    "probe_p99_seconds": "slo.probe",
+    "failures_share": "slo.failures",
+    "cpu_busy_share": "cpu.busy",
+    "cpu_pressure_share": "cpu.pressure",
+    "memory_pressure_share": "memory.pressure",
+    "io_pressure_share": "io.pressure",
+    "tester_lag_seconds": "tester.lag",
+}
+"""Field of a profile's objectives -> the soft ceiling that it sets."""
+_LONGEST = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test case.
+
+    Attributes:
+        tag: how it went; `skipped` where nothing was measured.
+        message: why, in one sentence; for a passed one, what it came to.
+    """
+
+    group: str
+    name: str
+    tag: Literal["passed", "failure", "error", "skipped"]
+    message: str
+
+
+def junit(run: Recorded) -> str:
+    """The XML document."""
+    cases = [*_required(run), *_objectives(run), _ending(run), _removal(run)]
+    counts = {tag: str(sum(case.tag == tag for case in cases)) for tag in ("failure", "error", "skipped")}
+    suite = ET.Element("testsuite", {
+        "name": _clean(f"density {run.result['profile']}"),
+        "tests": str(len(cases)),
+        "failures": counts["failure"],
+        "errors": counts["error"],
+        "skipped": counts["skipped"],
+        "time": f"{run.result['seconds']:.3f}",
+    })  # fmt: skip
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _properties(run):
+        ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+    for case in cases:
+        _append(suite, case)
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _append(suite: ET.Element, case: Case) -> None:
+    element = ET.SubElement(suite, "testcase", {"classname": f"density.{case.group}", "name": case.name, "time": "0"})
+    if case.tag == "passed":
+        ET.SubElement(element, "system-out").text = _clean(case.message)
+    else:
+        ET.SubElement(element, case.tag, {"message": _clean(case.message)})
+
+
+def _properties(run: Recorded) -> Iterator[tuple[str, str]]:
+    yield "run_id", run.result["run_id"]
+    yield "outcome", run.result["outcome"]
+    for name, capacity in run.result["capacity"].items():
+        yield f"capacity.{name}", str(capacity["count"])
+    if verdict := run.result["verdict"]:
+        yield "verdict", f"{verdict['ceiling']} {verdict['subject']}".rstrip()
+
+
+def _required(run: Recorded) -> Iterator[Case]:
+    """One a capacity that the profile requires."""
+    for each in run.result["required"]:
+        wanted, found = format_count(each["wanted"]), format_count(each["found"])
+        missing = f"; {format_count(each['wanted'] - each['found'])} are missing"
+        said = f"{found} found, {wanted} required{'' if each['met'] else missing}"
+        yield Case("required", f"capacity.{each['name']}", "passed" if each["met"] else "failure", said)
+
+
+def _objectives(run: Recorded) -> Iterator[Case]:
+    """One a soft ceiling that the profile sets: whether it was kept at every rest, and up to which count."""
+    for ceiling in (
+        ceiling for field, ceiling in OBJECTIVES.items() if getattr(run.bounds.objectives, field) is not None
+    ):
+        measured = [(rest, reading) for rest in run.history.rests for reading in _readings(rest, run, ceiling)]
+        missed = [(rest, reading) for rest, reading in measured if reading.room < 0]
+        if not measured:
+            yield Case("objectives", ceiling, "skipped", "it was not measured at rest")
+        elif missed:
+            yield Case("objectives", ceiling, "failure", _missed(missed, measured))
+        else:
+            worst, at = max(((reading, rest.count) for rest, reading in measured), key=lambda pair: pair[0].ratio)
+            said = (
+                f"kept up to {format_count(max(rest.count for rest, _ in measured))} instances; at worst {_says(worst)}"
+            )
+            yield Case("objectives", ceiling, "passed", f"{said}, with {format_count(at)}")
+
+
+def _readings(rest: Rest, run: Recorded, ceiling: str) -> Iterator[Reading]:
+    return (reading for reading in readings(rest.values, run.bounds) if reading.ceiling == ceiling)
+
+
+def _missed(missed: list[tuple[Rest, Reading]], measured: list[tuple[Rest, Reading]]) -> str:
+    rest, reading = min(missed, key=lambda pair: pair[0].count)
+    kept = max((rest.count for rest, reading in measured if reading.room >= 0), default=0)
+    before = f"; kept with {format_count(kept)}" if kept else ""
+    return f"missed with {format_count(rest.count)} instances: {_says(reading)}{before}"
+
+
+def _says(reading: Reading) -> str:
+    unit = BY_ID[reading.ceiling].unit
+    return f"{format_value(reading.used, unit)} of {format_value(reading.limit, unit)}"
+
+
+def _ending(run: Recorded) -> Case:
+    reason = run.result["reason"]
+    if run.state.outcome is None or not run.whole:
+        return Case("run", "ended", "error", "the record breaks off: the run was cut off, or is still going on")
+    if run.result["outcome"] == "error":
+        return Case("run", "ended", "error", reason)
+    if run.result["outcome"] == "interrupted":
+        return Case("run", "ended", "skipped", reason)
+    return Case("run", "ended", "passed", reason)
+
+
+def _removal(run: Recorded) -> Case:
+    torn = run.state.torn_down
+    if torn is None:
+        return Case("run", "removed", "skipped", "the record ends before the removal did")
+    if torn.left:
+        return Case("run", "removed", "failure", f"left behind: {', '.join(torn.left)}")
+    return Case("run", "removed", "passed", f"{format_count(torn.removed)} removed, nothing left behind")
+
+
+def _clean(text: str) -> str:
+    """Without what XML cannot hold, and not longer than a CI server shows."""
+    kept = "".join(letter if letter.isprintable() else " " for letter in text)
+    return kept if len(kept) <= _LONGEST else f"{kept[:_LONGEST]}…"

@@ -1,0 +1,1 @@
+"""Containers and VMs side by side, as a table: rows, claims, and their text."""

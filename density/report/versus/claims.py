@@ -1,0 +1,213 @@
+"""What the article claims in each row, and whether the figures bear it out; pure.
+
+The article has words only. Where it leaves the number open, the bounds below are ours, and docs/versus.md lists them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from density.capacity.versus.figure import Figures, Subject
+from density.report.versus.lines import WORK
+from density.report.versus.spread import Spread, ratios, spread
+from density.units import format_bytes, format_count, format_seconds
+
+Held = Literal["yes", "partly", "no", "not measured"]
+
+MINUTE_SECONDS = 60.0
+"""Below it a start takes seconds, from it on minutes."""
+GB = 1e9
+"""Below it a disk is counted in MB, from it on in GB."""
+NEAR_NATIVE = 0.9
+THOUSANDS = 1000
+DOZENS = 24
+HARDLY_ANY = 0.1
+"""Of what a VM costs beyond a plain process: a container's part that still is hardly any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A part of a claim in this host's numbers, and whether it held; None where it could not be told."""
+
+    text: str
+    held: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A row of the article."""
+
+    title: str
+    says: str
+    judge: Callable[["Seen"], Iterator[Statement]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The figures, and which subject stands for what."""
+
+    figures: Figures
+    process: Subject | None
+    container: Subject | None
+    vm: Subject | None
+
+    def middle(self, row: str, name: str, subject: Subject | None) -> Spread | None:
+        """The median with its interval; None where it was not measured."""
+        figure = self.figures.get(row, name, subject.name) if subject and not subject.missing else None
+        if figure is None or not figure.samples:
+            return None
+        found = spread(figure.samples)
+        if figure.low is None or figure.high is None:
+            return found
+        return Spread(found.median, figure.low, figure.high, found.count, sure=True)
+
+    def value(self, row: str, name: str, subject: Subject | None) -> float | None:
+        """The median alone."""
+        found = self.middle(row, name, subject)
+        return found.median if found else None
+
+    def words(self, row: str, name: str, subject: Subject | None) -> str:
+        """A figure that is words."""
+        figure = self.figures.get(row, name, subject.name) if subject and not subject.missing else None
+        return figure.words if figure else ""
+
+
+def seen(figures: Figures, subjects: tuple[Subject, ...]) -> Seen:
+    """With the first process, the first container, and the first VM that runs a whole guest."""
+
+    def first(engine: str) -> Subject | None:
+        of = [each for each in subjects if each.workload.engine == engine]
+        return min(of, key=lambda each: (bool(each.missing), each.workload.guest == "null"), default=None)
+
+    return Seen(figures, first("native"), first("docker"), first("libvirt"))
+
+
+def overall(statements: tuple[Statement, ...]) -> Held:
+    """Whether a claim held as a whole: `partly` where some of it did, or some could not be told."""
+    known = [statement.held for statement in statements if statement.held is not None]
+    if not known:
+        return "not measured"
+    if all(known):
+        return "yes" if len(known) == len(statements) else "partly"
+    return "partly" if any(known) else "no"
+
+
+def vm_name(view: Seen) -> str:
+    """`the VM (tcg)`."""
+    accelerator = view.vm.accelerator if view.vm else ""
+    return f"the VM ({accelerator})" if accelerator else "the VM"
+
+
+def _start(view: Seen) -> Iterator[Statement]:
+    container, vm = (view.value("start", "alone.ready", each) for each in (view.container, view.vm))
+    if container is not None:
+        yield Statement(f"a container is ready in {format_seconds(container)}", container < MINUTE_SECONDS)
+    if vm is not None:
+        times = f", {vm / container:.1f} times a container's" if container else ""
+        yield Statement(f"{vm_name(view)} in {format_seconds(vm)}{times}", vm >= MINUTE_SECONDS)
+
+
+def _disk(view: Seen) -> Iterator[Statement]:
+    for subject, wanted, noun in ((view.container, False, "a container"), (view.vm, True, vm_name(view))):
+        image, own = (view.value("disk", name, subject) for name in ("image", "own"))
+        if image is not None and own is not None:
+            text = f"{noun} boots from {format_bytes(image)} and takes {format_bytes(own)} of its own"
+            yield Statement(text, (image + own >= GB) is wanted)
+
+
+def _performance(view: Seen) -> Iterator[Statement]:
+    container, vm = (_ratios(view, subject) for subject in (view.container, view.vm))
+    if container:
+        worst = min(container, key=lambda kind: container[kind].median)
+        below = [kind for kind, found in container.items() if found.high < NEAR_NATIVE]
+        text = f"a container's work runs at {_range(container)} of a process's, worst {WORK[worst]}"
+        yield Statement(text, not below)
+    if vm:
+        worst = min(vm, key=lambda kind: vm[kind].median)
+        weaker = any(found.high < 1 for found in vm.values())
+        yield Statement(f"{vm_name(view)}'s at {_range(vm)}, worst {WORK[worst]}", weaker)
+
+
+def _ratios(view: Seen, subject: Subject | None) -> Mapping[str, Spread]:
+    found = {}
+    for kind in WORK:
+        mine = view.figures.get("performance", f"alone.{kind}", subject.name) if subject else None
+        base = view.figures.get("performance", f"alone.{kind}", view.process.name) if view.process else None
+        if mine and base and (each := ratios(mine.samples, base.samples)):
+            found[kind] = spread(each)
+    return found
+
+
+def _range(found: Mapping[str, Spread]) -> str:
+    medians = sorted(each.median for each in found.values())
+    return f"{medians[0]:.0%} to {medians[-1]:.0%}"
+
+
+def _capacity(view: Seen) -> Iterator[Statement]:
+    container, vm = (view.value("capacity", "count", each) for each in (view.container, view.vm))
+    if container is not None:
+        yield Statement(f"{format_count(container)} containers fit", container >= THOUSANDS)
+    if vm is not None:
+        yield Statement(f"{format_count(vm)} VMs fit", DOZENS <= vm < THOUSANDS)
+
+
+def _overhead(view: Seen) -> Iterator[Statement]:
+    process, container, vm = (view.value("overhead", "total", each) for each in (view.process, view.container, view.vm))
+    if container is None or vm is None:
+        return
+    base = process or 0.0
+    share = (container - base) / (vm - base) if vm > base else float("inf")
+    beyond = "beyond a process, one more" if process is not None else "one more"
+    text = f"{beyond} container takes {format_bytes(container - base)} of memory, a VM {format_bytes(vm - base)}"
+    yield Statement(text, share <= HARDLY_ANY)
+
+
+def _saving(view: Seen) -> Iterator[Statement]:
+    yield from _cheaper(view, "saving", (("save", "seconds"), ("bytes", "bytes"), ("restore", "seconds")))
+
+
+def _cheaper(view: Seen, row: str, names: tuple[tuple[str, str], ...]) -> Iterator[Statement]:
+    words = {"save": "saving", "bytes": "what is kept", "restore": "running again", "again": "building it again"}
+    for name, unit in names:
+        container, vm = (view.value(row, name, each) for each in (view.container, view.vm))
+        if container is not None and vm is not None:
+            form = format_bytes if unit == "bytes" else format_seconds
+            yield Statement(f"{words[name]}: {form(container)} against the VM's {form(vm)}", container < vm)
+
+
+def _building(view: Seen) -> Iterator[Statement]:
+    first, again = (view.value("building", name, view.container) for name in ("first", "again"))
+    if first is not None and again is not None:
+        text = f"an image is built in {format_seconds(first)}, after a change in {format_seconds(again)}"
+        yield Statement(text, again < first)
+    yield from _cheaper(view, "building", (("again", "seconds"),))
+
+
+def _kernels(view: Seen) -> Iterator[Statement]:
+    process, container, vm = (
+        view.words("kernels", "release", each) for each in (view.process, view.container, view.vm)
+    )
+    if process and container:
+        yield Statement(f"a container reports {container}, a process {process}", container == process)
+    if process and vm:
+        yield Statement(f"{vm_name(view)} reports {vm}", vm != process)
+
+
+def _nothing(_: Seen) -> Iterator[Statement]:
+    yield from ()
+
+
+CLAIMS: Mapping[str, Claim] = {
+    "start": Claim("Start", "seconds against minutes", _start),
+    "disk": Claim("Hard disk", "MB against GB", _disk),
+    "performance": Claim("Performance", "near native against weaker", _performance),
+    "capacity": Claim("Capacity of one machine", "thousands against dozens", _capacity),
+    "overhead": Claim("System overhead", "hardly any against one operating system each", _overhead),
+    "saving": Claim("Saving state", "commits with history, cheap, against snapshots", _saving),
+    "building": Claim("Building", "a Dockerfile, rebuilt quickly", _building),
+    "kernels": Claim("Kernels", "one for all against any", _kernels),
+    "services": Claim("Small services", "a redis, a memcached in a container each", _nothing),
+    "nested": Claim("Containers inside a VM", "possible", _nothing),
+    "lxc": Claim("LXC, on which Docker was first built", "nothing to measure", _nothing),
+}
+"""Row -> what the article says of containers against VMs."""

@@ -1,0 +1,5 @@
+"""`python -m grafana.generate`."""
+
+from grafana.generate.write import write
+
+write()

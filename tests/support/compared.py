@@ -1,0 +1,30 @@
+"""Simulated runs, ready to be compared."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from support.simulation import simulate
+
+from density.events import Event, RunStarted
+from density.metrics.current import bounds_of_run
+from density.profile.convert import to_tables
+from density.profile.load import load_profile
+from density.report.compare.groups import Run, launches
+from density.report.compare.reading import flat
+from density.report.history import collect
+from density.report.recorded import Recorded
+from density.report.result import result
+
+
+def compared(seed: int, *overrides: str, source: str | Path = "simulated", **started: object) -> Run:
+    """A run of a simulated profile; `started` replaces what its first event says."""
+    profile = load_profile(source, overrides=[f"simulated.seed={seed}", *overrides])
+    named: dict[str, object] = {"run_id": f"run-{seed}"} | started
+
+    def renamed(event: Event) -> Event:
+        return replace(event, **named) if isinstance(event, RunStarted) else event  # type: ignore[arg-type]
+
+    state, history = collect(map(renamed, simulate(profile).events))
+    bounds = bounds_of_run(state)
+    settings = dict(flat(to_tables(profile)))
+    return Run(Recorded(state, history, bounds, result(state, bounds)), settings, launches(history))
