@@ -88,11 +88,7 @@ class WorkloadState:
 
 @dataclass(slots=True)
 class Instance:
-    """One instance as the events tell of it.
-
-    Attributes:
-        alive, in_flight: instances that were ready, and launches under way with this one, when it was requested.
-    """
+    """One instance; `alive` and `in_flight` (with itself) count those ready and under way when it was requested."""
 
     workload: str
     phase: Phase

@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": ("density.cli.compare", "Say whether runs differ, by how much, and whether that is noise."),
     "plan": ("density.cli.plan", "Say how many hosts a demand needs, and what fills them."),
     "versus": ("density.cli.versus", "Measure process, container and VM side by side."),
+    "image": ("density.cli.image", "Make images of services and of a whole Debian, from packages."),
     "clean": ("density.cli.clean", "Remove what a run left behind."),
     "profiles": ("density.cli.profiles", "List the profiles that ship with density, or print one."),
     "schema": ("density.cli.schema", "Print the JSON Schema of profiles."),

@@ -102,10 +102,13 @@ def _report(document: dict[str, Any], run_dir: Path, console: Console, *, as_jso
 
 def _write_page(run_dir: Path) -> None:
     try:
-        write_page(run_dir)
+        page = write_page(run_dir)
     except Exception as error:  # noqa: BLE001 — the run is over and its result is written; a page can be made again
         with Unread():
             click.echo(f"the report was not written: {error}; density report {run_dir} tries again", err=True)
+    else:
+        with Unread():
+            click.echo(f"{'report':<11} {page}", err=True)
 
 
 def _exit_code(ended: Ended, document: dict[str, Any]) -> int:

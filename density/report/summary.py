@@ -7,13 +7,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from density.ceilings.catalog import BY_ID
 from density.report.latency import latency_rows
 from density.units import format_count, format_seconds, format_value
 
 Document = dict[str, Any]
 Row = tuple[str, Text]
-_FOOTPRINT = ("memory.available", "tasks.pid_max")
+_COSTS = (("memory.available", "memory.instance", "bytes"), ("tasks.pid_max", "tasks.cgroup", "tasks"))
+"""What one more instance takes of the host; what is its own of it; the unit."""
+_PART = "+"
+"""Marks what is an instance's own where what else it takes of the host was lost in noise."""
 _ENDED = {
     "ceiling": "a ceiling stopped it",
     "max": "as many as asked for",
@@ -34,6 +36,9 @@ def print_summary(result: Document, console: Console, *, run_dir: str) -> None:
     console.print()
     console.print(_workloads(result))
     console.print(Text("p50, p95: intended launch to ready; memory, tasks: what one more takes", style="dim"))
+    costs = (cost for workload in result["workloads"].values() for cost in _footprint(workload["footprint"]))
+    if any(cost.endswith(_PART) for cost in costs):
+        console.print(Text(f"{_PART}: the instance alone; what its engine takes was lost in noise", style="dim"))
     console.print()
     console.print(_labelled(_closing(result, run_dir)))
 
@@ -95,9 +100,14 @@ def _workloads(result: Document) -> Table:
 
 
 def _footprint(footprint: Document) -> list[str]:
-    costs = [(ceiling, footprint.get(ceiling)) for ceiling in _FOOTPRINT]
-    known = [(ceiling, cost) if cost and cost["low"] > 0 else (ceiling, None) for ceiling, cost in costs]
-    return [format_value(cost["value"], BY_ID[ceiling].unit) if cost else "-" for ceiling, cost in known]
+    return [_cost(footprint.get(whole), footprint.get(own), unit) for whole, own, unit in _COSTS]
+
+
+def _cost(whole: Document | None, own: Document | None, unit: str) -> str:
+    """The whole cost where it is told from none, else the instance's own."""
+    if whole and whole["low"] > 0:
+        return format_value(whole["value"], unit)
+    return format_value(own["value"], unit) + _PART if own and own["low"] > 0 else "-"
 
 
 def _closing(result: Document, run_dir: str) -> Iterator[Row]:

@@ -208,7 +208,7 @@ def test_the_remarks_name_what_makes_the_numbers_doubtful() -> None:
         "r1", ROWS, subjects=(VM,), counts={"vm": 4}, facts={"cpus": 2.0}, load=9.0, interrupted=True, left=("image x",)
     )
     told = "\n".join(remarks(busy))
-    for word in ("Interrupted", "load 9.0 on 2 CPUs", "Emulated (TCG)", "4 vm", "density clean r1"):
+    for word in ("Interrupted", "load 9.0 on 2 CPUs", "Emulated (TCG)", "at density", "density clean r1"):
         assert word in told
     quiet = Comparison("r1", ("disk",), subjects=(CONTAINER,), facts={"cpus": 2.0}, load=0.1)
     assert remarks(quiet) == ()

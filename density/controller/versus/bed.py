@@ -13,11 +13,13 @@ from density.controller.paths import cache_dir
 from density.engines.base import Engine, EngineContext
 from density.errors import DensityError, EngineUnavailable, UsageError
 from density.events import InstanceChanged
-from density.model import AcceleratorName, EngineInfo, EngineName, Phase, Workload, instance_name
+from density.model import AcceleratorName, EngineInfo, EngineName, Failure, Phase, Workload, instance_name
 from density.payload.background import background
 from density.payload.channel import Channel
 from density.profile.spec import Profile
 
+ATTEMPTS = 3
+"""An emulated guest on a busy host may fail by itself: its clock does not tick as its kernel wants."""
 _ENDED = frozenset({Phase.READY, Phase.FAILED})
 _ACCELERATORS: Mapping[str, AcceleratorName] = {"kvm": "kvm", "tcg": "tcg"}
 
@@ -96,13 +98,12 @@ class Bed:
         await self._engines[workload.engine].launch(workload, instance_id)
         await life.ended.wait()
         if failed := life.changes.get(Phase.FAILED):
-            reason = failed.failure.message if failed.failure else "no reason given"
-            raise LaunchFailed(f"{instance_id} did not become ready: {reason}")
+            raise LaunchFailed(f"{instance_id} did not become ready: {_words(failed.failure)}")
         times = {phase: change.at - asked for phase, change in life.changes.items()}
         return Launched(instance_id, times[Phase.CREATED], times[Phase.STARTED], times[Phase.READY])
 
     async def launch_many(self, workload: Workload, count: int) -> list[Launched]:
-        """Launch so many at once; raises as `launch`, and then none of them is left."""
+        """Launch so many at once, another for each that fails; raises as `launch`, and then none of them is left."""
         found: list[Launched] = []
         problems: list[DensityError] = []
 
@@ -112,13 +113,14 @@ class Bed:
             except DensityError as error:  # the others come to their end, so that they can be stopped
                 problems.append(error)
 
-        async with anyio.create_task_group() as group:
-            for _ in range(count):
-                group.start_soon(one)
-        if problems:
-            await self.stop(workload, found)
-            raise problems[0]
-        return found
+        for _ in range(ATTEMPTS):
+            async with anyio.create_task_group() as group:
+                for _ in range(count - len(found)):
+                    group.start_soon(one)
+            if len(found) == count:
+                return found
+        await self.stop(workload, found)
+        raise problems[0]
 
     async def stop(self, workload: Workload, launched: Sequence[Launched]) -> None:
         """Stop and remove these."""
@@ -141,6 +143,13 @@ class Bed:
                 self._left += (await engine.reap(self.context.run_id)).left
             except EngineUnavailable as gone:
                 self._left.append(f"what {name} may still hold ({gone.reason})")
+
+
+def _words(failure: Failure | None) -> str:
+    """Why it failed, with the last that the instance itself said."""
+    if failure is None:
+        return "no reason given"
+    return f"{failure.message}; {failure.evidence[-1]}" if failure.evidence else failure.message
 
 
 @asynccontextmanager

@@ -74,12 +74,12 @@ class Benchmarks:
     async def _beside(self, native: Subject, subject: Subject, count: int) -> None:
         self._say(f"performance, at density: {count} of {subject.name}")
         async with self._running(subject, count) as mine, self._running(native, count) as processes:
+            self._figures.add("performance", "density.count", subject.name, [count], unit="instances")
             for kind, unit in KINDS.items():
                 running = {subject.name: mine, native.name: processes}
                 for name, rates in (await self._rounds(kind, running, "density")).items():
                     key = f"density.{kind}" if name == subject.name else f"density.{kind}.native"
-                    words = f"{count} at once"
-                    self._figures.add("performance", key, subject.name, rates, unit=unit, words=words)
+                    self._figures.add("performance", key, subject.name, rates, unit=unit)
 
     async def _rounds(self, kind: str, running: Running, when: str) -> dict[str, list[float]]:
         """The rates of each round; the first one warms up and is left out. Every other round goes backwards."""

@@ -18,7 +18,7 @@ async def measure_start(bed: Bed, figures: Figures, say: Callable[[str], None]) 
             if subject.name not in found:
                 continue
             try:
-                launched = await bed.launch(subject.workload)
+                (launched,) = await bed.launch_many(subject.workload, 1)
             except LaunchFailed as error:
                 figures.miss("start", "", subject.name, str(error))
                 del found[subject.name]

@@ -34,11 +34,16 @@ async def _measure(bed: Bed, subject: Subject, launched: Launched, figures: Figu
     def add(name: str, value: float, words: str = "") -> None:
         figures.add("disk", name, subject.name, [value], unit="bytes", words=words)
 
+    def image(value: float, count: int, noun: str) -> None:
+        add("image", value)
+        parts = f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+        figures.add("disk", "parts", subject.name, [], unit="", words=parts)
+
     match subject.workload.engine:
         case "docker":
             usage = import_module("density.engines.docker.usage")
             found = await usage.disk_use(endpoints.docker, run_id=bed.context.run_id, instance_id=launched.instance_id)
-            add("image", found.image_bytes, _parts(found.layers, "layer"))
+            image(found.image_bytes, found.layers, "layer")
             add("written", found.own_bytes)
             if found.kept_bytes is None:
                 figures.miss("disk", "own", subject.name, "the daemon's directories cannot be read")
@@ -47,13 +52,9 @@ async def _measure(bed: Bed, subject: Subject, launched: Launched, figures: Figu
         case "libvirt":
             usage = import_module("density.engines.libvirt.usage")
             found = await usage.disk_use(bed.context, subject.workload, launched.instance_id)
-            add("image", found.image_bytes, _parts(found.files, "file"))
+            image(found.image_bytes, found.files, "file")
             add("own", found.own_bytes, "overlay and log" if found.overlay else "log; it has no disk to write to")
         case _:
             binary = Path(await payload_binary(bed.context.cache_dir))
-            add("image", (await anyio.Path(binary).stat()).st_size, "1 file")
+            image((await anyio.Path(binary).stat()).st_size, 1, "file")
             add("own", 0)
-
-
-def _parts(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -154,12 +154,21 @@ def _capacity(view: Seen) -> Iterator[Statement]:
 def _overhead(view: Seen) -> Iterator[Statement]:
     process, container, vm = (view.value("overhead", "total", each) for each in (view.process, view.container, view.vm))
     if container is None or vm is None:
+        yield from _own_memory(view)
         return
     base = process or 0.0
     share = (container - base) / (vm - base) if vm > base else float("inf")
     beyond = "beyond a process, one more" if process is not None else "one more"
     text = f"{beyond} container takes {format_bytes(container - base)} of memory, a VM {format_bytes(vm - base)}"
     yield Statement(text, share <= HARDLY_ANY)
+
+
+def _own_memory(view: Seen) -> Iterator[Statement]:
+    """Where the whole cannot be told from noise: what their own cgroups are charged, which proves nothing yet."""
+    container, vm = (view.value("overhead", "instance", each) for each in (view.container, view.vm))
+    if container is not None and vm is not None:
+        text = f"one more container is charged {format_bytes(container)}, a VM {format_bytes(vm)}; the engine's part"
+        yield Statement(f"{text} is lost in noise", None)
 
 
 def _saving(view: Seen) -> Iterator[Statement]:

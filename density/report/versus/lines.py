@@ -1,6 +1,6 @@
 """Which figures make up each row, and how each is written; pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,11 +46,11 @@ class Cell:
 
 def _times(when: str, key: str) -> tuple[Line, ...]:
     return (
-        Line(f"{when}: created, p50", f"{key}.created"),
-        Line(f"{when}: started, p50", f"{key}.started"),
-        Line(f"{when}: ready, p50", f"{key}.ready"),
-        Line(f"{when}: ready, p95", f"{key}.ready", "p95"),
-        Line(f"{when}: ready, p99", f"{key}.ready", "p99"),
+        Line(f"{when}: created p50", f"{key}.created"),
+        Line(f"{when}: started p50", f"{key}.started"),
+        Line(f"{when}: ready p50", f"{key}.ready"),
+        Line(f"{when}: ready p95", f"{key}.ready", "p95"),
+        Line(f"{when}: ready p99", f"{key}.ready", "p99"),
     )
 
 
@@ -64,15 +64,21 @@ WORK: Mapping[str, str] = {
 """Kind of benchmark -> what it is called."""
 
 LINES: Mapping[str, tuple[Line, ...]] = {
-    "start": (*_times("alone", "alone"), *_times("at density", "density")),
+    "start": (
+        *_times("alone", "alone"),
+        *_times("at density", "density"),
+        Line("at density: how many", "density.count"),
+    ),
     "disk": (
         Line("image, shared", "image"),
+        Line("image, made of", "parts", "words"),
         Line("own, written", "written"),
         Line("own, on the disk", "own"),
     ),
     "performance": (
         *(Line(f"alone: {words}", f"alone.{kind}", "ratio") for kind, words in WORK.items()),
         *(Line(f"at once: {words}", f"density.{kind}", "ratio") for kind, words in WORK.items()),
+        Line("at once: how many", "density.count"),
         *(Line(f"rate: {words}", f"alone.{kind}", "rate") for kind, words in WORK.items()),
     ),
     "capacity": (Line("instances", "count", "count"), Line("what ends it", "verdict", "words")),
@@ -128,7 +134,7 @@ def _ratio(figure: Figure, reference: Figure | None) -> Cell:
     if reference is figure:
         return Cell("1", "ratio", 1.0, 1.0, 1.0, middle.count)
     text = f"{middle.median:.2f} ({middle.low:.2f}–{middle.high:.2f})"
-    return Cell(text, "ratio", middle.median, middle.low, middle.high, middle.count, note=figure.words)
+    return Cell(text, "ratio", middle.median, middle.low, middle.high, middle.count)
 
 
 def _number(figure: Figure, how: How) -> Cell:
@@ -156,11 +162,12 @@ def _written(value: float, unit: str) -> str:
     return f"{format_value(value, 'bytes')}/s" if unit == "bytes/s" else format_value(value, unit)
 
 
-def notes(cells: Mapping[str, Cell]) -> Iterator[str]:
-    """What has to be said below a line, each once: `container: files; …`."""
-    seen: dict[str, list[str]] = {}
-    for name, one in cells.items():
-        if words := one.why or (one.note if one.text != one.note else ""):
-            seen.setdefault(words, []).append(name)
+def notes(lines: Iterable[Mapping[str, Cell]]) -> Iterator[str]:
+    """What has to be said below a row's lines, each once: `container: files; …`."""
+    seen: dict[str, dict[str, None]] = {}
+    for cells in lines:
+        for name, one in cells.items():
+            if words := one.why or (one.note if one.text != one.note else ""):
+                seen.setdefault(words, {})[name] = None
     for words, names in seen.items():
         yield f"{', '.join(names)}: {words}"

@@ -24,14 +24,16 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
         )
     emulated = [subject.name for subject in comparison.subjects if subject.accelerator == "tcg"]
     if emulated:
-        yield f"Emulated (TCG), as KVM boots no Linux guest here: {', '.join(emulated)}. KVM is many times faster."
+        yield f"Emulated (TCG), not run by KVM: {', '.join(emulated)}. Under KVM the same is many times faster."
     for subject in comparison.subjects:
         if subject.missing:
             yield f"Not measured: {subject.name}: {subject.missing}."
-    counts = ", ".join(f"{count} {name}" for name, count in comparison.counts.items())
-    if {"start", "performance"} & set(comparison.rows):
-        yield f"At density: {counts}; at once: as many, all at work together, to as many processes at work."
+    if "start" in comparison.rows:
+        yield "Start: alone, each launched by itself again and again, in turns; at density, in the waves of its ramp."
     if "performance" in comparison.rows:
-        yield "Ratios are to a process measured in the same seconds; the range is the 95 % interval of the median."
+        yield (
+            "Performance: median ratio to a process in the same second, with its 95 % interval; at once: all of a kind"
+            " at work together, to as many processes at work."
+        )
     if comparison.left:
         yield f"Left behind: {', '.join(comparison.left)} (remove it with: density clean {comparison.run_id})."

@@ -57,7 +57,7 @@ def make_rows(figures: Figures, subjects: tuple[Subject, ...], keys: tuple[str, 
             )
             for each in LINES[key]
         )
-        told = tuple(dict.fromkeys(note for line in lines for note in notes(line.cells)))
+        told = tuple(notes(line.cells for line in lines))
         rows.append(Row(key, claim.title, claim.says, overall(statements), statements, lines, told))
     return tuple(rows)
 

@@ -1,0 +1,59 @@
+"""How many of a subject fit, and what ends it first; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import floor
+
+from density.capacity.capacities import capacities
+from density.capacity.versus.memory import TOTAL, Cost
+from density.ceilings.catalog import readings
+from density.ceilings.reading import Bounds
+from density.state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A count with its 95 % interval.
+
+    Attributes:
+        first: the ceiling that ends it first.
+        words: how the count is known.
+    """
+
+    count: float
+    low: float
+    high: float
+    first: str
+    words: str
+
+
+def how_many(state: RunState, bounds: Bounds, memory: Mapping[str, Cost]) -> Fit:
+    """The run's hard capacity, or what its memory allows where the forecast could not see an end of that."""
+    hard = capacities(state, bounds).hard
+    found = Fit(hard.count, hard.low, hard.high, _first(state), hard.kind)
+    by_memory = _by_own_memory(state, bounds, memory)
+    return by_memory if by_memory and hard.kind == "forecast" and by_memory.count < found.count else found
+
+
+def _by_own_memory(state: RunState, bounds: Bounds, memory: Mapping[str, Cost]) -> Fit | None:
+    """As many as the free memory holds of what each is charged by its own cgroup.
+
+    Only where the host's free memory did not tell what one takes, as on a busy host: the forecast then knows of no end
+    of the memory. The engine's part is not in it, so this is the most that can be.
+    """
+    own, settled = memory["instance"], state.settled[-1]
+    room = next((each.room for each in readings(settled.values, bounds) if each.key == TOTAL), 0.0)
+    if memory["total"].known or not own.known or room <= 0:
+        return None
+    alive = sum(settled.counts.values())
+    most, low, high = (alive + floor(room / each) for each in (own.value, own.high, own.low))
+    return Fit(most, low, high, TOTAL[0], "forecast, by the memory of its own cgroup alone")
+
+
+def _first(state: RunState) -> str:
+    """What ended the ramp where a ceiling did, else the nearest by the forecast."""
+    if state.outcome and state.outcome.ceiling:
+        return f"{state.outcome.ceiling} {state.outcome.subject}".rstrip()
+    if state.forecast:
+        return f"{state.forecast[0].ceiling} {state.forecast[0].subject}".rstrip()
+    return "nothing in sight"

@@ -1,0 +1,78 @@
+"""A file tree from Debian's packages, by mmdebstrap, in namespaces of its own."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from density.errors import UsageError
+from density.payload.images.tools import run
+
+SUITE = "bookworm"
+SECONDS = 1800.0
+"""For fetching and unpacking; it took two minutes on two busy cores."""
+
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_SUITE = re.compile(r"[a-z][a-z0-9.-]*")
+_ISOLATED = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""What mmdebstrap mounts into the tree is in no other process's view, and ends with it however it ends: nothing that is
+removed afterwards can be the host's own /dev."""
+_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    """Which packages, and from where; raises UsageError for what can be the name of none.
+
+    Attributes:
+        names: what is asked for beside the variant's own.
+        suite: Debian's release.
+        mirror: address of an archive; empty: Debian's own.
+    """
+
+    names: tuple[str, ...] = ()
+    suite: str = SUITE
+    mirror: str = ""
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            if not _PACKAGE.fullmatch(name):
+                raise UsageError(f"{name!r} is no name of a package; one has a-z, 0-9, +, - and . alone")
+        if not _SUITE.fullmatch(self.suite):
+            raise UsageError(f"{self.suite!r} is no name of a suite; one is bookworm, trixie or the like")
+        if self.mirror.startswith("-") or " " in self.mirror:
+            raise UsageError(f"{self.mirror!r} is no address of an archive; one begins with http://, https:// or file:")
+
+
+def command(
+    packages: Packages, tree: Path, *, variant: Literal["minbase", "extract"], hooks: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """The command that makes the tree.
+
+    Args:
+        variant: `minbase` installs a system; `extract` only unpacks the packages and what they depend on.
+        hooks: shell commands that are run in the host, with the tree as $1, before anything but the base is installed.
+    """
+    return (
+        *("mmdebstrap", "--quiet", "--mode=root", "--format=directory", f"--variant={variant}"),
+        f"--include={','.join(packages.names)}",
+        '--aptopt=APT::Install-Recommends "false"',
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
+        *(f"--essential-hook={hook}" for hook in hooks),
+        packages.suite,
+        str(tree),
+        *((packages.mirror,) if packages.mirror else ()),
+    )
+
+
+async def bootstrap(
+    packages: Packages, scratch: Path, *, variant: Literal["minbase", "extract"], hooks: tuple[str, ...] = ()
+) -> Path:
+    """The tree, in a directory of `scratch`; the arguments are those of `command`.
+
+    Raises:
+        DensityError: there is no such suite or package, or no way to the archive; in the tool's own words.
+    """
+    tree = scratch / "tree"
+    await run(command(packages, tree, variant=variant, hooks=hooks), through=_ISOLATED, seconds=SECONDS)
+    return tree

@@ -1,0 +1,102 @@
+"""The programs that make images: whether they are here, and running one."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+import anyio
+from anyio.to_thread import run_sync
+
+from density.errors import DensityError, EngineUnavailable, UsageError
+
+GRUB = Path("/usr/lib/grub/i386-pc")
+BOOT_SECTOR = GRUB / "boot.img"
+
+PACKAGES: Mapping[str, str] = {
+    "mmdebstrap": "mmdebstrap",
+    "unshare": "util-linux",
+    "mke2fs": "e2fsprogs",
+    "qemu-img": "qemu-utils",
+    "grub-mkimage": "grub-common",
+    str(BOOT_SECTOR): "grub-pc-bin",
+}
+"""Program or file -> Debian's package of it."""
+FOR_TREES = ("mmdebstrap", "unshare")
+FOR_DISKS = tuple(PACKAGES)
+
+_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+"""A root that came by `su` may lack the directories where mke2fs is."""
+_COMPLAINT = re.compile(r"^(?:E: |error: |qemu-img: |mke2fs: |grub-mkimage: error: )(.+)", re.MULTILINE)
+
+
+def check_tools(wanted: Iterable[str]) -> None:
+    """Whether all of these are here, and this is root, whose files a system's are.
+
+    Raises:
+        UsageError: this is not root.
+        EngineUnavailable: some are missing; it says how to get them.
+    """
+    if os.geteuid() != 0:
+        raise UsageError("images are made by root alone, because their files belong to root: run this with sudo")
+    missing = [name for name in wanted if shutil.which(name, path=_PATH) is None and not Path(name).is_file()]
+    if missing:
+        packages = " ".join(dict.fromkeys(PACKAGES[name] for name in missing))
+        raise EngineUnavailable("image", f"there is no {', no '.join(missing)}", remedy=f"apt-get install {packages}")
+
+
+async def run(command: Sequence[str], *, through: Sequence[str] = (), seconds: float = 600.0) -> str:
+    """What a command prints, run by the words before it, if any; killed when this is cancelled.
+
+    Raises:
+        DensityError: it failed, or was not done in time.
+    """
+    name = Path(command[0]).name
+    try:
+        with anyio.fail_after(seconds):
+            # In a session of its own: Ctrl-C is for us, who then end it.
+            done = await anyio.run_process(
+                [*through, *command], env={**os.environ, "PATH": _PATH, "LC_ALL": "C"}, start_new_session=True
+            )
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or b"").decode(errors="replace")
+        raise DensityError(f"{name}: {complaint(said) or f'ended with {error.returncode}'}") from error
+    except TimeoutError as error:
+        raise DensityError(f"{name} was not done within {seconds:.0f} s") from error
+    return done.stdout.decode(errors="replace")
+
+
+def complaint(text: str) -> str:
+    """The first error in what a tool said, else its last line."""
+    found = _COMPLAINT.search(text)
+    lines = [line for line in text.splitlines() if line.strip()]
+    return (found[1] if found else lines[-1] if lines else "").strip()
+
+
+@asynccontextmanager
+async def scratch_beside(path: Path) -> AsyncGenerator[Path]:
+    """A directory next to this file that is gone afterwards, however that comes; nobody else can enter it.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        directory = Path(mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        yield directory
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_sync(shutil.rmtree, directory)
+
+
+def publish(made: Path, path: Path) -> None:
+    """Give what is complete its name, readable for everybody."""
+    made.chmod(0o644)
+    made.replace(path)
