@@ -44,8 +44,7 @@ def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
         return None
     ceiling, key = BY_ID[outcome.ceiling], (outcome.ceiling, outcome.subject)
     reading = _reading(state, bounds, key)
-    failed = bool(state.failed_in_wave or state.lost_in_wave)
-    found = suspects(state, bounds, costs) if failed else []
+    found = suspects(state, bounds, costs) if state.failed_in_wave or state.lost_in_wave else []
     named = next((suspect for suspect in found if suspect.key == key), None)
     others = [suspect for suspect in found if suspect.key != key and suspect.odds > UNLIKELY]
     return Verdict(
@@ -55,7 +54,7 @@ def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
         unit=ceiling.unit,
         used=reading.used,
         limit=reading.limit,
-        confidence=named.odds if named else _confidence(state, key, failed=failed),
+        confidence=named.odds if named else _confidence(state, reading, found),
         evidence=(outcome.reason, *_evidence(named, reading, others)),
         fix=ceiling.fix.text,
         next=tuple(_next(state, key)),
@@ -81,11 +80,16 @@ def _evidence(named: Suspect | None, reading: Reading, others: Sequence[Suspect]
         yield f"also possible, {suspect.odds:.0%}: {'; '.join(suspect.evidence)}"
 
 
-def _confidence(state: RunState, key: Key, *, failed: bool) -> float:
-    """Without a suspect: an objective was measured, so it is certain; a forecast is as good as its interval."""
-    if failed:
-        return 0.0
-    if BY_ID[key[0]].soft:
+def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> float:
+    """Of a ceiling that is no suspect.
+
+    Failures without one are nobody's with the odds that the suspects leave. What was measured is certain: an objective
+    that was missed, a reserve that was touched. A forecast is as good as its interval.
+    """
+    key = reading.key
+    if state.failed_in_wave or state.lost_in_wave:
+        return 1 - sum(suspect.odds for suspect in found) if key[0] == "slo.failures" else 0.0
+    if BY_ID[key[0]].soft or reading.room < 0:
         return 1.0
     mine = next((ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) == key), None)
     if mine is None:

@@ -12,7 +12,7 @@ import anyio.to_thread
 import click
 from rich.console import Console
 
-from density.cli.errors import INTERRUPTED, Unread, explain
+from density.cli.errors import INTERNAL, INTERRUPTED, Unread, explain
 from density.cli.missed import missed
 from density.controller.bus import Sink
 from density.controller.paths import runs_dir as default_runs_dir
@@ -71,12 +71,13 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
             click.echo(f"metrics at {server.url}", err=True)
         ended = await _watched(profile, state, sinks, run_id=run_id, run_dir=run_dir, quiet=wanted.quiet)
         document = result(state, bounds_of(profile))
+        unwritten = _write_result(document, run_dir)
         _report(document, run_dir, console, as_json=wanted.as_json, summed_up=bool(state.instances))
         await anyio.to_thread.run_sync(_write_page, run_dir)
         if sinks and linger and not ended.interrupted:
             click.echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
             await anyio.sleep(linger)
-    return _exit_code(ended, document)
+    return unwritten or _exit_code(ended, document)
 
 
 async def _watched(
@@ -90,12 +91,27 @@ async def _watched(
         return await session.run(profile, state, [*sinks, view])
 
 
+def _write_result(document: dict[str, Any], run_dir: Path) -> int:
+    """`result.json`; the exit code, 0 where it was written."""
+    path = run_dir / RESULT
+    try:
+        path.write_text(_text(document) + "\n", encoding="utf-8")
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        with Unread():
+            click.echo(f"error: {path} could not be written: {error.strerror}", err=True)
+        return INTERNAL
+    return 0
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
 def _report(document: dict[str, Any], run_dir: Path, console: Console, *, as_json: bool, summed_up: bool) -> None:
-    text = json.dumps(document, indent=2, allow_nan=False)
-    (run_dir / RESULT).write_text(text + "\n", encoding="utf-8")
     with Unread():
         if as_json:
-            click.echo(text)
+            click.echo(_text(document))
         elif summed_up:
             print_summary(document, Console(highlight=False) if console.is_terminal else console, run_dir=str(run_dir))
 

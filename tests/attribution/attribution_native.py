@@ -103,12 +103,12 @@ def test_open_files_of_the_tester(attribute: Attribute, ramp: str) -> None:
 
 def test_space_for_the_record(attribute: Attribute, tmp_path: Path) -> None:
     """What a run writes of itself is on a disk too, and a tenth of it stays free for the result."""
-    with small_disk(tmp_path / "runs", size="400k"):
+    with small_disk(tmp_path / "runs", size="1m"):
         attribute(
             bare(),
             expect="disk.space",
             subject="runs",
-            evidence=["stood at .* of 400 KiB"],
+            evidence=["stood at .* of 1 MiB"],
             fix="disk space",
         )
 

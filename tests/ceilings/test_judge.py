@@ -4,8 +4,23 @@ import math
 
 from density.ceilings.judge import judge
 from density.ceilings.reading import Bounds
-from density.events import CeilingForecast, Forecasted, Stopped
+from density.events import (
+    CeilingForecast,
+    Forecasted,
+    HostSampled,
+    InstanceChanged,
+    RunStarted,
+    StageEntered,
+    Stopped,
+    WaveSettled,
+)
+from density.model import Failure, Phase, Workload
+from density.profile.spec import Objectives, Reserve
 from density.state import fold
+
+STARTED = RunStarted(
+    0.0, "r", 0.0, "0", "p", until="safe", workloads=(Workload(name="web", engine="simulated"),), max_instances=9
+)
 
 
 def test_a_ceiling_whose_count_cannot_be_told_is_not_named_with_certainty() -> None:
@@ -16,3 +31,32 @@ def test_a_ceiling_whose_count_cannot_be_told_is_not_named_with_certainty() -> N
     verdict = judge(fold([Forecasted(1.0, (near, unknown)), stopped]), Bounds(), {})
     assert verdict is not None
     assert verdict.confidence == 0
+
+
+def test_failures_that_nothing_explains_are_nobodys_for_certain() -> None:
+    """Launches that only took too long point to no resource: what is left of the odds is the verdict's confidence."""
+    late = InstanceChanged(1.0, "web-1", "web", Phase.FAILED, Failure("timeout", "not ready within 1 s"))
+    stopped = Stopped(2.0, "ceiling", "1 of 1 launches of the wave failed", "slo.failures")
+    verdict = judge(fold([STARTED, late, stopped]), Bounds(), {})
+    assert verdict is not None
+    assert verdict.confidence == 1
+
+
+def test_a_reserve_that_was_touched_is_certain() -> None:
+    """That others were forecast to come sooner does not unmake what was read."""
+    sampled = HostSampled(1.0, {"tasks.count": 31_500.0, "tasks.pid_max": 32_768.0}, cost_seconds=0.001)
+    sooner = CeilingForecast("files.file_max", "", 10, 1000, 0, 20, 19, 21)
+    stopped = Stopped(2.0, "ceiling", "the reserve is reached", "tasks.pid_max")
+    verdict = judge(fold([STARTED, sampled, Forecasted(1.5, (sooner,)), stopped]), Bounds(Reserve(tasks=1600)), {})
+    assert verdict is not None
+    assert (verdict.used, verdict.confidence) == (31_500, 1)
+
+
+def test_an_objective_is_told_by_what_was_measured_when_it_was_missed() -> None:
+    """The hold measures anew, so what bound is looked up among the points at rest."""
+    missed = WaveSettled(1.0, 0.5, 1, {"web": 20}, {"slo.ready_p95_seconds": 3.5}, {})
+    stopped = Stopped(2.0, "ceiling", "an objective was missed", "slo.ready")
+    bounds = Bounds(Reserve(), Objectives(ready_p95_seconds=2.0))
+    verdict = judge(fold([STARTED, missed, stopped, StageEntered(3.0, "hold")]), bounds, {})
+    assert verdict is not None
+    assert (verdict.used, verdict.limit) == (3.5, 2.0)
