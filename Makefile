@@ -4,7 +4,7 @@ ARGS ?=
 SETUP := sh density/setup/setup.sh
 EXEC := sh density/setup/exec.sh
 
-.PHONY: help run test check bench attribution grafana engines clean
+.PHONY: help run test check bench attribution versus grafana engines clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -31,6 +31,10 @@ bench: ## The benchmarks, against the engines here
 attribution: ## Induce real ceilings, judge 1,000 simulated hosts (long)
 	@$(SETUP) dev
 	@$(EXEC) .venv/bin/python -m pytest -o python_files='attribution_*.py' tests/attribution $(ARGS)
+
+versus: ## Containers and VMs side by side, measured (ARGS="--row start")
+	@$(SETUP) run
+	@$(EXEC) .venv/bin/density versus $(ARGS)
 
 grafana: ## Prometheus and Grafana beside density: http://127.0.0.1:3000 (ARGS=down ends them)
 	@$(SETUP) run

@@ -25,7 +25,17 @@ FORMATS = ("text", "html", "markdown", "json")
 _SUFFIXES = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json"}
 
 
-@click.command("compare")
+EXAMPLES = "\b\n" + "\n".join(
+    (
+        "density compare 20261124-113739-730b latest",
+        "density compare before1,before2,before3 after1,after2",
+        "density compare main latest --fail-if 'capacity.slo -3%' --fail-if 'web.ready_seconds.p95 +50ms'",
+    )
+)
+"""Marked as lines that click leaves as they are."""
+
+
+@click.command("compare", epilog=EXAMPLES)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN[,RUN...] RUN[,RUN...]...")
 @click.option("--fail-if", "gates", multiple=True, metavar="'METRIC CHANGE'", help="Exit code 3 past this; repeatable.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How to write it [by the end of -o, or text].")
@@ -41,15 +51,10 @@ def command(
     output: Path | None,
     runs_dir: Path | None,
 ) -> int:
-    r"""Say whether runs differ from the first one, by how much, and whether that is more than noise.
+    """Say whether runs differ from the first one, by how much, and whether that is more than noise.
 
     RUN is a directory, an id, or latest. Runs joined by commas are one group: several runs of the same kind, whose
     scatter shows what is noise.
-
-    \b
-    density compare 20261124-113739-730b latest
-    density compare before1,before2,before3 after1,after2
-    density compare main latest --fail-if 'capacity.slo -3%' --fail-if 'web.ready_seconds.p95 +50ms'
     """
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other")

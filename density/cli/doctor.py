@@ -24,7 +24,17 @@ PLAIN = Profile(name="container", workloads=(Workload(name="container", engine="
 """What is looked at where no profile is named."""
 
 
-@click.command("doctor")
+EXAMPLES = "\b\n" + "\n".join(
+    (
+        "density doctor containers --for 5000                     exit code 3: they do not fit",
+        "density doctor containers --for 5000 --script > raise.sh",
+        "sh raise.sh         as root; sh raise.sh undo puts everything back",
+    )
+)
+"""Marked as lines that click leaves as they are."""
+
+
+@click.command("doctor", epilog=EXAMPLES)
 @click.argument("profile", required=False, metavar="[PROFILE]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the profile; repeatable.")
 @click.option("--for", "wanted", type=click.IntRange(min=1), metavar="N", help="What has to be raised for N instances.")
@@ -40,15 +50,10 @@ def command(
     runs_dir: Path | None,
     as_json: bool,
 ) -> int:
-    r"""Say what fits here, what is nearest, and how to raise it.
+    """Say what fits here, what is nearest, and how to raise it.
 
     Every ceiling, with what one more of PROFILE's instances takes of it (measured by the profile's last run, else
     typical) and the count at which it is reached. Without PROFILE: a plain container. Nothing is started or changed.
-
-    \b
-    density doctor containers --for 5000                     exit code 3: they do not fit
-    density doctor containers --for 5000 --script > raise.sh
-    sh raise.sh         as root; sh raise.sh undo puts everything back
     """
     if as_script and (wanted is None or as_json):
         raise UsageError("--script needs --for N, and goes without --json")

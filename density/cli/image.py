@@ -1,18 +1,19 @@
 """`density image`."""
 
-import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import FrameType
 from typing import TypeVar
 
 import anyio
 import click
+from anyio.to_thread import run_sync
 
 from density.controller.paths import cache_dir
+from density.controller.versus.interruption import interruptible
 from density.payload.images import SERVICES, Container, DebianDisk, container_archive, debian_disk, write_copy
 from density.payload.images.bootstrap import SUITE, Packages
 from density.payload.images.container import NOBODY
+from density.payload.images.tools import check_place
 from density.units import format_bytes
 
 Result = TypeVar("Result")
@@ -30,7 +31,7 @@ def command() -> None:
     """
 
 
-@command.command("debian")
+@command.command("debian", epilog="\b\ndensity image debian --packages redis-server -o images/redis.qcow2")
 @click.option("--packages", "names", default="", metavar="A,B,...", help="Packages to install beside the system.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="PATH",
               help="Copy it there: raw if that ends in .raw or .img, else qcow2 [only the cache].")  # fmt: skip
@@ -38,18 +39,17 @@ def command() -> None:
 @_mirror
 @_fresh
 def debian(*, names: str, output: Path | None, suite: str, mirror: str, fresh: bool) -> None:
-    r"""Make a disk image that boots a whole Debian: kernel, systemd, a console on the serial port.
+    """Make a disk image that boots a whole Debian: kernel, systemd, a console on the serial port.
 
     It prints "density: ready" there once systemd is done and redis-server and memcached, where they are among the
     packages, answer. Nobody can log in.
-
-    \b
-    density image debian --packages redis-server -o images/redis.qcow2
     """
     packages = Packages(names=tuple(name.strip() for name in names.split(",") if name.strip()), suite=suite,
                         mirror=mirror)  # fmt: skip
 
     async def make() -> Path:
+        if output:
+            await run_sync(check_place, output)
         made = await debian_disk(DebianDisk(packages), cache_dir(), say=_say, fresh=fresh)
         if output:
             await write_copy(made, output)
@@ -59,17 +59,18 @@ def debian(*, names: str, output: Path | None, suite: str, mirror: str, fresh: b
     click.echo(str(path))
 
 
-@command.command("container")
-@click.argument("service", type=click.Choice(list(SERVICES)))
+@command.command(
+    "container",
+    epilog="\b\ndensity image container redis\ndensity run redis --set workloads.redis.image=density-redis:local",
+)
+@click.argument("service", type=click.Choice(list(SERVICES)), metavar="SERVICE")
 @_suite
 @_mirror
 @_fresh
 def container(*, service: str, suite: str, mirror: str, fresh: bool) -> None:
-    r"""Make a container image of SERVICE: its program, its libraries, nothing else; where no registry can be reached.
+    """Make a container image of SERVICE, redis or memcached: its program, the libraries that it loads, nothing else.
 
-    \b
-    density image container redis
-    density run redis --set workloads.redis.image=density-redis:local
+    For hosts from which no registry can be reached.
     """
     from density.engines.docker.importing import Layer, import_layer  # noqa: PLC0415 — half a second, for this alone
 
@@ -89,14 +90,14 @@ def _say(line: str) -> None:
 
 
 def _run(make: Callable[[], Awaitable[Result]]) -> Result:
-    """Run it; a signal that would end us ends it first, so that it cleans up."""
-    before = {each: signal.signal(each, _interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        return anyio.run(make)
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    """What it makes; a signal ends it, and it cleans up."""
 
+    async def work() -> list[Result]:
+        made: list[Result] = []
+        async with interruptible(_say):
+            made.append(await make())
+        return made
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGINT)
+    for result in anyio.run(work):
+        return result
+    raise click.Abort

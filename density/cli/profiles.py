@@ -8,16 +8,19 @@ from density.profile.load import load_profile
 from density.profile.problems import listed
 from density.profile.source import read_source, shipped_profiles
 
+EXAMPLES = "\b\n" + "\n".join(
+    (
+        "density profiles quickstart > mine.toml      a copy to change",
+        "density run mine.toml",
+    )
+)
+"""Marked as lines that click leaves as they are."""
 
-@click.command("profiles")
+
+@click.command("profiles", epilog=EXAMPLES)
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
-    r"""List the profiles that ship with density, or print one.
-
-    \b
-    density profiles quickstart > mine.toml      a copy to change
-    density run mine.toml
-    """
+    """List the profiles that ship with density, or print one."""
     if name is None:
         profiles = [load_profile(shipped) for shipped in shipped_profiles()]
         rows = [(profile.name, ", ".join(profile.engines), profile.description) for profile in profiles]

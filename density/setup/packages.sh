@@ -73,6 +73,7 @@ find_missing() {
     if [ "$1" = dev ]; then
         want tests prometheus "reads density's metrics in the tests, and checks them" have promtool
         want tests chromium "opens reports in the tests" have chromium
+        want tests grub-pc-bin "makes disks that boot, in the tests" test -e "$SYSROOT/usr/lib/grub/i386-pc/boot.img"
         want tests chromium-driver "tells it what to open" have chromedriver
     fi
     [ "$(uname -m)" = x86_64 ] || return 0

@@ -12,7 +12,7 @@ import pytest
 
 from density.capacity.versus.figure import Figures
 from density.controller.paths import cache_dir
-from density.controller.versus import building, performing, saving, starting
+from density.controller.versus import building, performing, saving, serving, starting
 from density.controller.versus.bed import Bed, make_bed
 from density.controller.versus.building import measure_building
 from density.controller.versus.performing import KINDS, Benchmarks
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """As few rounds as there can be."""
-    for module in (building, performing, saving, starting):
+    for module in (building, performing, saving, serving, starting):
         monkeypatch.setattr(module, "ROUNDS", 1)
     monkeypatch.setattr(performing, "SECONDS", 0.02)
 
@@ -102,6 +102,27 @@ async def test_a_commit_keeps_the_files_and_leaves_no_image(runtime_dir: Path, t
     assert value(figures, "saving", "restore", "container") > 0
     image, added = (value(figures, "building", name, "container") for name in ("bytes", "again.bytes"))
     assert image > building.BASE_BYTES > added > 0
+
+
+@pytest.mark.docker
+async def test_a_service_is_measured_only_where_its_image_is(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is pulled: a daemon without the image, and a VM without the disk, say how to get them."""
+    asking = import_module("density.engines.docker.asking")
+    assert not await asking.present("", "density-none:none")
+    monkeypatch.setattr(serving, "SERVICES", ("memcached",))
+    monkeypatch.setattr(asking, "present", _absent)
+    figures = Figures()
+    async with bed_of(runtime_dir, "process", "container") as bed:
+        await serving.measure_services(bed, figures, say, endpoints=Endpoints())
+    found = figures.get("services", "memcached", "container")
+    assert found is not None
+    assert found.why == "its image is not here; `density profiles memcached` says how to get it"
+
+
+async def _absent(_: str, __: str) -> bool:
+    return False
 
 
 @pytest.mark.docker

@@ -85,6 +85,15 @@ class Bed:
         found = _ACCELERATORS.get(prepared.accelerator, workload.accelerator)
         return Subject(workload=replace(workload, accelerator=found), accelerator=prepared.accelerator)
 
+    async def ready_for(self, workload: Workload) -> None:
+        """Make sure that a workload can run which is no subject.
+
+        Raises:
+            UsageError: it cannot.
+            EngineUnavailable: the engine is gone.
+        """
+        await self._engines[workload.engine].prepare(workload)
+
     async def launch(self, workload: Workload) -> Launched:
         """Launch one and wait until it is ready.
 

@@ -1,22 +1,11 @@
-"""Rows that this comparison does not measure, and why, or who does."""
+"""Rows that this comparison does not measure, and why."""
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from density.capacity.versus.figure import Figures, Subject
-from density.profile.source import shipped_profiles
 
-SERVICES = ("redis", "memcached")
 INSIDE = "the payload guest holds one program and no container engine; it takes a disk image with Docker in it"
-
-
-async def tell_services(subjects: Sequence[Subject], figures: Figures, _: Callable[[str], None]) -> None:
-    """Real services have profiles of their own."""
-    shipped = shipped_profiles()
-    for name in SERVICES:
-        why = f"`density run {name}` measures it" if name in shipped else "there is no profile of it here"
-        for subject in subjects:
-            figures.miss("services", name, subject.name, why)
 
 
 async def tell_nested(subjects: Sequence[Subject], figures: Figures, _: Callable[[str], None]) -> None:

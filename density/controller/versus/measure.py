@@ -12,11 +12,12 @@ from density.capacity.versus.figure import Figures, Subject
 from density.controller.paths import RunLock, cache_dir
 from density.controller.versus.bed import Bed, make_bed
 from density.controller.versus.building import measure_building
-from density.controller.versus.elsewhere import tell_lxc, tell_nested, tell_services
+from density.controller.versus.elsewhere import tell_lxc, tell_nested
 from density.controller.versus.interruption import interruptible
 from density.controller.versus.performing import Benchmarks
 from density.controller.versus.ramping import measure_ramps
 from density.controller.versus.saving import measure_saving
+from density.controller.versus.serving import measure_services
 from density.controller.versus.starting import measure_start
 from density.controller.versus.storing import measure_disk
 from density.controller.versus.subjects import alone
@@ -142,7 +143,7 @@ async def _row(row: str, profile: Profile, bed: Bed, comparison: Comparison, *, 
         case "building":
             await measure_building(bed, figures, say, endpoints=endpoints)
         case "services":
-            await tell_services(bed.subjects, figures, say)
+            await measure_services(bed, figures, say, endpoints=endpoints)
         case "nested":
             await tell_nested(bed.subjects, figures, say)
         case "lxc":

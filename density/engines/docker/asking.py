@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 
+from density.engines.docker import images
 from density.engines.docker.client import CLIENT_ERRORS, Clients, find_endpoint, has_answered, unavailable, words
 from density.errors import DensityError
 
@@ -27,3 +28,14 @@ async def connected(endpoint: str) -> AsyncGenerator[Clients]:
         raise unavailable(clients.endpoint, error) from error
     finally:
         clients.close()
+
+
+async def present(endpoint: str, reference: str) -> bool:
+    """Whether the daemon has an image of this name; nothing is pulled.
+
+    Raises:
+        EngineUnavailable: the daemon does not answer.
+        UsageError: that is no name of an image.
+    """
+    async with connected(endpoint) as clients:
+        return await clients.call(lambda client: images.find(client, reference)) is not None

@@ -4,7 +4,7 @@ import io
 import os
 import tarfile
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -12,10 +12,10 @@ import anyio
 from density.engines.base import EngineContext
 from density.engines.docker import images, removal
 from density.engines.docker.asking import connected
-from density.engines.docker.client import CLIENT_ERRORS, Clients
+from density.engines.docker.client import Clients
 from density.engines.docker.spec import container_document
-from density.errors import DensityError, EngineUnavailable
-from density.model import LABEL, Workload, object_name
+from density.errors import DensityError
+from density.model import Workload, object_name
 from density.payload.build import payload_binary
 from density.payload.channel import ChannelClosed
 
@@ -103,7 +103,7 @@ class Committer:
             yield name
         finally:
             with anyio.CancelScope(shield=True):
-                await _remove_image(self._clients, name)
+                await removal.remove_image(self._clients, name)
 
 
 async def save(
@@ -130,19 +130,8 @@ async def reap_images(endpoint: str, run_id: str | None) -> tuple[str, ...]:
         EngineUnavailable: the daemon does not answer.
         DensityError: the daemon said no.
     """
-    label = LABEL if run_id is None else f"{LABEL}={run_id}"
     async with connected(endpoint) as clients:
-        found = await clients.call(lambda client: client.images(filters={"label": label}))
-        names = {image["Id"]: (image.get("RepoTags") or [image["Id"]])[0] for image in found}
-        gone = {each: await _remove_image(clients, each) for each in names}
-    return tuple(f"image {names[each]}" for each, removed in gone.items() if not removed)
-
-
-async def _remove_image(clients: Clients, name: str) -> bool:
-    with suppress(*CLIENT_ERRORS, EngineUnavailable):
-        await clients.call(lambda client: client.remove_image(name, force=True))
-        return True
-    return False
+        return await removal.remove_images(clients, run_id)
 
 
 def _state(size: int) -> bytes:

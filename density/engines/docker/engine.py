@@ -139,7 +139,7 @@ class DockerEngine:
         await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell))
 
     async def reap(self, run_id: str | None) -> Reaped:
-        """Remove by label, look again, and again where something appeared late or would not go."""
+        """Remove by label, look again, and again where something appeared late or would not go; then saved images."""
         seen: dict[str, str] = {}
         found = await removal.list_labelled(self._clients, run_id)
         for _ in range(removal.ATTEMPTS):
@@ -150,7 +150,9 @@ class DockerEngine:
             await removal.for_each(removal.parse_names(found), lambda each: removal.remove(self._clients, each))
             found = await removal.list_labelled(self._clients, run_id)
         left = removal.parse_names(found)
-        return Reaped(removed=tuple(sorted(set(seen.values()) - set(left.values()))), left=tuple(sorted(left.values())))
+        images = await removal.remove_images(self._clients, run_id)
+        gone = set(seen.values()) - set(left.values())
+        return Reaped(removed=tuple(sorted(gone)), left=(*sorted(left.values()), *images))
 
     async def _bring_up(self, instance: Instance, deadline: float) -> Failure | None:
         try:

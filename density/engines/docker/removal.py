@@ -1,6 +1,7 @@
 """Finding and removing containers by label."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -64,6 +65,29 @@ async def remove(clients: Clients, reference: str, *, attempts: int = ATTEMPTS) 
                 raise unavailable(clients.endpoint, error) from error
         else:
             return True
+    return False
+
+
+async def remove_images(clients: Clients, run_id: str | None) -> tuple[str, ...]:
+    """Remove the images that were saved from containers of a run (None: of any); those that would not go.
+
+    Raises:
+        EngineUnavailable: the daemon does not answer.
+    """
+    label = LABEL if run_id is None else f"{LABEL}={run_id}"
+    try:
+        found = await clients.call(lambda client: client.images(filters={"label": label}))
+    except CLIENT_ERRORS as error:
+        raise unavailable(clients.endpoint, error) from error
+    left = [image for image in found if not await remove_image(clients, image["Id"])]
+    return tuple(f"image {(image.get('RepoTags') or [image['Id']])[0]}" for image in left)
+
+
+async def remove_image(clients: Clients, reference: str) -> bool:
+    """Remove one image with all its names; whether the daemon did."""
+    with suppress(*CLIENT_ERRORS, EngineUnavailable):
+        await clients.call(lambda client: client.remove_image(reference, force=True))
+        return True
     return False
 
 

@@ -17,7 +17,7 @@ def image_format(path: Path) -> str:
         UsageError: no such image, not readable, or in another format.
     """
     if not path.is_file() or not os.access(path, os.R_OK):
-        raise UsageError(f"the disk image {path} is not a file that can be read")
+        raise UsageError(f"the disk image {path} is not a file that can be read (`density image debian` makes one)")
     try:
         said = _qemu_img("info", "--force-share", "--output=json", str(path))
     except OSError as error:

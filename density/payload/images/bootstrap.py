@@ -54,7 +54,7 @@ def command(
         hooks: shell commands that are run in the host, with the tree as $1, before anything but the base is installed.
     """
     return (
-        *("mmdebstrap", "--quiet", "--mode=root", "--format=directory", f"--variant={variant}"),
+        *("mmdebstrap", "--mode=root", "--format=directory", f"--variant={variant}"),
         f"--include={','.join(packages.names)}",
         '--aptopt=APT::Install-Recommends "false"',
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),

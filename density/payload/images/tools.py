@@ -84,16 +84,29 @@ async def scratch_beside(path: Path) -> AsyncGenerator[Path]:
     Raises:
         UsageError: nothing can be written there.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        directory = Path(mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    directory = await run_sync(_scratch_beside, path)
     try:
         yield directory
     finally:
         with anyio.CancelScope(shield=True):
             await run_sync(shutil.rmtree, directory)
+
+
+def check_place(path: Path) -> None:
+    """Whether a file can be written there; its directory is made.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    _scratch_beside(path).rmdir()
+
+
+def _scratch_beside(path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Path(mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def publish(made: Path, path: Path) -> None:

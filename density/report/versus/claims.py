@@ -202,6 +202,16 @@ def _kernels(view: Seen) -> Iterator[Statement]:
         yield Statement(f"{vm_name(view)} reports {vm}", vm != process)
 
 
+def _services(view: Seen) -> Iterator[Statement]:
+    for service in ("redis", "memcached"):
+        container, vm = (view.value("services", service, each) for each in (view.container, view.vm))
+        beside = f", in {vm_name(view)} after {format_seconds(vm)}" if vm is not None else ""
+        if container is not None:
+            yield Statement(
+                f"{service} takes connections in a container after {format_seconds(container)}{beside}", held=True
+            )
+
+
 def _nothing(_: Seen) -> Iterator[Statement]:
     yield from ()
 
@@ -215,7 +225,7 @@ CLAIMS: Mapping[str, Claim] = {
     "saving": Claim("Saving state", "commits with history, cheap, against snapshots", _saving),
     "building": Claim("Building", "a Dockerfile, rebuilt quickly", _building),
     "kernels": Claim("Kernels", "one for all against any", _kernels),
-    "services": Claim("Small services", "a redis, a memcached in a container each", _nothing),
+    "services": Claim("Small services", "a redis, a memcached in a container each", _services),
     "nested": Claim("Containers inside a VM", "possible", _nothing),
     "lxc": Claim("LXC, on which Docker was first built", "nothing to measure", _nothing),
 }

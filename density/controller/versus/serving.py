@@ -1,0 +1,74 @@
+"""Small services: a real redis, a real memcached, until they take connections; where their images are here already.
+
+Nothing is pulled or built for this: the profiles of those services say how to get their images.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+
+import anyio
+
+from density.capacity.versus.figure import Figures, Subject
+from density.controller.versus.bed import Bed
+from density.errors import DensityError
+from density.model import EngineName, Workload
+from density.profile.load import load_profile
+from density.profile.source import shipped_profiles
+from density.profile.spec import Endpoints
+
+SERVICES = ("redis", "memcached")
+ROUNDS = 3
+NO_PROCESS = "measured in containers and VMs alone"
+
+
+async def measure_services(bed: Bed, figures: Figures, say: Callable[[str], None], *, endpoints: Endpoints) -> None:
+    """Each service in the first container subject and in the first VM subject with a whole guest."""
+    for service in SERVICES:
+        for subject in bed.subjects:
+            if subject.missing:
+                continue
+            if subject.workload.engine == "native" or subject.workload.guest == "null":
+                figures.miss("services", service, subject.name, NO_PROCESS)
+                continue
+            workload = await _workload(service, subject, endpoints)
+            if workload is None:
+                why = f"its image is not here; `density profiles {service}` says how to get it"
+                figures.miss("services", service, subject.name, why)
+                continue
+            say(f"small services: {service}, {subject.name}")
+            try:
+                await _measure(bed, service, subject, workload, figures)
+            except DensityError as error:
+                figures.miss("services", service, subject.name, str(error))
+
+
+async def _measure(bed: Bed, service: str, subject: Subject, workload: Workload, figures: Figures) -> None:
+    """The first launch prepares and warms up; it is left out, but for a VM, whose canary has done both."""
+    vm = workload.engine == "libvirt"
+    await bed.ready_for(workload)
+    seconds = []
+    for number in range(1 if vm else ROUNDS + 1):
+        launched = await bed.launch(workload)
+        await bed.stop(workload, [launched])
+        if number or vm:
+            seconds.append(launched.ready_seconds)
+    figures.add("services", service, subject.name, seconds, unit="seconds")
+
+
+async def _workload(service: str, subject: Subject, endpoints: Endpoints) -> Workload | None:
+    """The service's workload for this subject's engine, with an image that is here; None where there is none."""
+    engine: EngineName = subject.workload.engine
+    profile = load_profile(service) if service in shipped_profiles() else None
+    mine = [each for each in profile.workloads if each.engine == engine] if profile else []
+    if not mine:
+        return None
+    if engine == "libvirt":
+        # A guest that is a whole system would be tried under KVM for minutes; the payload guest has found out already.
+        there = await anyio.Path(mine[0].image).is_file()
+        return replace(mine[0], accelerator=subject.workload.accelerator) if there else None
+    present = import_module("density.engines.docker.asking").present
+    for image in (mine[0].image, f"density-{service}:local"):
+        if await present(endpoints.docker, image):
+            return replace(mine[0], image=image)
+    return None
