@@ -18,8 +18,8 @@ TB_CACHE_MIB = 16
 """TCG's cache of translated code. Measured with the payload guest: as fast to ready as with QEMU's default, and 25 MiB
 less memory a VM; 8 MiB save 10 more but the guest's boot has to be translated twice in parts."""
 WHOLE_TB_CACHE_MIB = 64
-"""The same for a whole operating system. Measured with Debian 12: ready in 39 s, against 60 to 84 s with 16 MiB and 35 s with
-QEMU's default, at 54 MiB more memory than the first and 305 MiB less than the second."""
+"""The same for a whole operating system. Measured with Debian 12: ready in 39 s, against 60 to 84 s with 16 MiB and
+35 s with QEMU's default, at 54 MiB more memory than the first and 305 MiB less than the second."""
 
 
 @dataclass(frozen=True, slots=True)
