@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 """Residuals below this share of the readings are rounding errors of the fit."""
 UNSEEN = 0.002
 """A use that comes late, or vanishes by itself, may differ by this share of what instances take before it is seen."""
-GUARD = 2.5
+GUARD = 4.5
 """A reserve is kept off by so many times that share: an interval may miss the truth now and then, a reserve may not."""
 _T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10)
 """Student's t at 97.5 % for 1 to 18 degrees of freedom."""

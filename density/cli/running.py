@@ -73,7 +73,10 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
         document = result(state, bounds_of(profile))
         unwritten = _write_result(document, run_dir)
         _report(document, run_dir, console, as_json=wanted.as_json, summed_up=bool(state.instances))
-        await anyio.to_thread.run_sync(_write_page, run_dir)
+        page = await anyio.to_thread.run_sync(_write_page, run_dir)
+        if page and not wanted.as_json:
+            with Unread():
+                click.echo(f"{'report':<11} {page}", err=True)
         if sinks and linger and not ended.interrupted:
             click.echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
             await anyio.sleep(linger)
@@ -116,15 +119,13 @@ def _report(document: dict[str, Any], run_dir: Path, console: Console, *, as_jso
             print_summary(document, Console(highlight=False) if console.is_terminal else console, run_dir=str(run_dir))
 
 
-def _write_page(run_dir: Path) -> None:
+def _write_page(run_dir: Path) -> Path | None:
     try:
-        page = write_page(run_dir)
+        return write_page(run_dir)
     except Exception as error:  # noqa: BLE001 — the run is over and its result is written; a page can be made again
         with Unread():
             click.echo(f"the report was not written: {error}; density report {run_dir} tries again", err=True)
-    else:
-        with Unread():
-            click.echo(f"{'report':<11} {page}", err=True)
+        return None
 
 
 def _exit_code(ended: Ended, document: dict[str, Any]) -> int:

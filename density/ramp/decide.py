@@ -28,7 +28,7 @@ EXPLORE = 1 / 8
 MOMENTARY = frozenset({"try_again", "too_many_files", "files_in_system"})
 """Kinds that launches in flight cause by what they hold for a moment: a container's start takes a dozen tasks."""
 SEVERAL = 3
-GRAIN = 0.005
+GRAIN = 0.0075
 """A wave that would add less than this share is not worth its time."""
 PAST = 3
 """How many instances a wave may aim past a harmless ceiling, where reaching it is wanted (`until = "failure"`)."""
@@ -183,7 +183,7 @@ def _fitting(wanted: int, profile: Profile, state: RunState, ahead: Outlook) -> 
         low, high = (low, middle - 1) if crossed(middle) else (middle, high)
     if low < wanted and low < GRAIN * state.alive:
         nearest = next(c for c in state.forecast if _key(c) in crossed(low + 1))
-        reason = f"less than {GRAIN:.1%} more would fit: {_nearness(nearest)}"
+        reason = f"less than {GRAIN:.2%} more would fit: {_nearness(nearest)}"
         return Stop("ceiling", reason, *_key(nearest))
     return Launch(low)
 

@@ -1,5 +1,6 @@
 """Values as Grafana's units would show them, roughly."""
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
@@ -16,7 +17,9 @@ _UNITS: Mapping[str, Callable[[float], str]] = {
 
 
 def shown(value: float, unit: str, decimals: int | None = None) -> str:
-    """A value with its unit; a count to so many decimals."""
+    """A value with its unit; a count to so many decimals. A quantile of nothing is none, as in Grafana."""
+    if math.isnan(value):
+        return "-"
     if unit == "locale" and decimals is not None:
         return f"{value:,.{decimals}f}"
     if unit.startswith("suffix:"):

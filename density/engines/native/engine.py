@@ -24,6 +24,8 @@ from density.payload.build import payload_binary
 from density.payload.channel import ChannelClosed
 
 _GRACE_SECONDS = 5.0
+_ATTEMPTS = 3
+"""The fork server may just have begun a process when we look."""
 _GONE = "the fork server ended"
 
 
@@ -134,14 +136,19 @@ class NativeEngine:
 
     async def reap(self, run_id: str | None) -> Reaped:
         """Kill every process with the mark of this run (None: of any), but for this engine's own fork server."""
-        found = await self._find(run_id)
-        for instance in self._instances.values():
-            if instance.pid in found and instance.state == "ready":
-                instance.state = "stopping"
-        await processes.end(tuple(found), run_id, grace_seconds=_GRACE_SECONDS)
+        seen: dict[int, str] = {}
         left = await self._find(run_id)
+        for _ in range(_ATTEMPTS):
+            if not left:
+                break
+            seen |= left
+            for instance in self._instances.values():
+                if instance.pid in left and instance.state == "ready":
+                    instance.state = "stopping"
+            await processes.end(tuple(left), run_id, grace_seconds=_GRACE_SECONDS)
+            left = await self._find(run_id)
         return Reaped(
-            removed=tuple(name for pid, name in found.items() if pid not in left),
+            removed=tuple(name for pid, name in seen.items() if pid not in left),
             left=tuple(left.values()),
         )
 
