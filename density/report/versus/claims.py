@@ -159,7 +159,8 @@ def _overhead(view: Seen) -> Iterator[Statement]:
     base = process or 0.0
     share = (container - base) / (vm - base) if vm > base else float("inf")
     beyond = "beyond a process, one more" if process is not None else "one more"
-    text = f"{beyond} container takes {format_bytes(container - base)} of memory, a VM {format_bytes(vm - base)}"
+    takes = f"{format_bytes(container - base)} of memory" if container > base else "no more than noise"
+    text = f"{beyond} container takes {takes}, a VM {format_bytes(vm - base)}"
     yield Statement(text, share <= HARDLY_ANY)
 
 
