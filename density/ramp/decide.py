@@ -9,7 +9,7 @@ from density.capacity.outlook import Key
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.errors import EXHAUSTION
 from density.ceilings.reading import Bounds, Reading
-from density.ceilings.verdict import attribute
+from density.ceilings.verdict import attribute, suspects
 from density.events import CeilingForecast, OutcomeName
 from density.profile.spec import Profile, Ramp
 from density.ramp.shape import size, split
@@ -28,6 +28,8 @@ EXPLORE = 1 / 8
 MOMENTARY = frozenset({"try_again", "too_many_files", "files_in_system"})
 """Kinds that launches in flight cause by what they hold for a moment: a container's start takes a dozen tasks."""
 SEVERAL = 3
+LIKELY = 0.9
+"""Odds of a ceiling that explains what failed, above which even one failure ends the ramp."""
 GRAIN = 0.0075
 """A wave that would add less than this share is not worth its time."""
 PAST = 3
@@ -99,9 +101,13 @@ def _failures(profile: Profile, state: RunState) -> Stop | None:
     ended = state.ready_in_wave + state.failed_in_wave.total()
     many = kinds.total() >= FEW_FAILED and kinds.total() > MANY_FAILED * ended
     none = bool(state.failed_in_wave) and not state.ready_in_wave
-    if not (exhausted or many or none):
+    if not kinds:
         return None
     costs = look_ahead(profile, state).costs()
+    found = suspects(state, bounds_of(profile), costs)
+    explained = bool(found) and found[0].odds > LIKELY
+    if not (exhausted or many or none or explained):
+        return None
     bound = attribute(state, bounds_of(profile), costs)
     words = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
     said = next((change.failure.message for change in reversed(state.last_failures) if change.failure), "")

@@ -4,6 +4,7 @@ import math
 
 from density.ceilings.judge import judge
 from density.ceilings.reading import Bounds
+from density.ceilings.verdict import suspects
 from density.events import (
     CeilingForecast,
     Forecasted,
@@ -60,3 +61,17 @@ def test_an_objective_is_told_by_what_was_measured_when_it_was_missed() -> None:
     verdict = judge(fold([STARTED, missed, stopped, StageEntered(3.0, "hold")]), bounds, {})
     assert verdict is not None
     assert (verdict.used, verdict.limit) == (3.5, 2.0)
+
+
+def test_a_start_that_runs_out_of_time_in_a_full_slice_is_the_slices_doing() -> None:
+    """At its limit a cgroup crawls before anything is killed; with half of it free, a late start says nothing of it."""
+    late = InstanceChanged(1.0, "web-1", "web", Phase.FAILED, Failure("timeout", "not ready within 90 s"))
+    odds = []
+    for used in (3.0e9, 1.5e9):
+        values = {"slice.memory_bytes": used, "slice.memory_limit_bytes": 3.0e9}
+        state = fold([STARTED, HostSampled(0.5, values, cost_seconds=0.001), late])
+        (found, *_) = suspects(state, Bounds(), {("memory.cgroup", ""): 40e6})
+        assert found.ceiling == "memory.cgroup"
+        odds.append(found.odds)
+    assert odds[0] > 0.9
+    assert odds[1] < 0.7

@@ -27,7 +27,8 @@ MEMORY = (
             plain("own.memory_bytes", "own.memory_limit_bytes", reserve=UNIT_RESERVE_BYTES, subject="tester"),
             each("daemon", "memory_bytes", "memory_limit_bytes", reserve=UNIT_RESERVE_BYTES),
         ),
-        errors=errors("no_memory", "oom_killed"),
+        # At the limit the kernel takes code back again and again before it kills: starts and leases run out meanwhile.
+        errors=errors("no_memory", "oom_killed", "timeout", "exited"),
         fix=Fix(
             "raise `memory` in [slice] of the profile, or give instances less; "
             "for a daemon's unit: systemctl set-property UNIT MemoryMax=infinity",
