@@ -6,7 +6,7 @@ shares, with one share left for what the catalogue does not know.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from density.ceilings.catalog import BY_ID, readings
@@ -54,9 +54,8 @@ class Suspect:
         return self.ceiling, self.subject
 
 
-def attribute(state: RunState, bounds: Bounds, costs: Costs) -> Key:
-    """Ceiling and subject that most likely caused the wave's failures; `slo.failures` where none is likely."""
-    found = suspects(state, bounds, costs)
+def likeliest(found: Sequence[Suspect]) -> Key:
+    """Ceiling and subject of the first of `suspects`; `slo.failures` where none is likely."""
     return found[0].key if found and found[0].odds > UNLIKELY else ("slo.failures", "")
 
 

@@ -1,11 +1,12 @@
 """Where each engine is; imported when it is used, because their libraries are slow to import or may be missing."""
 
+from contextlib import AsyncExitStack
 from importlib import import_module
 
 from density.engines.base import Engine, EngineContext
 from density.errors import EngineUnavailable
 from density.model import EngineName
-from density.profile.spec import Endpoints
+from density.profile.spec import Endpoints, Profile
 
 REAL: tuple[EngineName, ...] = ("docker", "libvirt", "native")
 """The engines that run something on this host."""
@@ -31,3 +32,25 @@ def real_engine(name: EngineName, context: EngineContext, endpoints: Endpoints) 
         case _:
             engine = module.NativeEngine(context)
     return engine
+
+
+async def enter_engines(
+    profile: Profile, stack: AsyncExitStack, context: EngineContext, *, skip: bool
+) -> tuple[dict[EngineName, Engine], dict[EngineName, EngineUnavailable]]:
+    """The engines of a profile, entered; and those that cannot be used, which are passed over with `skip`.
+
+    Raises:
+        EngineUnavailable: one of them without `skip`, or all of them.
+    """
+    engines: dict[EngineName, Engine] = {}
+    missing: dict[EngineName, EngineUnavailable] = {}
+    for name in profile.engines:
+        try:
+            engines[name] = await stack.enter_async_context(real_engine(name, context, profile.endpoints))
+        except EngineUnavailable as error:
+            missing[name] = error
+            if not skip:
+                raise
+    if not engines:
+        raise next(iter(missing.values()))
+    return engines, missing

@@ -9,10 +9,10 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from density.controller.engines import real_engine
+from density.controller.engines import enter_engines
 from density.controller.equipment import Equipment
 from density.controller.paths import cache_dir
-from density.engines.base import Engine, EngineContext
+from density.engines.base import EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
 from density.errors import EngineUnavailable
 from density.host.host import facts
@@ -104,7 +104,7 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         channel=channel,
         placement=slice_.placement() if slice_ else None,
     )
-    engines, missing = await _engines(profile, stack, context)
+    engines, missing = await enter_engines(profile, stack, context, skip=profile.endpoints.missing == "skip")
     return Equipment(
         profile=_without(profile, missing),
         engines=engines,
@@ -127,23 +127,6 @@ async def _slice(
     except SliceUnavailable as error:
         limited = wanted.memory_bytes or wanted.tasks or wanted.cpus
         return None, ((f"the slice's limits are not enforced: {error}",) if limited else ())
-
-
-async def _engines(
-    profile: Profile, stack: AsyncExitStack, context: EngineContext
-) -> tuple[dict[EngineName, Engine], dict[EngineName, EngineUnavailable]]:
-    engines: dict[EngineName, Engine] = {}
-    missing: dict[EngineName, EngineUnavailable] = {}
-    for name in profile.engines:
-        try:
-            engines[name] = await stack.enter_async_context(real_engine(name, context, profile.endpoints))
-        except EngineUnavailable as error:
-            missing[name] = error
-            if profile.endpoints.missing == "fail":
-                raise
-    if not engines:
-        raise next(iter(missing.values()))
-    return engines, missing
 
 
 def _without(profile: Profile, missing: Mapping[EngineName, EngineUnavailable]) -> Profile:

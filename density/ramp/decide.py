@@ -9,7 +9,7 @@ from density.capacity.outlook import Key
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.errors import EXHAUSTION
 from density.ceilings.reading import Bounds, Reading
-from density.ceilings.verdict import attribute, suspects
+from density.ceilings.verdict import likeliest, suspects
 from density.events import CeilingForecast, OutcomeName
 from density.profile.spec import Profile, Ramp
 from density.ramp.shape import size, split
@@ -108,7 +108,7 @@ def _failures(profile: Profile, state: RunState) -> Stop | None:
     explained = bool(found) and found[0].odds > LIKELY
     if not (exhausted or many or none or explained):
         return None
-    bound = attribute(state, bounds_of(profile), costs)
+    bound = likeliest(found)
     words = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
     said = next((change.failure.message for change in reversed(state.last_failures) if change.failure), "")
     reason = f"{kinds.total()} of {ended} launches of the wave failed or were lost: {words} ({said})"

@@ -92,12 +92,12 @@ async def test_a_commit_keeps_the_files_and_leaves_no_image(runtime_dir: Path, t
     async with bed_of(runtime_dir, "container") as bed:
         await measure_saving(bed, figures, say, endpoints=Endpoints(), directory=tmp_path)
         await measure_building(bed, figures, say, endpoints=Endpoints())
-        commit = import_module("density.engines.docker.commit")
+        removal = import_module("density.engines.docker.removal")
         asking = import_module("density.engines.docker.asking")
         async with asking.connected("") as clients:
             label = f"{LABEL}={bed.context.run_id}"
             assert await clients.call(lambda client: client.images(filters={"label": label})) == []
-        assert await commit.reap_images("", bed.context.run_id) == ()
+            assert await removal.remove_images(clients, bed.context.run_id) == ()
     assert STATE_BYTES <= value(figures, "saving", "bytes", "container") < STATE_BYTES * 1.01
     assert value(figures, "saving", "restore", "container") > 0
     image, added = (value(figures, "building", name, "container") for name in ("bytes", "again.bytes"))
@@ -129,7 +129,7 @@ async def _absent(_: str, __: str) -> bool:
 async def test_images_of_a_run_are_found_by_its_label(runtime_dir: Path) -> None:
     """What a crash left of a comparison goes by label, as containers do."""
     build = import_module("density.engines.docker.build")
-    commit = import_module("density.engines.docker.commit")
+    removal = import_module("density.engines.docker.removal")
     asking = import_module("density.engines.docker.asking")
     run_id = f"versus-{secrets.token_hex(4)}"
     context = build.context_tar(b"base", b"program")
@@ -137,7 +137,7 @@ async def test_images_of_a_run_are_found_by_its_label(runtime_dir: Path) -> None
         await clients.call(
             lambda client: build._build(client, context, f"density-built:{run_id}", {LABEL: run_id}, fresh=True)
         )
-        assert await commit.reap_images("", run_id) == ()
+        assert await removal.remove_images(clients, run_id) == ()
         assert await clients.call(lambda client: client.images(filters={"label": f"{LABEL}={run_id}"})) == []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 
 from density.capacity.versus.figure import Subject
-from density.controller.engines import real_engine
+from density.controller.engines import enter_engines
 from density.controller.paths import cache_dir
 from density.engines.base import Engine, EngineContext
 from density.errors import DensityError, EngineUnavailable, UsageError
@@ -174,15 +174,7 @@ async def make_bed(profile: Profile, *, run_id: str, runtime_dir: Path, left: li
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
         context = EngineContext(run_id=run_id, runtime_dir=runtime_dir, cache_dir=cache_dir(), channel=channel)
-        engines: dict[EngineName, Engine] = {}
-        missing: dict[EngineName, EngineUnavailable] = {}
-        for name in profile.engines:
-            try:
-                engines[name] = await stack.enter_async_context(real_engine(name, context, profile.endpoints))
-            except EngineUnavailable as error:
-                missing[name] = error
-        if not engines:
-            raise next(iter(missing.values()))
+        engines, missing = await enter_engines(profile, stack, context, skip=True)
         bed = Bed(context, engines, left=left)
         async with background(*(lambda engine=engine: bed.watch(engine) for engine in engines.values())):
             try:

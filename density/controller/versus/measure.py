@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 
 import anyio.to_thread
@@ -109,11 +108,7 @@ async def _beside_ramps(profile: Profile, comparison: Comparison, *, run_dir: Pa
             say("making everything ready")
             async with make_bed(profile, run_id=comparison.run_id, runtime_dir=lock.directory, left=left) as bed:
                 comparison.subjects = bed.subjects
-                try:
-                    await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
-                finally:
-                    with anyio.CancelScope(shield=True):
-                        left += await _images_left(bed, profile)
+                await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
         comparison.interrupted = interruption.came
     comparison.left += tuple(left)
 
@@ -148,18 +143,6 @@ async def _row(row: str, profile: Profile, bed: Bed, comparison: Comparison, *, 
             await tell_nested(bed.subjects, figures, say)
         case "lxc":
             await tell_lxc(bed.subjects, figures, say)
-
-
-async def _images_left(bed: Bed, profile: Profile) -> tuple[str, ...]:
-    """Images of this run that are still there; none, unless something went wrong."""
-    if "docker" not in bed.infos:
-        return ()
-    try:
-        commit = import_module("density.engines.docker.commit")
-        left: tuple[str, ...] = await commit.reap_images(profile.endpoints.docker, bed.context.run_id)
-    except DensityError as error:
-        return (f"images that docker may still hold ({error})",)
-    return left
 
 
 def _make(run_dir: Path) -> None:

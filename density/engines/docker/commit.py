@@ -123,17 +123,6 @@ async def save(
         return await Committer(context, clients).save(workload, ids, state_bytes=state_bytes)
 
 
-async def reap_images(endpoint: str, run_id: str | None) -> tuple[str, ...]:
-    """Remove the images that carry this run's label (None: any run's); names of those that would not go.
-
-    Raises:
-        EngineUnavailable: the daemon does not answer.
-        DensityError: the daemon said no.
-    """
-    async with connected(endpoint) as clients:
-        return await removal.remove_images(clients, run_id)
-
-
 def _state(size: int) -> bytes:
     """A tar with one file that nothing can compress."""
     buffer = io.BytesIO()

@@ -1,18 +1,14 @@
 """What a Docker daemon says of itself, and which processes it is."""
 
 import os
-import socket
-import struct
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from density.engines.docker.client import Endpoint
+from density.engines.listener import listener
 from density.model import EngineInfo
-
-_CREDENTIALS = struct.Struct("3i")
-_CONNECT_SECONDS = 5.0
 
 
 def engine_info(info: Mapping[str, Any], version: Mapping[str, Any], endpoint: Endpoint) -> EngineInfo:
@@ -49,7 +45,7 @@ def parse_clock(info: Mapping[str, Any]) -> int:
 def find_daemons(endpoint: Endpoint, proc: Path = Path("/proc")) -> dict[str, int]:
     """Pids of the daemon behind this endpoint and of its containerd: name -> pid; only those found."""
     names = _names(proc)
-    dockerd = _listener(endpoint.socket_path)
+    dockerd = listener(endpoint.socket_path)
     if names.get(dockerd) != "dockerd":
         # systemd listens on the socket for it; with several daemons the oldest is the system's own.
         dockerd = min((pid for pid, name in names.items() if name == "dockerd"), default=0)
@@ -57,19 +53,6 @@ def find_daemons(endpoint: Endpoint, proc: Path = Path("/proc")) -> dict[str, in
     containerd = next((pid for pid in containerds if _parent(proc, pid) == dockerd), None)
     found = {"dockerd": dockerd, "containerd": containerd or next(iter(containerds), 0)}
     return {name: pid for name, pid in found.items() if pid}
-
-
-def _listener(socket_path: str) -> int:
-    """The process that listens on a unix socket; 0 where that cannot be told."""
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_CONNECT_SECONDS)
-            connection.connect(socket_path)
-            said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    except OSError:
-        return 0
-    pid: int = _CREDENTIALS.unpack(said)[0]
-    return pid
 
 
 def _names(proc: Path) -> dict[int, str]:
