@@ -12,7 +12,14 @@ from anyio.to_thread import run_sync
 from density.host import slice_systemd
 from density.host.hierarchies import Hierarchy, SlicePaths, cgroup_version, find_hierarchies, slice_paths
 from density.host.reading import Unavailable
-from density.host.slice_directories import lock, make_directories, populated, remove_directories, set_limits
+from density.host.slice_directories import (
+    end_processes,
+    lock,
+    make_directories,
+    populated,
+    remove_directories,
+    set_limits,
+)
 from density.host.slice_limits import Limits, SliceUnavailable, differences
 from density.host.slice_systemd import Runner, run_command
 from density.model import Placement
@@ -147,18 +154,23 @@ class Slice:
 async def remove_stale(
     run_id: str | None, *, root: Path = Path("/"), run: Runner = run_command
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Remove slices that earlier runs left behind: of this run, or of all (None).
+    """Remove slices that earlier runs left behind: of this run, or of all (None), with what still lives in them.
+
+    Engines remove what is theirs before this; what is in a slice after that has lost its engine, as VMs do that
+    outlive a libvirtd.
 
     Returns:
-        Names of what was removed and of what is left: what is in use, or holds processes.
+        Names of what was removed and of what is left: what is in use, or holds processes that do not end.
     """
     hierarchies = await run_sync(find_hierarchies, root)
-    removed, left = [], []
+    removed: list[str] = []
+    left: list[str] = []
     for name in await run_sync(_stale_names, hierarchies, run_id):
-        if await run_sync(_in_use, hierarchies, name) or await _remove(hierarchies, name, run=run):
+        if await run_sync(_in_use, hierarchies, name):
             left.append(name)
-        else:
-            removed.append(name)
+            continue
+        await run_sync(end_processes, [hierarchy.directory / name for hierarchy in hierarchies])
+        (left if await _remove(hierarchies, name, run=run) else removed).append(name)
     return tuple(removed), tuple(left)
 
 

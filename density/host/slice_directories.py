@@ -1,7 +1,8 @@
-"""Making, limiting and removing cgroups by their directories; nothing here waits or kills."""
+"""Making, limiting, emptying and removing cgroups by their directories; nothing here waits."""
 
 import fcntl
 import os
+import signal
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -93,6 +94,15 @@ def populated(directory: Path) -> bool:
     return False
 
 
+def end_processes(directories: Iterable[Path]) -> None:
+    """Kill what lives in these cgroups or anywhere below them; what has ended by then is no error."""
+    for directory in directories:
+        for parent, _, _ in os.walk(directory):
+            for pid in _members(Path(parent)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
 def remove_directories(directories: Sequence[Path]) -> list[Path]:
     """Remove these cgroups, children first, as far as they are empty; returns those that are left."""
     for directory in directories:
@@ -100,6 +110,13 @@ def remove_directories(directories: Sequence[Path]) -> list[Path]:
             with suppress(OSError):
                 Path(parent).rmdir()
     return [directory for directory in directories if directory.exists()]
+
+
+def _members(directory: Path) -> list[int]:
+    """Processes of this cgroup itself; those that this pid namespace cannot name are 0 to the kernel."""
+    with suppress(OSError):
+        return [pid for pid in map(int, (directory / "cgroup.procs").read_text().split()) if pid]
+    return []
 
 
 def _fill_cpuset(directory: Path) -> None:

@@ -5,7 +5,6 @@ whatever it lowered (see `attribution.lowering`).
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Protocol
 
 import pytest
 from attribution.induced import Document, Expected, Row, judged, timed_run
-from engines.conftest import MISSING
 
 from density.host.reader import HostReader
 
@@ -93,16 +91,6 @@ def attribute(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Attrib
     yield run
     if len(rows) == before and request.session.shouldstop is False:
         rows.append(Row(request.node.name, "the run was not made", 0.0, 0, 0.0, ("see the test",)))
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what cannot run here, or fail it where engines are required."""
-    for marker, missing in MISSING.items():
-        reason = missing() if item.get_closest_marker(marker) else ""
-        if reason and os.environ.get("DENSITY_REQUIRE_ENGINES") == "1":
-            pytest.fail(f"DENSITY_REQUIRE_ENGINES=1, but {reason}", pytrace=False)
-        if reason:
-            pytest.skip(reason)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

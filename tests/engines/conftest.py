@@ -1,78 +1,10 @@
-"""What tests of engines need of this machine.
+"""Every engine in turn, for the contract that all of them keep."""
 
-A test marked `docker`, `libvirt`, `kvm` or `root` is skipped with the reason where that is not to be had; with
-DENSITY_REQUIRE_ENGINES=1 it fails instead, so that CI never passes by skipping.
-"""
-
-import os
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from engines.contract import CASES, Case, short_directory
-
-
-@cache
-def missing_docker() -> str:
-    """Why there is no Docker daemon here; empty where there is one."""
-    import docker  # noqa: PLC0415 — half a second, for these tests alone
-    from docker.errors import DockerException  # noqa: PLC0415
-
-    try:
-        client = docker.APIClient(base_url="unix:///var/run/docker.sock", version="auto", timeout=10)
-    except DockerException as error:
-        return f"no Docker daemon: {error}"
-    client.close()
-    return ""
-
-
-@cache
-def missing_libvirt() -> str:
-    """Why there is no libvirt with QEMU here; empty where there is."""
-    try:
-        import libvirt  # noqa: PLC0415 — an optional dependency
-    except ImportError as error:
-        return f"no libvirt: {error}"
-    libvirt.registerErrorHandler(lambda *_: None, None)
-    try:
-        connection = libvirt.open("qemu:///system")
-    except libvirt.libvirtError as error:
-        return f"no libvirt daemon: {error}"
-    connection.close()
-    return ""
-
-
-def missing_kvm() -> str:
-    """Why KVM cannot be used; empty where it can be tried."""
-    try:
-        os.close(os.open("/dev/kvm", os.O_RDWR))
-    except OSError as error:
-        return f"no KVM: {error}"
-    return ""
-
-
-def missing_root() -> str:
-    """Why this is not root; empty where it is."""
-    return "" if os.geteuid() == 0 else "not root"
-
-
-MISSING: Mapping[str, Callable[[], str]] = {
-    "docker": missing_docker,
-    "libvirt": missing_libvirt,
-    "kvm": missing_kvm,
-    "root": missing_root,
-}
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what cannot run here, or fail it where engines are required."""
-    for marker, missing in MISSING.items():
-        reason = missing() if item.get_closest_marker(marker) else ""
-        if reason and os.environ.get("DENSITY_REQUIRE_ENGINES") == "1":
-            pytest.fail(f"DENSITY_REQUIRE_ENGINES=1, but {reason}", pytrace=False)
-        if reason:
-            pytest.skip(reason)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -51,22 +51,26 @@ int main(int count, char **words) {
 """
 
 
-def build(client: APIClient, directory: Path) -> str:
-    """The image's name; its entry point is the program. With a HEALTHCHECK that passes at once as NAME-healthy."""
+def layer(directory: Path) -> bytes:
+    """A tar archive with the program as /guest."""
     source = directory / "guest.c"
     source.write_text(_PROGRAM)
     binary = directory / "guest"
     subprocess.run(["cc", "-static", "-Os", "-s", "-o", str(binary), str(source)], check=True)
-    tag = hashlib.sha256(_PROGRAM.encode()).hexdigest()[:12]
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as tar:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
         tar.add(binary, arcname="guest")
+    return archive.getvalue()
+
+
+def build(client: APIClient, directory: Path) -> str:
+    """The image's name; its entry point is the program. With a HEALTHCHECK that passes at once as NAME-healthy."""
+    files = layer(directory)
+    tag = hashlib.sha256(_PROGRAM.encode()).hexdigest()[:12]
     entry = 'ENTRYPOINT ["/guest"]'
     healthy = 'HEALTHCHECK --interval=1s CMD ["/guest", "say", "well", "0"]'
-    client.import_image_from_data(layer.getvalue(), repository=_REPOSITORY, tag=tag, changes=[entry])
-    client.import_image_from_data(
-        layer.getvalue(), repository=_REPOSITORY, tag=f"{tag}-healthy", changes=[entry, healthy]
-    )
+    client.import_image_from_data(files, repository=_REPOSITORY, tag=tag, changes=[entry])
+    client.import_image_from_data(files, repository=_REPOSITORY, tag=f"{tag}-healthy", changes=[entry, healthy])
     return f"{_REPOSITORY}:{tag}"
 
 

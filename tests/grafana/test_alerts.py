@@ -1,6 +1,5 @@
 """Every alert fires when it should, by Prometheus' own test runner, and says what is so and what to do."""
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]]
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool")
+@pytest.mark.tools("promtool")
 def test_each_fires_when_it_should() -> None:
     """The cases of `alerts.yml` beside this file: series that bring an alert about, and moments before."""
     done = subprocess.run(["promtool", "test", "rules", CASES], capture_output=True, text=True, check=False)

@@ -12,7 +12,6 @@ import yaml
 from density.metrics import DEFAULT
 
 GRAFANA = Path(__file__).parents[2] / "grafana"
-PROMTOOL = shutil.which("promtool")
 
 
 def load(path: str) -> Any:  # noqa: ANN401 — YAML
@@ -20,7 +19,7 @@ def load(path: str) -> Any:  # noqa: ANN401 — YAML
     return yaml.safe_load((GRAFANA / path).read_text(encoding="utf-8"))
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="no promtool")
+@pytest.mark.tools("promtool")
 def test_promtool_accepts_configuration_and_rules() -> None:
     """Prometheus' own tool finds nothing wrong, with its strictest lint."""
     for command in (["check", "config", "--lint-fatal"], ["check", "rules", "--lint-fatal"]):

@@ -15,6 +15,7 @@ from grafana.look.dashboards import Asked, load, of_annotations, of_panel
 from grafana.look.pictures import hold, pictures
 from grafana.look.prometheus import Prometheus, Series
 
+pytestmark = pytest.mark.tools("prometheus")
 SIMULATED = [
     "simulated", "--until", "failure",
     "--set", "slice.tasks=200",  # full at 15 instances, and the next one fails

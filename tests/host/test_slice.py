@@ -1,6 +1,7 @@
 """The slice on the real kernel, whichever cgroups and init it has: limits bite, values are right, nothing stays."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,13 +41,6 @@ for _ in range(made):
 )
 TOUCH = ENTER + "memory = bytearray(200 << 20)\nfor at in range(0, len(memory), 4096): memory[at] = 1\n"
 STAY = "import sys\nsys.stdin.readline()\nmemory = b'x' * (8 << 20)\nprint(flush=True)\nsys.stdin.read()\n"
-
-
-@pytest.fixture(autouse=True)
-def root() -> None:
-    """Real cgroups need root."""
-    if os.geteuid() != 0:
-        pytest.skip("making cgroups needs root")
 
 
 @pytest.fixture
@@ -139,16 +133,20 @@ async def test_values_are_totals_of_what_is_inside(run_id: str) -> None:
     assert values["slice.cpus_limit"] == 1.5
 
 
-async def test_what_lives_inside_is_left_alone_and_found_later(run_id: str) -> None:
-    """Leaving kills nothing: it says what is left; once that has ended, the clean-up removes the slice."""
+async def test_what_outlived_its_run_is_ended_by_the_clean_up(run_id: str) -> None:
+    """Leaving kills nothing and says what is left; the clean-up ends it, wherever in the slice it is."""
     async with Slice(run_id) as made:
-        child = stay_inside(made)
+        inner = made.paths.controllers["pids"] / "inner"
+        inner.mkdir()
+        children = [stay_inside(made), stay_inside(made)]
+        (inner / "cgroup.procs").write_text(str(children[1].pid))
     assert made.left
-    assert child.poll() is None
-    assert await remove_stale(run_id) == ((), (Path(made.left[0]).name,))
-    end(child)
+    assert [child.poll() for child in children] == [None, None]
     removed, left = await remove_stale(run_id)
-    assert (len(removed), left) == (1, ())
+    assert (removed, left) == ((Path(made.left[0]).name,), ())
+    assert [child.wait(timeout=5) for child in children] == [-signal.SIGKILL, -signal.SIGKILL]
+    for child in children:
+        end(child)
 
 
 async def test_a_clean_up_leaves_a_living_run_alone(run_id: str) -> None:

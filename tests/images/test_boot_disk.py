@@ -1,6 +1,5 @@
 """The disk that a BIOS boots."""
 
-import shutil
 import struct
 import uuid
 from pathlib import Path
@@ -12,7 +11,6 @@ from density.payload.images.disk import FIRST_SECTOR, SECTOR, SIZE_BYTES, boot_s
 from density.payload.images.tools import FOR_DISKS, run
 
 BOOT = bytes([0xEB, 0x63]) + b"\x90" * 508 + b"\x55\xaa"
-MISSING = [tool for tool in FOR_DISKS[1:] if shutil.which(tool) is None and not Path(tool).is_file()]
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ def test_grub_has_to_fit() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.skipif(bool(MISSING), reason=f"there is no {', '.join(MISSING)}")
+@pytest.mark.tools(*(tool for tool in FOR_DISKS[1:] if not Path(tool).is_file()))
 async def test_a_tree_becomes_a_disk(tmp_path: Path) -> None:
     """Nothing is mounted; a copy whose name says so is raw, with a partition that holds a sound ext4 with the tree."""
     tree = tmp_path / "tree"

@@ -1,8 +1,6 @@
 """A run of the past in a real Prometheus: exported, made into blocks by promtool, asked for, against result.json."""
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -27,17 +25,10 @@ from density.record import RecordWriter
 from density.report.result import result
 from density.state import fold
 
+pytestmark = pytest.mark.tools("promtool", "prometheus")
 READY_SECONDS = 60.0
 WALL = 1_795_000_000.0
 Labels = frozenset[tuple[str, str]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tools() -> None:
-    missing = [tool for tool in ("promtool", "prometheus") if shutil.which(tool) is None]
-    if missing:
-        assert os.environ.get("DENSITY_REQUIRE_ENGINES") != "1", f"missing: {missing}; apt-get install prometheus"
-        pytest.skip(f"missing: {missing}")
 
 
 @pytest.fixture(scope="module")

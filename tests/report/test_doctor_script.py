@@ -114,7 +114,7 @@ def test_it_is_a_script_for_any_shell(wanted: int) -> None:
         subprocess.run(command, input=made, text=True, check=True)
 
 
-@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+@pytest.mark.tools("shellcheck")
 @pytest.mark.parametrize("wanted", [1, 5000, 10**7])
 def test_shellcheck_has_nothing_to_say(wanted: int) -> None:
     """Every check, also the informational ones."""
@@ -229,8 +229,6 @@ def test_another_word_is_refused(host: Host) -> None:
 @pytest.mark.root
 def test_this_kernel_takes_it_and_takes_it_back(tmp_path: Path) -> None:
     """The real /proc/sys, with the records elsewhere; raising this one harms no one."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
     file = Path("/proc/sys/fs/aio-max-nr")
     before = file.read_text()
     (tmp_path / "proc").mkdir()

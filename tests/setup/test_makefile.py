@@ -1,13 +1,12 @@
 """What a person types: the targets of the Makefile, and what continuous integration runs."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+pytestmark = pytest.mark.tools("make")
 
 
 def make(*arguments: str) -> list[str]:

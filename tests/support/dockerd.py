@@ -1,6 +1,7 @@
 """A Docker daemon beside the host's own, without a network, that lives in one directory and leaves nothing behind."""
 
 import os
+import re
 import select
 import subprocess
 import threading
@@ -9,11 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STOP_SECONDS = 60.0
+_LISTENS = re.compile(r"API listen on ([^\s\"]+)")
 
 
 @contextmanager
 def dockerd(
-    directory: Path, *, data_root: Path | None = None, within: Sequence[str] = (), options: Sequence[str] = ()
+    directory: Path,
+    *,
+    data_root: Path | None = None,
+    within: Sequence[str] = (),
+    listen: str = "",
+    options: Sequence[str] = (),
 ) -> Iterator[str]:
     """The endpoint of a second dockerd, for as long as this is entered.
 
@@ -21,6 +28,7 @@ def dockerd(
         directory: of its sockets and files; empty, and with a short path.
         data_root: where its images and containers are kept; None: in the directory too.
         within: a command that runs it, such as `prlimit --nofile=160:160`, and becomes it by `exec`.
+        listen: its endpoint, such as `tcp://127.0.0.1:0`; empty: a socket in the directory.
         options: more of its command line.
     """
     places = {
@@ -28,13 +36,13 @@ def dockerd(
         "exec-root": directory / "exec",
         "pidfile": directory / "pid",
     }
-    endpoint = f"unix://{directory}/docker.sock"
-    command = [*within, "dockerd", "-H", endpoint, "--bridge", "none", "--iptables=false", *options]
+    listen = listen or f"unix://{directory}/docker.sock"
+    command = [*within, "dockerd", "-H", listen, "--bridge", "none", "--iptables=false", *options]
     command += [f"--{option}={place}" for option, place in places.items()]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        drain = _await_start(process)
-        yield endpoint
+        address, drain = _await_start(process)
+        yield f"{listen.partition('://')[0]}://{address}"
         process.terminate()
         drain.join(STOP_SECONDS)
     finally:
@@ -44,16 +52,16 @@ def dockerd(
             _unmount_below(data_root)
 
 
-def _await_start(process: subprocess.Popen[str]) -> threading.Thread:
-    """The thread that goes on reading what it says, once it answers."""
+def _await_start(process: subprocess.Popen[str]) -> tuple[str, threading.Thread]:
+    """Where it listens, and the thread that goes on reading what it says."""
     assert process.stderr is not None
     said = []
     for line in process.stderr:
         said.append(line)
-        if "API listen on" in line:
+        if found := _LISTENS.search(line):
             drain = threading.Thread(target=process.communicate, daemon=True)
             drain.start()
-            return drain
+            return found[1], drain
     raise RuntimeError("".join(said))
 
 

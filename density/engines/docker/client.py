@@ -9,7 +9,7 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 from docker import APIClient
 from docker.constants import MINIMUM_DOCKER_API_VERSION
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, TLSParameterError
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException, Timeout
@@ -20,6 +20,8 @@ from density.errors import EngineUnavailable
 
 DEFAULT_ENDPOINT = "unix:///var/run/docker.sock"
 REMEDY = "start it with `systemctl start docker`, or install it with `apt-get install docker.io`"
+
+TLS_REMEDY = "put ca.pem, cert.pem and key.pem into the directory that DOCKER_CERT_PATH names, by default ~/.docker"
 
 CLIENT_ERRORS = (DockerException, RequestException, HTTPError, OSError)
 """Everything a call can raise: the daemon said no (`APIError`), or the way to it failed (the others)."""
@@ -46,14 +48,20 @@ class Endpoint:
 
 
 def find_endpoint(asked: str) -> Endpoint:
-    """The endpoint asked for, else `DOCKER_HOST` with its TLS variables, else Docker's own default.
+    """The endpoint asked for, else `DOCKER_HOST`, else Docker's own default; over TCP with Docker's TLS variables.
 
     The CLI's contexts are not followed: a run shall not depend on what was last chosen in another terminal.
+
+    Raises:
+        EngineUnavailable: TLS is asked for, without the files that it takes.
     """
-    if asked:
-        return Endpoint(asked)
-    found = kwargs_from_env(dict(os.environ))
-    return Endpoint(found.get("base_url", DEFAULT_ENDPOINT), found.get("tls"))
+    url = asked or os.environ.get("DOCKER_HOST") or DEFAULT_ENDPOINT
+    if not url.startswith("tcp://"):
+        return Endpoint(url)
+    try:
+        return Endpoint(url, kwargs_from_env(dict(os.environ)).get("tls"))
+    except TLSParameterError as error:
+        raise EngineUnavailable("docker", f"{url} cannot be asked by TLS: {error.msg}", remedy=TLS_REMEDY) from error
 
 
 class Clients:

@@ -1,0 +1,82 @@
+"""What tests need of this machine, by their markers.
+
+A test marked `docker`, `libvirt`, `kvm`, `root` or `tools(...)` is skipped with the reason where that is not to be
+had; with DENSITY_REQUIRE_ENGINES=1 it fails instead, so that CI never passes by skipping.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+
+import pytest
+
+
+@cache
+def _no_docker() -> str:
+    import docker  # noqa: PLC0415 — half a second, for these tests alone
+    from docker.errors import DockerException  # noqa: PLC0415
+
+    try:
+        client = docker.APIClient(base_url="unix:///var/run/docker.sock", version="auto", timeout=10)
+    except DockerException as error:
+        return f"no Docker daemon: {error}"
+    client.close()
+    return ""
+
+
+@cache
+def _no_libvirt() -> str:
+    try:
+        import libvirt  # noqa: PLC0415 — an optional dependency
+    except ImportError as error:
+        return f"no libvirt: {error}"
+    libvirt.registerErrorHandler(lambda *_: None, None)
+    try:
+        connection = libvirt.open("qemu:///system")
+    except libvirt.libvirtError as error:
+        return f"no libvirt daemon: {error}"
+    connection.close()
+    return ""
+
+
+def _no_kvm() -> str:
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+    except OSError as error:
+        return f"no KVM: {error}"
+    return ""
+
+
+def _no_root() -> str:
+    return "" if os.geteuid() == 0 else "not root"
+
+
+def _no_tool(*names: str) -> str:
+    missing = [name for name in names if shutil.which(name) is None]
+    return f"not installed: {', '.join(missing)}" if missing else ""
+
+
+ABSENCES: Mapping[str, Callable[..., str]] = {
+    "docker": _no_docker,
+    "libvirt": _no_libvirt,
+    "kvm": _no_kvm,
+    "root": _no_root,
+    "tools": _no_tool,
+}
+"""Why there is none of what a marker asks for; empty where there is."""
+
+
+def _reasons(item: pytest.Item) -> Iterator[str]:
+    for name, absence in ABSENCES.items():
+        for marker in item.iter_markers(name):
+            yield absence(*marker.args)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here, or fail it where engines are required."""
+    reason = next(filter(None, _reasons(item)), "")
+    if reason and os.environ.get("DENSITY_REQUIRE_ENGINES") == "1":
+        pytest.fail(f"DENSITY_REQUIRE_ENGINES=1, but {reason}", pytrace=False)
+    if reason:
+        pytest.skip(reason)
