@@ -84,7 +84,8 @@ def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> 
     """Of a ceiling that is no suspect.
 
     Failures without one are nobody's with the odds that the suspects leave. What was measured is certain: an objective
-    that was missed, a reserve that was touched. A forecast is as good as its interval.
+    that was missed, a reserve that was touched, room that is less than what the host moves by itself, where no count is
+    forecast. A forecast is as good as its interval.
     """
     key = reading.key
     if state.failed_in_wave or state.lost_in_wave:
@@ -92,7 +93,7 @@ def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> 
     if BY_ID[key[0]].soft or reading.room < 0:
         return 1.0
     mine = next((ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) == key), None)
-    if mine is None:
+    if mine is None or not _is_known(mine):
         return 1.0
     odds = (_sooner(other, mine) for other in state.forecast if (other.ceiling, other.subject) != key)
     return math.prod(1 - share for share in odds)
@@ -102,8 +103,6 @@ def _sooner(other: CeilingForecast, mine: CeilingForecast) -> float:
     """Odds that the other ceiling lies below this one, both being normal around their counts."""
     if not _is_known(other):
         return 0.0
-    if not _is_known(mine):
-        return 1.0
     spread = math.hypot(other.high - other.low, mine.high - mine.low) / (2 * 1.96)
     if spread == 0:
         return float(other.count < mine.count)

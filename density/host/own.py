@@ -38,6 +38,7 @@ class OwnSensor:
         except OSError as error:
             raise Unavailable(f"/proc/{pid}/cgroup: {error.strerror}") from error
         self._levels: list[tuple[str, str, HotFile, HotFile]] = []
+        self._limited: set[Path] = set()
         for hierarchy in find_hierarchies(root):
             for kind, unit in (("tasks", ""), ("memory", "_bytes")):
                 controller, used, limit = _FILES[kind, hierarchy.version]
@@ -45,6 +46,11 @@ class OwnSensor:
                     names = (f"{prefix}.{kind}{unit}", f"{prefix}.{kind}_limit{unit}")
                     for directory in ancestors(hierarchy, members.get(hierarchy.key, "/")):
                         self._add(*names, directory / used, directory / limit)
+
+    @property
+    def limited(self) -> frozenset[Path]:
+        """The cgroups whose limits are read: processes that have them in common share these limits."""
+        return frozenset(self._limited)
 
     def read(self) -> Mapping[str, float]:
         """The values now."""
@@ -63,6 +69,7 @@ class OwnSensor:
             limit_file = HotFile(limit)
             if parse_limit(limit_file.read()) is not None:
                 self._levels.append((used_name, limit_name, HotFile(used), limit_file))
+                self._limited.add(limit.parent)
         except Unavailable:
             return  # the top of a hierarchy has no such files
 

@@ -54,8 +54,11 @@ class HostReader:
         self._unavailable: dict[str, str] = {}
         self._devices: dict[int, str] = {}
         self._first_disks: frozenset[str] = frozenset()
+        self._mounts = {mount_namespace("self", root): "host"}
+        self._units: dict[frozenset[Path], str] = {}
         for name, make in _HOST_SENSORS.items():
             self._add(name, partial(make, root))
+        self._share_unit("own", "own")
         self.add_disks(disks)
         self._first_disks = frozenset(disks)
         if slice is not None:
@@ -93,14 +96,18 @@ class HostReader:
             self._add(f"network.bridge.{device}", partial(BridgeSensor, device, self._root))
 
     def add_daemons(self, daemons: Mapping[str, int]) -> None:
-        """Watch these processes from now on: name -> pid; a name that is known already gets the new pid."""
+        """Watch these processes from now on: name -> pid; a name that is known already gets the new pid.
+
+        What several share, a unit with a limit or a mount namespace, goes by the first one's name.
+        """
         for name, pid in daemons.items():
             prefix = f"daemon.{name}"
             self._add(prefix, partial(ProcessSensor, prefix, pid, self._root))
             self._add(f"{prefix}.limits", partial(OwnSensor, prefix, pid, self._root))
+            self._share_unit(f"{prefix}.limits", prefix)
             self._add(f"{prefix}.maps", partial(_maps, prefix, pid, self._root))
             self._add(f"{prefix}.waiting", partial(_waiting, prefix, pid, self._root))
-            if mount_namespace(pid, self._root) != mount_namespace("self", self._root):
+            if self._mounts.setdefault(mount_namespace(pid, self._root) or name, name) == name:
                 self._add(f"mounts.{name}", partial(_mounts, name, pid, self._root))
 
     def add_disks(self, disks: Mapping[str, Path]) -> None:
@@ -125,6 +132,12 @@ class HostReader:
     def unavailable(self) -> dict[str, str]:
         """What cannot be read at the moment: sensor -> reason."""
         return dict(self._unavailable)
+
+    def _share_unit(self, name: str, process: str) -> None:
+        """Leave out a sensor of limits that another process brought already."""
+        sensor = self._sensors.get(name)
+        if isinstance(sensor, OwnSensor) and self._units.setdefault(sensor.limited, process) != process:
+            del self._sensors[name]
 
     def _add(self, name: str, make: Callable[[], Sensor]) -> None:
         try:

@@ -24,14 +24,14 @@ STARTED = RunStarted(
 )
 
 
-def test_a_ceiling_whose_count_cannot_be_told_is_not_named_with_certainty() -> None:
-    """Others that surely lie nearer speak against it; its odds are a number all the same."""
+def test_room_that_the_host_moves_by_itself_is_certain_to_have_ended_a_ramp() -> None:
+    """No count is forecast for it, so that others with one do not speak against it."""
     unknown = CeilingForecast("files.file_max", "", 2846, 4747, 1000, math.inf, math.inf, math.inf)
     near = CeilingForecast("tasks.pid_max", "", 667, 32768, 1600, 3338, 3200, 3500)
     stopped = Stopped(2.0, "ceiling", "the next instance would not fit", "files.file_max")
     verdict = judge(fold([Forecasted(1.0, (near, unknown)), stopped]), Bounds(), {})
     assert verdict is not None
-    assert verdict.confidence == 0
+    assert verdict.confidence == 1
 
 
 def test_failures_that_nothing_explains_are_nobodys_for_certain() -> None:

@@ -140,6 +140,24 @@ def test_own_limit_is_the_ancestor_with_least_room(tmp_path: Path) -> None:
     assert OwnSensor("own", "self", tmp_path).read() == {"own.tasks": 90, "own.tasks_limit": 100}
 
 
+def test_what_daemons_share_is_read_once(tmp_path: Path) -> None:
+    """A unit's limit is one ceiling, by the name of the first of its daemons; another unit's is another."""
+    for unit, pids in (("docker.service", (11, 12)), ("libvirtd.service", (13,))):
+        make_unit(tmp_path, f"/{unit}", pids_current="9\n", pids_max="100\n")
+        for pid in pids:
+            (tmp_path / f"proc/{pid}").mkdir()
+            (tmp_path / f"proc/{pid}/cgroup").write_text(f"0::/{unit}\n")
+    (tmp_path / "proc/self/cgroup").write_text("0::/\n")
+    reader = HostReader(tmp_path, disks={}, daemons={"dockerd": 11, "containerd": 12})
+    reader.add_daemons({"libvirtd": 13})
+    assert {name for name in reader.read() if name.endswith(".tasks")} == {
+        "daemon.dockerd.tasks",
+        "daemon.libvirtd.tasks",
+    }
+    reader.add_daemons({"dockerd": 11})
+    assert reader.read()["daemon.dockerd.tasks_limit"] == 100
+
+
 def test_no_limit_of_ones_own_gives_no_values(tmp_path: Path) -> None:
     """Without limits there is nothing to be near to."""
     make_unit(tmp_path, "/a.slice", pids_current="90\n", pids_max="max\n")
