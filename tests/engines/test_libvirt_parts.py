@@ -14,11 +14,10 @@ from density.engines.libvirt.hypervisor import format_version, parse_owner, pars
 from density.engines.libvirt.instance import ending_failure
 from density.engines.libvirt.mailbox import Mailbox
 from density.engines.libvirt.networks import parse_network
-from density.engines.libvirt.oom import OomKills, parse_oom_kills
 from density.engines.libvirt.preparing import check, ready_of
 from density.engines.libvirt.staging import can_read, staged, unstage
 from density.errors import UsageError
-from density.model import Placement, Readiness, Workload
+from density.model import Readiness, Workload
 from density.payload.guests import Guest
 
 MIB = 2**20
@@ -129,34 +128,6 @@ def test_endings() -> None:
     failure = ending_failure("shut down", ("Out of memory: Killed process 1",), oom_killed=False)
     assert (failure.kind, failure.evidence) == ("exited", ("Out of memory: Killed process 1",))
     assert ending_failure("failed", (), oom_killed=True).kind == "oom_killed"
-
-
-def test_oom_counts() -> None:
-    """The count is read from the host's and from a v2 cgroup's file alike."""
-    assert parse_oom_kills("pgfault 7\noom_kill 3\n") == 3
-    assert parse_oom_kills("low 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n") == 1
-    assert parse_oom_kills("") == 0
-
-
-def test_oom_kill_explains_one_death(tmp_path: Path) -> None:
-    """Each kill in the slice explains one VM's end and no second one; kills elsewhere explain none."""
-    (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/mountinfo").write_text("30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n")
-    (tmp_path / "proc/vmstat").write_text("oom_kill 50\n")
-    directory = tmp_path / "cg/density1.partition"
-    directory.mkdir(parents=True)
-    (tmp_path / "cg/cgroup.controllers").write_text("memory pids\n")
-    events = directory / "memory.events"
-    events.write_text("oom_kill 4\n")
-    placement = Placement(
-        docker_parents={}, libvirt_partition="/density1", procs_files=(str(directory / "processes/cgroup.procs"),)
-    )
-    kills = OomKills(placement, root=tmp_path)
-    assert not kills.spend()
-    events.write_text("oom_kill 5\n")
-    (tmp_path / "proc/vmstat").write_text("oom_kill 99\n")
-    assert kills.spend()
-    assert not kills.spend()
 
 
 def test_unreadable_files_are_staged(tmp_path: Path) -> None:

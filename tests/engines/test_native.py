@@ -18,7 +18,6 @@ import pytest
 from density.engines.base import EngineContext
 from density.engines.native import NativeEngine, processes
 from density.engines.native.instances import failure_of
-from density.engines.native.oom import OomKills, parse_oom_kills
 from density.engines.native.replies import Exited, Refused, Said, Spawned, parse_reply
 from density.errors import EngineUnavailable, UsageError
 from density.events import InstanceChanged
@@ -312,23 +311,6 @@ def test_only_what_carries_the_mark_is_killed() -> None:
 def test_the_mark(words: list[str], run: str | None) -> None:
     """Processes of this engine are known by their first word and the run in their command line."""
     assert processes.run_of("\0".join([*words, ""]).encode()) == run
-
-
-def test_oom_kills_are_read_on_both_versions() -> None:
-    """The count is found in cgroup v1's and v2's files and in /proc/vmstat; 0 where a kernel does not tell."""
-    assert parse_oom_kills("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n") == 3
-    assert parse_oom_kills("low 0\nhigh 0\nmax 4\noom 2\noom_kill 1\noom_group_kill 0\n") == 1
-    assert parse_oom_kills("oom_kill_disable 0\nunder_oom 0\n") == 0
-
-
-def test_an_oom_kill_is_put_down_to_one_death(tmp_path: Path) -> None:
-    """Only kills since the engine was made count, each for one instance."""
-    events = tmp_path / "memory.events"
-    events.write_text("oom_kill 5\n")
-    kills = OomKills([str(tmp_path / "cgroup.procs")])
-    assert not kills.spend()
-    events.write_text("oom_kill 7\n")
-    assert [kills.spend() for _ in range(3)] == [True, True, False]
 
 
 def test_failures_by_their_last_words() -> None:

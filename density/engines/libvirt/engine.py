@@ -19,9 +19,9 @@ from density.engines.libvirt.instance import Instance, ending_failure
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Machine
 from density.engines.libvirt.news import Heard, News
-from density.engines.libvirt.oom import OomKills
 from density.engines.libvirt.preparing import Preparer
 from density.engines.libvirt.readiness import Ready, Waiter
+from density.engines.oom import OomKills
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name

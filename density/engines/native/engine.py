@@ -13,9 +13,9 @@ from density.engines.base import EngineContext
 from density.engines.changes import Changes
 from density.engines.native import processes
 from density.engines.native.instances import Instance, failure_of, may_be_oom
-from density.engines.native.oom import OomKills
 from density.engines.native.replies import Exited, Refused, Reply, Said, Spawned
 from density.engines.native.server import ARGV0, ForkServer, fork_server, wait_for_end
+from density.engines.oom import OomKills
 from density.errors import EngineUnavailable, UsageError
 from density.events import InstanceChanged
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload
@@ -38,7 +38,7 @@ class NativeEngine:
         self._context = context
         self._channel = context.channel
         self._procs_files = context.placement.procs_files if context.placement else ()
-        self._oom_kills = OomKills(self._procs_files)
+        self._oom_kills = OomKills(context.placement)
         self._instances: dict[str, Instance] = {}
         self._by_pid: dict[int, Instance] = {}
         self._server: ForkServer | None = None

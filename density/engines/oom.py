@@ -18,7 +18,7 @@ def parse_oom_kills(text: str) -> int:
 
 
 class OomKills:
-    """Kills since this was made; each explains one death, so that a VM killed by a person is not put down to memory."""
+    """Kills since this was made; each explains one death, so that what a person killed is not put down to memory."""
 
     def __init__(self, placement: Placement | None, *, root: Path = Path("/")) -> None:
         self._counter: OomCounter | None = None

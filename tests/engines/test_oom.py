@@ -1,0 +1,34 @@
+"""Which ends the kernel's out-of-memory kills explain."""
+
+from pathlib import Path
+
+from density.engines.oom import OomKills, parse_oom_kills
+from density.model import Placement
+
+
+def test_oom_counts() -> None:
+    """The count is read from the host's and from a v2 cgroup's file alike."""
+    assert parse_oom_kills("pgfault 7\noom_kill 3\n") == 3
+    assert parse_oom_kills("low 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n") == 1
+    assert parse_oom_kills("") == 0
+
+
+def test_oom_kill_explains_one_death(tmp_path: Path) -> None:
+    """Each kill in the slice explains one instance's end and no second one; kills elsewhere explain none."""
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text("30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n")
+    (tmp_path / "proc/vmstat").write_text("oom_kill 50\n")
+    directory = tmp_path / "cg/density1.partition"
+    directory.mkdir(parents=True)
+    (tmp_path / "cg/cgroup.controllers").write_text("memory pids\n")
+    events = directory / "memory.events"
+    events.write_text("oom_kill 4\n")
+    placement = Placement(
+        docker_parents={}, libvirt_partition="/density1", procs_files=(str(directory / "processes/cgroup.procs"),)
+    )
+    kills = OomKills(placement, root=tmp_path)
+    assert not kills.spend()
+    events.write_text("oom_kill 5\n")
+    (tmp_path / "proc/vmstat").write_text("oom_kill 99\n")
+    assert kills.spend()
+    assert not kills.spend()
