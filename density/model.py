@@ -130,10 +130,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaped:
-    """What a clean-up removed, and what it could not: names of containers, domains, processes, files."""
+    """What a clean-up removed, and what it could not: names of containers, domains, processes, files.
+
+    Attributes:
+        problem: why something is left and what to do, where the engine itself is the reason.
+    """
 
     removed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

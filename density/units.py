@@ -1,6 +1,7 @@
 """Quantities as people write them, and as density prints them: bytes, durations, shares."""
 
 import re
+from collections.abc import Sequence
 
 _BYTES = {
     "": 1, "B": 1,
@@ -71,6 +72,11 @@ def format_seconds(value: float) -> str:
 def format_count(value: float) -> str:
     """`12,345`: whole, with separators."""
     return f"{value:,.0f}"
+
+
+def format_some(names: Sequence[str]) -> str:
+    """`a, b, c`, or `a, b, c, ... z` where there are more than four: what a line has room for."""
+    return f"{', '.join(names[:3])}, ... {names[-1]}" if len(names) > 4 else ", ".join(names)
 
 
 def format_value(value: float, unit: str) -> str:

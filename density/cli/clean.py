@@ -7,9 +7,9 @@ import click
 
 from density.controller.clean import Part, clean
 from density.profile.spec import Endpoints
+from density.units import format_some
 
 LEFT_BEHIND = 4
-_SHOWN = 3
 
 
 @click.command("clean")
@@ -45,10 +45,7 @@ def _lines(part: Part) -> list[str]:
     lines = [f"not looked at: {part.unavailable}"] if part.unavailable else []
     for verb, names in (("removed", part.removed), ("LEFT", part.left)):
         if names:
-            lines.append(f"{part.name}: {verb} {len(names)}: {_some(names)}")
+            lines.append(f"{part.name}: {verb} {len(names)}: {format_some(names)}")
+    if part.problem:
+        lines.append(f"{part.name}: {part.problem}")
     return lines
-
-
-def _some(names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return f"{shown}, ... {names[-1]}" if len(names) > _SHOWN else shown

@@ -26,12 +26,18 @@ _RUN_ID = re.compile(r"[A-Za-z0-9-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One place that was looked at: an engine, the slices, the runtime files; `unavailable` says why it was not."""
+    """One place that was looked at: an engine, the slices, the runtime files.
+
+    Attributes:
+        unavailable: why it was not looked at.
+        problem: why something is left, where the engine itself is the reason.
+    """
 
     name: str
     removed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     unavailable: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,17 +115,19 @@ def _make(name: EngineName, endpoints: Endpoints, context: EngineContext) -> Eng
 async def _reap(name: str, make: Callable[[], Engine], runs: Sequence[str | None]) -> Part:
     removed: list[str] = []
     left: list[str] = []
+    problem = ""
     try:
         async with make() as engine:
             for run_id in runs:
                 reaped = await engine.reap(run_id)
                 removed += reaped.removed
                 left += reaped.left
+                problem = problem or reaped.problem
     except EngineUnavailable as error:
         return Part(name=name, removed=tuple(removed), left=tuple(left), unavailable=str(error))
     except Exception as error:  # noqa: BLE001 — a fault in one engine is no reason to leave what the others hold
         left.append(f"what {name} may still hold ({type(error).__name__}: {error})")
-    return Part(name=name, removed=tuple(removed), left=tuple(left))
+    return Part(name=name, removed=tuple(removed), left=tuple(left), problem=problem)
 
 
 async def _remove_slices(remove: RemoveSlices, runs: Sequence[str | None]) -> Part:

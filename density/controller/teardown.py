@@ -9,7 +9,7 @@ from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.engines.base import Engine
 from density.errors import EngineUnavailable
-from density.events import InstanceChanged, StageEntered, TornDown
+from density.events import InstanceChanged, StageEntered, TornDown, Warned
 from density.model import Failure, Phase, object_name
 
 _GONE = frozenset({Phase.FAILED, Phase.LOST, Phase.REMOVED})
@@ -43,8 +43,11 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
         except EngineUnavailable as gone:
             torn.left.append(f"what {gone.engine} may still hold ({gone.reason})")
             return
-        torn.removed += [*mine, *reaped.removed]
+        names = {object_name(run_id, instance_id) for instance_id in mine}.union(reaped.removed)
+        torn.removed += names.difference(reaped.left)
         torn.left += reaped.left
+        if reaped.problem:
+            bus.emit(Warned(anyio.current_time(), f"{engine.name}: {reaped.problem}"))
 
     async with anyio.create_task_group() as group:
         for name, engine in equipment.engines.items():

@@ -7,6 +7,7 @@ from typing import Literal
 
 from density.report.facts import Fact, Said, count, fact
 from density.report.recorded import Recorded
+from density.units import format_some
 
 Grade = Literal["fine", "doubtful", "invalid"]
 LAG = (0.1, 1.0)
@@ -127,7 +128,7 @@ def _ending(run: Recorded) -> Iterator[Check]:
         said = ("The record ends before the run did.",)
         yield Check("Whole record", "doubtful", said, "What came after is not in any number here.")
     elif torn.left:
-        said = (count("torn.left", len(torn.left)), f" left behind: {', '.join(torn.left[:10])}.")
+        said = (count("torn.left", len(torn.left)), f" left behind: {format_some(torn.left)}.")
         yield Check("Removal", "doubtful", said, "What is left takes part in the next run: density clean removes it.")
     else:
         said = (count("torn.removed", torn.removed), " removed in ", fact("torn.seconds", torn.seconds, "seconds"),

@@ -9,7 +9,7 @@ from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Reading
 from density.report.history import Rest
 from density.report.recorded import Recorded
-from density.units import format_count, format_value
+from density.units import format_count, format_some, format_value
 
 OBJECTIVES = {
     "ready_p95_seconds": "slo.ready",
@@ -140,7 +140,7 @@ def _removal(run: Recorded) -> Case:
     if torn is None:
         return Case("run", "removed", "skipped", "the record ends before the removal did")
     if torn.left:
-        return Case("run", "removed", "failure", f"left behind: {', '.join(torn.left)}")
+        return Case("run", "removed", "failure", f"left behind {len(torn.left)}: {format_some(torn.left)}")
     return Case("run", "removed", "passed", f"{format_count(torn.removed)} removed, nothing left behind")
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from density.report.latency import latency_rows
-from density.units import format_count, format_seconds, format_value
+from density.units import format_count, format_seconds, format_some, format_value
 
 Document = dict[str, Any]
 Row = tuple[str, Text]
@@ -120,7 +120,10 @@ def _closing(result: Document, run_dir: str) -> Iterator[Row]:
     torn, tester = result["teardown"], result["tester"]
     removed = f"{format_count(torn['removed'])} in {format_seconds(torn['seconds'])}, "
     if torn["left"]:
-        yield "removed", Text(f"{removed}LEFT BEHIND: {', '.join(torn['left'])}", style="bold red")
+        yield (
+            "removed",
+            Text(f"{removed}LEFT BEHIND {len(torn['left'])}: {format_some(torn['left'])}", style="bold red"),
+        )
     else:
         yield "removed", Text(f"{removed}nothing left behind")
     lag = format_seconds(tester["max_lag_seconds"])

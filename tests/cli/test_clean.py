@@ -47,7 +47,8 @@ class Leftovers:
         self.held = {
             run: [name for name in held if name in left or name not in names] for run, held in self.held.items()
         }
-        return Reaped(removed=tuple(name for name in names if name not in left), left=tuple(left))
+        removed = tuple(name for name in names if name not in left)
+        return Reaped(removed=removed, left=tuple(left), problem="it is locked up" if left else "")
 
     async def describe(self) -> EngineInfo:
         raise NotImplementedError
@@ -140,6 +141,7 @@ async def test_what_is_left_keeps_its_files(tmp_path: Path) -> None:
     leave_behind(tmp_path, "r1")
     report = await clean(base=tmp_path, engines=makers(Leftovers({"r1": ["a"]}, stuck=["a"])), slices=Slices())
     assert report.left == ("a",)
+    assert report.parts[0].problem == "it is locked up"
     assert known_runs(tmp_path) == {"r1": False}
 
 

@@ -142,17 +142,24 @@ class DockerEngine:
         """Remove by label, look again, and again where something appeared late or would not go; then saved images."""
         seen: dict[str, str] = {}
         found = await removal.list_labelled(self._clients, run_id)
+        keeps_up = True
         for _ in range(removal.ATTEMPTS):
-            if not found:
+            if not found or not keeps_up:
                 break
             seen |= removal.parse_names(found)
             await self.stop([each["Labels"].get(INSTANCE_LABEL, "") for each in found if self._is_ours(each)])
-            await removal.for_each(removal.parse_names(found), lambda each: removal.remove(self._clients, each))
+            keeps_up = await removal.for_each(
+                removal.parse_names(found), lambda each: removal.remove(self._clients, each)
+            )
             found = await removal.list_labelled(self._clients, run_id)
         left = removal.parse_names(found)
-        images = await removal.remove_images(self._clients, run_id)
+        images = await removal.remove_images(self._clients, run_id) if keeps_up else ()
         gone = set(seen.values()) - set(left.values())
-        return Reaped(removed=tuple(sorted(gone)), left=(*sorted(left.values()), *images))
+        return Reaped(
+            removed=tuple(sorted(gone)),
+            left=(*sorted(left.values()), *images),
+            problem="" if keeps_up else removal.STALLED,
+        )
 
     async def _bring_up(self, instance: Instance, deadline: float) -> Failure | None:
         try:
@@ -207,16 +214,18 @@ class DockerEngine:
         self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
         return None
 
-    async def _stop_one(self, instance: Instance, farewell: float) -> None:
+    async def _stop_one(self, instance: Instance, farewell: float) -> bool:
         if is_payload(instance.workload) and instance.container_id:
             await self._context.channel.dismiss([instance.instance_id])
             with anyio.CancelScope(deadline=farewell):
                 await instance.ended.wait()
         name = object_name(self._context.run_id, instance.instance_id)
         # Once: what does not go at once is for `reap`, when the others are gone.
-        if await removal.remove(self._clients, instance.container_id or name, attempts=1):
+        gone = await removal.remove(self._clients, instance.container_id or name, attempts=1)
+        if gone:
             self._change(instance, Phase.REMOVED)
             self._forget(instance)
+        return gone
 
     async def _listen(self) -> None:
         def hear(heard: Heard) -> None:
