@@ -107,7 +107,7 @@ class HostReader:
             self._share_unit(f"{prefix}.limits", prefix)
             self._add(f"{prefix}.maps", partial(_maps, prefix, pid, self._root))
             self._add(f"{prefix}.waiting", partial(_waiting, prefix, pid, self._root))
-            if self._mounts.setdefault(mount_namespace(pid, self._root) or name, name) == name:
+            if self._mounts.setdefault(mount_namespace(pid, self._root), name) == name:
                 self._add(f"mounts.{name}", partial(_mounts, name, pid, self._root))
 
     def add_disks(self, disks: Mapping[str, Path]) -> None:

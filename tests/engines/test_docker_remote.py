@@ -9,6 +9,7 @@ import pytest
 from docker import APIClient
 from engines import docker_guest
 from engines.contract import CASES, context_in, opened, short_directory
+from support.addresses import free_address
 from support.dockerd import dockerd
 from support.registry import registry
 
@@ -51,7 +52,9 @@ async def test_an_image_is_pulled_before_it_is_launched(client: APIClient, elsew
         assert [image["RepoTags"] for image in client.images(elsewhere)] == [[elsewhere]]
         [instance_id] = await session.launch(waiting(elsewhere))
         assert session.phases(instance_id)[-1] is Phase.READY
-        with pytest.raises(UsageError, match=r"image '.*:other' cannot be had: .*manifest unknown.*docker pull"):
+        with pytest.raises(
+            UsageError, match=r"image '.*:other' cannot be had: .*(manifest unknown|not found).*docker pull"
+        ):
             await session.prepare(waiting(elsewhere.replace(":there", ":other")))
 
 
@@ -77,7 +80,7 @@ def certificates(tmp_path: Path) -> Path:
 def behind_tls(certificates: Path, runtime_dir: Path) -> Iterator[str]:
     """The endpoint of a daemon that asks for a certificate, with one image of ours."""
     tls = [f"--tls{name}={certificates / file}" for name, file in TLS_FILES.items()]
-    with dockerd(runtime_dir, listen="tcp://127.0.0.1:0", options=["--tlsverify", *tls]) as endpoint:
+    with dockerd(runtime_dir, listen=f"tcp://{free_address()}", options=["--tlsverify", *tls]) as endpoint:
         yield endpoint
 
 

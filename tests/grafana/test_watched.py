@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from grafana.test_alerts import rules
-from grafana.watching import Watched, free_address, imported, watched, watching
+from grafana.watching import Watched, imported, watched, watching
+from support.addresses import free_address
 
 from grafana.look.answers import Cell, rows
 from grafana.look.dashboards import Asked, load, of_annotations, of_panel
@@ -60,7 +61,7 @@ def simulated(
 def docker(
     tmp_path_factory: pytest.TempPathFactory, prometheus: Prometheus, targets: Mapping[str, str]
 ) -> Iterator[Watched]:
-    """At most 14 real containers."""
+    """At most 22 real containers."""
     with watched(tmp_path_factory.mktemp("docker"), [SMALL], prometheus, targets["docker"]) as run:
         yield run
 

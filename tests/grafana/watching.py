@@ -4,7 +4,6 @@ import json
 import math
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from support.addresses import free_address
 
 from grafana.look.dashboards import Window
 from grafana.look.prometheus import Prometheus
@@ -90,13 +91,6 @@ def _prometheus(config: Path, data: Path) -> Iterator[Prometheus]:
     with _process([*command, f"--storage.tsdb.path={data}", "--storage.tsdb.retention.time=10y"]) as process:
         _read_until(process, "Server is ready")
         yield Prometheus(f"http://{address}")
-
-
-def free_address() -> str:
-    """An address of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def _read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:

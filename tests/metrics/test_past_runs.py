@@ -1,7 +1,6 @@
 """A run of the past in a real Prometheus: exported, made into blocks by promtool, asked for, against result.json."""
 
 import json
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -14,6 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
+from support.addresses import free_address
 from support.hosts import random_host
 from support.simulation import Simulated, simulate
 
@@ -75,9 +75,7 @@ def record(run: Simulated, directory: Path) -> None:
 def serving(directory: Path) -> Iterator[str]:
     """A Prometheus over `directory/data`, as docs/metrics.md starts it."""
     (directory / "empty.yml").touch()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = free_address()
     command = ["prometheus", f"--config.file={directory}/empty.yml", f"--storage.tsdb.path={directory}/data"]
     command += ["--storage.tsdb.retention.time=50y", f"--web.listen-address={address}"]
     with (directory / "log").open("w") as log, subprocess.Popen(command, stderr=log) as process:

@@ -58,8 +58,9 @@ def test_infinity_is_a_number_for_sql() -> None:
     event = Forecasted(1.0, (CeilingForecast("a", "", 1.0, 2.0, 0.0, math.inf, -math.inf, math.inf),))
     with sqlite3.connect(":memory:") as connection:
         row = connection.execute(
-            "SELECT json_extract(?1, '$.ceilings[0].count') > 1e300, json_extract(?1, '$.ceilings[0].low') < -1e300",
-            (encode(event),),
+            "SELECT json_extract(:body, '$.ceilings[0].count') > 1e300,"
+            " json_extract(:body, '$.ceilings[0].low') < -1e300",
+            {"body": encode(event)},
         ).fetchone()
     connection.close()
     assert row == (1, 1)

@@ -128,10 +128,10 @@ class Asked:
                     WHERE kind = 'instance_changed' AND json_extract(body, '$.phase') = 'requested') AS asked
                  JOIN (SELECT at, json_extract(body, '$.instance_id') AS id FROM event
                     WHERE kind = 'instance_changed' AND json_extract(body, '$.phase') = 'ready') AS ready USING (id)
-                 WHERE (?1 IS NULL OR workload = ?1) AND (?2 IS NULL OR ?2 = (
+                 WHERE (? IS NULL OR workload = ?) AND (? IS NULL OR ? = (
                    SELECT json_extract(body, '$.wave') FROM event
                    WHERE kind = 'wave_started' AND seq < asked.seq ORDER BY seq DESC LIMIT 1))"""
-        return self.rows(sql, workload, wave)
+        return self.rows(sql, workload, workload, wave, wave)
 
     def settled(self, wave: int) -> int | None:
         """Instances ready when a wave first had settled."""

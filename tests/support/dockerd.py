@@ -28,7 +28,7 @@ def dockerd(
         directory: of its sockets and files; empty, and with a short path.
         data_root: where its images and containers are kept; None: in the directory too.
         within: a command that runs it, such as `prlimit --nofile=160:160`, and becomes it by `exec`.
-        listen: its endpoint, such as `tcp://127.0.0.1:0`; empty: a socket in the directory.
+        listen: its endpoint, such as `tcp://127.0.0.1:2376`; empty: a socket in the directory.
         options: more of its command line.
     """
     places = {

@@ -29,7 +29,7 @@ def registry(layer: bytes, entrypoint: list[str]) -> Iterator[str]:
     objects = _objects(layer, entrypoint)
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+        protocol_version = default_request_version = "HTTP/1.1"  # so that Docker sees that this is no TLS
 
         def do_GET(self) -> None:
             kind, body = objects.get(self.path, ("", _UNKNOWN))

@@ -1,5 +1,6 @@
 """What an image and a container take of the disk."""
 
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class DiskUse:
     """Of one container.
 
     Attributes:
-        image_bytes: all layers of its image, which its siblings share.
+        image_bytes: all layers of its image, which its siblings share; packed and unpacked where the daemon keeps both.
         layers: how many.
         own_bytes: what it wrote itself, by the daemon's count.
         kept_bytes: what the disk gave for its layer and for the daemon's own files about it, in whole blocks; None
@@ -49,16 +50,17 @@ async def disk_use(endpoint: str, *, run_id: str, instance_id: str) -> DiskUse:
             raise DensityError(f"docker: there is no container of {instance_id}")
         container = await clients.call(lambda client: client.inspect_container(found[0]["Id"]))
         image = await clients.call(lambda client: client.inspect_image(found[0]["ImageID"]))  # type: ignore[no-untyped-call]
-    kept = await anyio.to_thread.run_sync(_kept, container)
+        # Of an image in containerd's store, `inspect` has the size of what is packed alone.
+        sizes = {each["Id"]: each["Size"] for each in await clients.call(lambda client: client.images())}
+    kept = await anyio.to_thread.run_sync(kept_bytes, container)
     layers = len(image.get("RootFS", {}).get("Layers") or ())
-    return DiskUse(int(image["Size"]), layers, int(found[0].get("SizeRw", 0)), kept)
+    return DiskUse(int(sizes.get(found[0]["ImageID"], image["Size"])), layers, int(found[0].get("SizeRw", 0)), kept)
 
 
-def directories(container: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Where the daemon keeps a container's layer and what it knows of it; from its `inspect`."""
-    upper = (container.get("GraphDriver", {}).get("Data") or {}).get("UpperDir", "")
-    log = container.get("LogPath", "")
-    return tuple(Path(path).parent for path in (upper, log) if path)
+def parse_upper(mountinfo: str) -> str:
+    """Where what a container writes goes, from its /proc/PID/mountinfo; empty where its root is no overlay."""
+    found = re.search(r"^\S+ \S+ \S+ \S+ / .* - overlay .*\bupperdir=([^,\s]+)", mountinfo, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def allocated(path: Path, device: int | None = None) -> int:
@@ -75,8 +77,18 @@ def allocated(path: Path, device: int | None = None) -> int:
     return status.st_blocks * _BLOCK_BYTES + below
 
 
-def _kept(container: Mapping[str, Any]) -> int | None:
+def kept_bytes(container: Mapping[str, Any], *, root: Path = Path("/")) -> int | None:
+    """What the disk gave for a running container's layer and for the daemon's own files about it. Blocks.
+
+    None where either cannot be seen.
+
+    Args:
+        container: what the daemon's `inspect` says of it.
+        root: the host's root directory.
+    """
     try:
-        return sum(allocated(path) for path in directories(container)) or None
+        upper = parse_upper((root / f"proc/{container['State']['Pid']}/mountinfo").read_text())
+        log = container.get("LogPath", "")
+        return allocated(Path(upper).parent) + allocated(Path(log).parent) if upper and log else None
     except OSError:
         return None
