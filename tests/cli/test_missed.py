@@ -60,7 +60,11 @@ def test_objectives_that_no_count_kept_are_one() -> None:
     assert list(missed(document(capacity=none, workloads={"web": {"ready": 0}}))) == []
 
 
-SMALL = ["--set", "simulated.memory=4GiB", "--set", "ramp.hold=1s", "-q", "--json", "--metrics", "off"]
+SMALL = [
+    "--set", "simulated.memory=2GiB", "--set", "simulated.launch=10ms",
+    "--set", "ramp.calibrate=0", "--set", "ramp.start=12", "--set", "ramp.settle=1s", "--set", "ramp.hold=1s",
+    "--max", "12", "-q", "--json", "--metrics", "off",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("least", "code"), [("10", 0), ("5000", 3)])

@@ -60,7 +60,8 @@ async def test_an_image_is_pulled_before_it_is_launched(client: APIClient, elsew
 
 def certify(directory: Path) -> None:
     """An authority, and a certificate by it for 127.0.0.1 that both ends show."""
-    authority = ["-x509", "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=density test"]
+    authority = ["-x509", "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=density test",
+                 "-addext", "keyUsage=critical,keyCertSign"]  # fmt: skip
     signed = ["-x509", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-keyout", "key.pem", "-out", "cert.pem",
               "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
               "-addext", "basicConstraints=critical,CA:FALSE"]  # fmt: skip

@@ -5,6 +5,7 @@ import math
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -344,6 +345,14 @@ _ANSWERS: Mapping[str, Callable[[Asked, list[str]], float]] = {
 }
 
 
+@contextmanager
+def asking(run_dir: Path) -> Iterator[Asked]:
+    """A run's record, until it was asked."""
+    asked = Asked(run_dir / "run.sqlite")
+    with closing(asked.db):
+        yield asked
+
+
 @pytest.fixture(params=RUNS, scope="module")
 def run_dir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each recorded run."""
@@ -353,9 +362,8 @@ def run_dir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def asked(run_dir: Path) -> Iterator[Asked]:
     """Its record."""
-    asked = Asked(run_dir / "run.sqlite")
-    yield asked
-    asked.db.close()
+    with asking(run_dir) as asked:
+        yield asked
 
 
 @pytest.fixture(scope="module")
@@ -460,6 +468,7 @@ def test_captions_say_what_the_record_says(tmp_path: Path) -> None:
     """Each chart's caption, made again from the record by SQL."""
     run_dir = recorded("ceiling", tmp_path)
     read = Read(page(read_run(run_dir)))
-    for name, caption in captions(Asked(run_dir / "run.sqlite")):
-        assert read.captions[name] == caption
+    with asking(run_dir) as asked:
+        for name, caption in captions(asked):
+            assert read.captions[name] == caption
     assert set(read.captions) == {"count", "forecast", "ready", "ceilings", "footprint", "pressure", "rate", "tiles"}
