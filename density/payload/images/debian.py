@@ -55,6 +55,8 @@ _WANTS = "etc/systemd/system/multi-user.target.wants"
 _LINKS = {
     f"{_WANTS}/density-ready.service": "../density-ready.service",
     f"{_WANTS}/systemd-networkd.service": "/lib/systemd/system/systemd-networkd.service",
+    # A VM without a network would wait two minutes for one before Docker and the like are started.
+    "etc/systemd/system/systemd-networkd-wait-online.service": "/dev/null",
 }
 
 

@@ -45,6 +45,8 @@ def column(subject: Subject) -> str:
 def make_rows(figures: Figures, subjects: tuple[Subject, ...], keys: tuple[str, ...]) -> tuple[Row, ...]:
     """These rows, in this order."""
     view = seen(figures, subjects)
+    # Why a whole column is empty is said once, beside the table.
+    present = [subject.name for subject in subjects if not subject.missing]
     rows = []
     for key in keys:
         claim = CLAIMS[key]
@@ -57,7 +59,7 @@ def make_rows(figures: Figures, subjects: tuple[Subject, ...], keys: tuple[str, 
             )
             for each in LINES[key]
         )
-        told = tuple(notes(line.cells for line in lines))
+        told = tuple(notes({name: line.cells[name] for name in present} for line in lines))
         rows.append(Row(key, claim.title, claim.says, overall(statements), statements, lines, told))
     return tuple(rows)
 
