@@ -11,9 +11,8 @@ from density.capacity.versus.figure import Figures, Subject
 from density.controller.paths import RunLock, cache_dir
 from density.controller.versus.bed import Bed, make_bed
 from density.controller.versus.building import measure_building
-from density.controller.versus.elsewhere import tell_lxc
+from density.controller.versus.elsewhere import tell_lxc, tell_nested
 from density.controller.versus.interruption import interruptible
-from density.controller.versus.nesting import measure_nested
 from density.controller.versus.performing import Benchmarks
 from density.controller.versus.ramping import measure_ramps
 from density.controller.versus.saving import measure_saving
@@ -141,7 +140,7 @@ async def _row(row: str, profile: Profile, bed: Bed, comparison: Comparison, *, 
         case "services":
             await measure_services(bed, figures, say, endpoints=endpoints)
         case "nested":
-            await measure_nested(bed, figures, say)
+            await tell_nested(bed.subjects, figures, say)
         case "lxc":
             await tell_lxc(bed.subjects, figures, say)
 
