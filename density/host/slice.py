@@ -169,14 +169,14 @@ async def remove_stale(
         if await run_sync(_in_use, hierarchies, name):
             left.append(name)
             continue
-        await run_sync(end_processes, [hierarchy.directory / name for hierarchy in hierarchies])
+        await run_sync(end_processes, _directories(hierarchies, name))
         (left if await _remove(hierarchies, name, run=run) else removed).append(name)
     return tuple(removed), tuple(left)
 
 
 async def _remove(hierarchies: tuple[Hierarchy, ...], name: str, *, run: Runner) -> list[Path]:
     """Engines remove their cgroups a moment after their processes ended, so try for two seconds."""
-    directories = [hierarchy.directory / name for hierarchy in hierarchies]
+    directories = _directories(hierarchies, name)
     stopped = not name.endswith(".slice")
     left: list[Path] = []
     for attempt in range(_TRIES):
@@ -194,6 +194,10 @@ async def _remove(hierarchies: tuple[Hierarchy, ...], name: str, *, run: Runner)
     return left
 
 
+def _directories(hierarchies: tuple[Hierarchy, ...], name: str) -> list[Path]:
+    return [hierarchy.directory / name for hierarchy in hierarchies]
+
+
 def _any_populated(directories: list[Path]) -> bool:
     return any(populated(directory) for directory in directories)
 
@@ -206,9 +210,9 @@ def _stale_names(hierarchies: tuple[Hierarchy, ...], run_id: str | None) -> list
 
 
 def _in_use(hierarchies: tuple[Hierarchy, ...], name: str) -> bool:
-    for hierarchy in hierarchies:
+    for directory in _directories(hierarchies, name):
         try:
-            descriptor = lock(hierarchy.directory / name)
+            descriptor = lock(directory)
         except OSError:
             continue
         if descriptor is None:

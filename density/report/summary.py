@@ -120,10 +120,8 @@ def _closing(result: Document, run_dir: str) -> Iterator[Row]:
     torn, tester = result["teardown"], result["tester"]
     removed = f"{format_count(torn['removed'])} in {format_seconds(torn['seconds'])}, "
     if torn["left"]:
-        yield (
-            "removed",
-            Text(f"{removed}LEFT BEHIND {len(torn['left'])}: {format_some(torn['left'])}", style="bold red"),
-        )
+        left = f"LEFT BEHIND {len(torn['left'])}: {format_some(torn['left'])}"
+        yield "removed", Text(f"{removed}{left}", style="bold red")
     else:
         yield "removed", Text(f"{removed}nothing left behind")
     lag = format_seconds(tester["max_lag_seconds"])

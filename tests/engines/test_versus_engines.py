@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -57,6 +57,14 @@ def value(figures: Figures, row: str, name: str, subject: str) -> float:
     return figure.samples[0]
 
 
+def has_containerd_store() -> bool:
+    """Whether the daemon's images are in containerd's store, as they are by default from Docker 29 on."""
+    from docker import APIClient  # noqa: PLC0415 — half a second, for one test alone
+
+    with closing(APIClient(base_url="unix:///var/run/docker.sock", version="auto", timeout=30)) as client:
+        return any("io.containerd.snapshotter" in word for pair in client.info()["DriverStatus"] for word in pair)
+
+
 def say(_: str) -> None:
     """Nobody listens."""
 
@@ -76,8 +84,9 @@ async def test_a_container_starts_takes_disk_and_works_like_a_process(runtime_di
     )
     assert 0 < created <= started <= ready
     assert ready > value(figures, "start", "alone.ready", "process")
-    # The same program; containerd's store keeps it packed as well.
-    assert value(figures, "disk", "image", "container") >= value(figures, "disk", "image", "process")
+    image, program = (value(figures, "disk", "image", subject) for subject in ("container", "process"))
+    # The same program, byte for byte; containerd's store keeps it packed as well.
+    assert image > program if has_containerd_store() else image == program
     assert value(figures, "disk", "own", "container") > 0
     for kind in KINDS:
         for name, subject in ((f"alone.{kind}", "process"), (f"alone.{kind}", "container")):
