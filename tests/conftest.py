@@ -1,7 +1,7 @@
 """What tests need of this machine, by their markers.
 
-A test marked `docker`, `libvirt`, `kvm`, `root` or `tools(...)` is skipped with the reason where that is not to be
-had; with DENSITY_REQUIRE_ENGINES=1 it fails instead, so that CI never passes by skipping.
+A test marked `docker`, `libvirt`, `lxc`, `kvm`, `root` or `tools(...)` is skipped with the reason where that is not to
+be had; with DENSITY_REQUIRE_ENGINES=1 it fails instead, so that CI never passes by skipping.
 """
 
 import os
@@ -26,18 +26,22 @@ def _no_docker() -> str:
 
 
 @cache
-def _no_libvirt() -> str:
+def _no_libvirt(uri: str = "qemu:///system") -> str:
     try:
         import libvirt  # noqa: PLC0415 — an optional dependency
     except ImportError as error:
         return f"no libvirt: {error}"
     libvirt.registerErrorHandler(lambda *_: None, None)
     try:
-        connection = libvirt.open("qemu:///system")
+        connection = libvirt.open(uri)
     except libvirt.libvirtError as error:
-        return f"no libvirt daemon: {error}"
+        return f"no {uri}: {error}"
     connection.close()
     return ""
+
+
+def _no_lxc() -> str:
+    return _no_libvirt("lxc:///system")
 
 
 def _no_kvm() -> str:
@@ -60,6 +64,7 @@ def _no_tool(*names: str) -> str:
 ABSENCES: Mapping[str, Callable[..., str]] = {
     "docker": _no_docker,
     "libvirt": _no_libvirt,
+    "lxc": _no_lxc,
     "kvm": _no_kvm,
     "root": _no_root,
     "tools": _no_tool,

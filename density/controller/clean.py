@@ -3,13 +3,13 @@
 import re
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from anyio.to_thread import run_sync
 
-from density.controller.engines import REAL, real_engine
+from density.controller.engines import LXC, REAL, real_engine
 from density.controller.paths import cache_dir, known_runs, none_alive, runtime_base
 from density.engines.base import Engine, EngineContext
 from density.errors import EngineUnavailable, UsageError
@@ -21,6 +21,8 @@ from density.profile.spec import Endpoints
 MakeEngine = Callable[[EngineContext], Engine]
 RemoveSlices = Callable[[str | None], Awaitable[tuple[Sequence[str], Sequence[str]]]]
 _CLEANER = ".clean"
+_CONTAINERS = "libvirt's containers"
+"""Looked at beside libvirt's default endpoint; most hosts have no driver for them, of which nothing need be said."""
 _RUN_ID = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -81,7 +83,7 @@ async def clean(
     if run_id is not None and not _RUN_ID.fullmatch(run_id):
         raise UsageError(f"{run_id!r} is not a run id; `density runs` lists them")
     base = base or runtime_base()
-    makers = {name: partial(_make, name, endpoints) for name in REAL} if engines is None else engines
+    makers = _makers(endpoints) if engines is None else engines
     with none_alive(base) as alone:
         known = known_runs(base)
         spared = () if run_id or everything else tuple(name for name, alive in known.items() if alive)
@@ -91,9 +93,10 @@ async def clean(
             run_id="clean", runtime_dir=directory, cache_dir=cache_dir(), channel=Channel(directory)
         )
         try:
-            parts = [await _reap(name, partial(make, context), runs) for name, make in makers.items()]
+            found = [await _reap(name, partial(make, context), runs) for name, make in makers.items()]
         finally:
             shutil.rmtree(directory, ignore_errors=True)
+        parts = [part for part in found if not (part.name == _CONTAINERS and part.unavailable)]
         parts.append(await _remove_slices(slices, runs))
         # What is left may still need its files: sockets, overlays.
         if not any(part.left for part in parts):
@@ -106,6 +109,13 @@ def _runs(run_id: str | None, known: Mapping[str, bool], *, anything: bool) -> t
     if run_id is not None:
         return (run_id,)
     return (None,) if anything else tuple(name for name, alive in known.items() if not alive)
+
+
+def _makers(endpoints: Endpoints) -> Mapping[str, MakeEngine]:
+    makers: dict[str, MakeEngine] = {name: partial(_make, name, endpoints) for name in REAL}
+    if not endpoints.libvirt:
+        makers[_CONTAINERS] = partial(_make, "libvirt", replace(endpoints, libvirt=LXC))
+    return makers
 
 
 def _make(name: EngineName, endpoints: Endpoints, context: EngineContext) -> Engine:

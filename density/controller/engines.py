@@ -10,6 +10,8 @@ from density.profile.spec import Endpoints, Profile
 
 REAL: tuple[EngineName, ...] = ("docker", "libvirt", "native")
 """The engines that run something on this host."""
+LXC = "lxc:///system"
+"""The endpoint of libvirt that makes containers, where its driver is installed."""
 
 
 def real_engine(name: EngineName, context: EngineContext, endpoints: Endpoints) -> Engine:

@@ -2,12 +2,14 @@
  * The program inside every instance of density: a process, the PID 1 of a container, or the PID 1 of a VM.
  *
  *   payload --id ID (--socket PATH | --serial DEVICE) [--touch BYTES] [--burn SHARE] [--lease SECONDS] [--run RUN]
+ *           [--errors FILE]
  *   payload --spawn [--procs FILE]... [--run RUN]
  *
  * It says `density ready ID kernel=RELEASE uptime_us=N pid=N`, answers `ping N` with `density pong N`, has its lease renewed by
  * `lease SECONDS`, and ends on `stop`, on SIGTERM, when the socket closes, or (serial) when the lease has run out. On `hello` it
  * says ready again, for a controller that has lost sight of it; on `bench ...` it measures what it runs on (bench.c).
- * --run does nothing here: it marks the process for whoever cleans up.
+ * --run does nothing here: it marks the process for whoever cleans up. With --errors its last words go to a file, made for them,
+ * and not to stderr.
  *
  * With --spawn it is the fork server of native instances instead; see spawn.c.
  *
@@ -54,7 +56,7 @@ struct options {
 	const char *procs[MAX_PROCS];
 };
 
-static const char *name = "payload";
+static const char *name = "payload", *errors;
 static bool machine; /* PID 1 of a VM, whose end is the machine's */
 static int channel = -1;
 static int64_t started, lease_end = NEVER;
@@ -95,7 +97,8 @@ void die(int code, const char *format, ...)
 	va_start(values, format);
 	vsnprintf(text, sizeof text, format, values);
 	va_end(values);
-	dprintf(STDERR_FILENO, "%s: %s\n", name, text);
+	int file = errors ? open(errors, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : STDERR_FILENO;
+	dprintf(file, "%s: %s\n", name, text);
 	leave(code);
 }
 
@@ -298,6 +301,8 @@ static bool take(struct options *options, const char *option, const char *value)
 		options->burn = strtod(value, NULL);
 	else if (strcmp(option, "--lease") == 0)
 		options->lease = strtod(value, NULL);
+	else if (strcmp(option, "--errors") == 0)
+		errors = value;
 	else if (strcmp(option, "--procs") == 0 && options->procs_count < MAX_PROCS)
 		options->procs[options->procs_count++] = value;
 	else

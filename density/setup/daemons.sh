@@ -33,15 +33,26 @@ start_unit() {
     return 1
 }
 
-# start_alone FILES PROGRAM: in a session of its own, so that Ctrl-C here does not reach it, holding no descriptor of ours,
+# bare_v2: where version 2 of cgroups is mounted below version 1 with no controller that libvirt uses. Its LXC driver starts no
+# container where it sees both: it mounts version 2 first, for which there is no directory yet inside.
+bare_v2() {
+    place=$(sed -n 's,^[^ ]* \(/sys/fs/cgroup/[^ ]*\) cgroup2 .*,\1,p' "$SYSROOT/proc/self/mounts" 2>/dev/null | head -n 1)
+    [ -n "$place" ] && ! grep -qwE 'cpu|cpuset|memory|io' "$SYSROOT$place/cgroup.controllers" || return 1
+    as_root unshare --mount true 2>/dev/null && echo "$place"
+}
+
+# start_alone FILES PROGRAM [THROUGH...]: in a session of its own, so that Ctrl-C here does not reach it, holding no descriptor of ours,
 # and allowed as many open files as its systemd unit would allow. (Not by `&`: its containers would ignore SIGINT then.)
+# THROUGH is a command that runs the program, given to it as its last argument.
 start_alone() {
     as_root mkdir -p "$LOGS"
     # shellcheck disable=SC2016 # expanded by the inner shell
-    as_root sh -c '
+    as_root env LOG="$LOGS/$2.log" sh -c '
         ulimit -n "$1" 2>/dev/null || ulimit -n "$(ulimit -Hn)"
-        exec setsid --fork "$2" </dev/null >"$3" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
-    ' sh "$1" "$2" "$LOGS/$2.log"
+        program=$2
+        shift 2
+        exec setsid --fork "$@" "$program" </dev/null >"$LOG" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+    ' sh "$@"
 }
 
 # wait_for ENGINE PROGRAM: until it answers; not longer than its process lives, nor than START_SECONDS.
@@ -109,7 +120,10 @@ start_libvirt() {
             start_unit "$daemon.service" virtlogd.socket || true
         else
             is_running virtlogd || start_alone 16384 virtlogd || true
-            is_running "$daemon" || start_alone 8192 "$daemon" || true
+            set --
+            # shellcheck disable=SC2016 # expanded by the inner shell
+            if place=$(bare_v2); then set -- unshare --mount --propagation slave sh -c 'umount "$0"; exec "$1"' "$place"; fi
+            is_running "$daemon" || start_alone 8192 "$daemon" "$@" || true
         fi
         wait_for libvirt "$daemon" || did_not_come_up libvirt "$daemon"
     fi

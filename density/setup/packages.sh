@@ -49,9 +49,10 @@ compiler_works() {
 libvirt_headers() { have pkg-config && pkg-config --exists libvirt; }
 libvirt_daemon() { have libvirtd || have virtqemud; }
 
-qemu_driver() {
-    for file in "$SYSROOT"/usr/lib*/libvirt/connection-driver/libvirt_driver_qemu.so \
-        "$SYSROOT"/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so; do
+# libvirt_driver NAME
+libvirt_driver() {
+    for file in "$SYSROOT"/usr/lib*/libvirt/connection-driver/libvirt_driver_"$1".so \
+        "$SYSROOT"/usr/lib/*/libvirt/connection-driver/libvirt_driver_"$1".so; do
         [ ! -e "$file" ] || return 0
     done
     return 1
@@ -78,7 +79,8 @@ find_missing() {
     fi
     [ "$(uname -m)" = x86_64 ] || return 0
     want libvirt libvirt-daemon-system "the daemon that manages virtual machines" libvirt_daemon
-    want libvirt libvirt-daemon-driver-qemu "its driver for QEMU" qemu_driver
+    want libvirt libvirt-daemon-driver-qemu "its driver for QEMU" libvirt_driver qemu
+    want libvirt libvirt-daemon-driver-lxc "its driver for LXC containers" libvirt_driver lxc
     want libvirt libvirt-clients "virsh, to look at the machines by hand" have virsh
     want libvirt qemu-system-x86 "what runs a virtual machine" have qemu-system-x86_64
     want libvirt qemu-utils "makes copy-on-write disks for virtual machines" have qemu-img

@@ -287,6 +287,15 @@ CASES = (
         marks=(pytest.mark.libvirt,),
     ),
     Case(
+        name="libvirt-lxc",
+        make=_libvirt("lxc:///system"),
+        ready=_workload(engine="libvirt"),
+        impossible=_workload(engine="libvirt", guest="null"),
+        exits=_workload(engine="libvirt", touch_bytes=TOO_MUCH_BYTES),
+        kill=_kill_domain("lxc:///system"),
+        marks=(pytest.mark.lxc, pytest.mark.root),
+    ),
+    Case(
         name="libvirt-kvm-null",
         make=_libvirt("qemu:///system"),
         ready=_workload(**_KVM, memory_bytes=16 * MIB),

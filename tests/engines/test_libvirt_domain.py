@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from density.engines.libvirt.domain import NAMESPACE, Domain, Mark, domain_xml, parse_mark
+from density.engines.libvirt.domain import NAMESPACE, Domain, Mark, Program, domain_xml, parse_mark
 from density.model import DiskIo
 from density.payload.guests import Guest
 
@@ -18,6 +18,8 @@ PAYLOAD = Guest(name="payload", memory_bytes=128 * MIB, kernel=Path("/k"), initr
 NULL = Guest(name="null", memory_bytes=16 * MIB, disk=Path("/n"))
 DISK = Guest(name="disk", memory_bytes=512 * MIB, disk=Path("/d"), disk_format="raw", overlay=True)
 BARE = Guest(name="null", memory_bytes=16 * MIB)
+
+PROGRAM = Program(path="/p", arguments=("--id", "vm-00001"), views={"/": Path("/root"), "/channel": Path("/c")})
 
 EMULATED = Domain(
     name="density-r-vm-00001",
@@ -34,6 +36,10 @@ VARIANTS = {
     "null": replace(EMULATED, guest=NULL, command_line=""),
     "disk": replace(EMULATED, guest=DISK, disk=Path("/o.qcow2"), agent=True, network="user", command_line=""),
     "network": replace(EMULATED, network="default"),
+    "container": replace(EMULATED, hypervisor="lxc", guest=BARE, serial=None, command_line="", program=PROGRAM),
+    "container with a network": replace(
+        EMULATED, hypervisor="lxc", guest=BARE, serial=None, command_line="", program=PROGRAM, network="default"
+    ),
     "test": replace(EMULATED, hypervisor="test", guest=BARE, serial=None, command_line=""),
 }
 
@@ -87,6 +93,18 @@ def test_how_an_overlay_is_read(disk_io: DiskIo, cache: str | None) -> None:
     driver = domain.find("devices/disk/driver")
     assert driver is not None
     assert (driver.get("io"), driver.get("cache")) == (disk_io, cache)
+
+
+def test_containers_keep_to_themselves() -> None:
+    """A container without a network does not see the host's, and no container writes to what all of them see as /."""
+    alone = ET.fromstring(domain_xml(VARIANTS["container"]))  # noqa: S314 — written a line above
+    assert alone.find("features/privnet") is not None
+    views = {
+        view.find("target").get("dir"): view.find("readonly") is not None  # type: ignore[union-attr]
+        for view in alone.iterfind("devices/filesystem")
+    }
+    assert views == {"/": True, "/channel": False}
+    assert [word.text for word in alone.iterfind("os/initarg")] == ["--id", "vm-00001"]
 
 
 def test_disk_guests_may_reboot() -> None:

@@ -11,7 +11,7 @@ from density.engines.libvirt.canary import candidates, describe, last_words
 from density.engines.libvirt.connections import words
 from density.engines.libvirt.forward import is_established, parse_forward
 from density.engines.libvirt.hypervisor import format_version, parse_owner, parse_setting
-from density.engines.libvirt.instance import ending_failure
+from density.engines.libvirt.instance import ending_failure, may_be_oom
 from density.engines.libvirt.mailbox import Mailbox
 from density.engines.libvirt.networks import parse_network
 from density.engines.libvirt.preparing import check, ready_of
@@ -113,7 +113,7 @@ def test_accelerators_in_order() -> None:
 def test_refused(workload: Workload, message: str) -> None:
     """What can never run is refused with the reason, before anything is asked."""
     with pytest.raises(UsageError, match=message):
-        check(workload, test=False)
+        check(workload, container=False, test=False)
 
 
 def test_null_guest_is_heard_as_ready() -> None:
@@ -125,9 +125,38 @@ def test_null_guest_is_heard_as_ready() -> None:
 
 def test_endings() -> None:
     """A guest's own trouble is `exited`, with its console; the host's want of memory is not."""
-    failure = ending_failure("shut down", ("Out of memory: Killed process 1",), oom_killed=False)
-    assert (failure.kind, failure.evidence) == ("exited", ("Out of memory: Killed process 1",))
-    assert ending_failure("failed", (), oom_killed=True).kind == "oom_killed"
+    said = ("Out of memory: Killed process 1",)
+    failure = ending_failure("shut down", said, oom_killed=False, container=False)
+    assert (failure.kind, failure.evidence) == ("exited", said)
+    assert ending_failure("failed", (), oom_killed=True, container=False).kind == "oom_killed"
+    assert [may_be_oom(how, (), container=False) for how in ("failed", "shut down")] == [True, False]
+
+
+def test_endings_of_containers() -> None:
+    """A container's payload speaks of the host; where it says nothing, the kernel may have killed it."""
+    said = ("c-1: cannot have 1024 bytes of memory: Cannot allocate memory",)
+    failure = ending_failure("shut down", said, oom_killed=False, container=True)
+    assert (failure.kind, failure.message, failure.evidence) == ("no_memory", said[0], said)
+    assert not may_be_oom("shut down", said, container=True)
+    assert may_be_oom("shut down", (), container=True)
+    silent = ending_failure("shut down", (), oom_killed=False, container=True)
+    assert (silent.kind, silent.message) == ("exited", "the payload ended without a word")
+
+
+@pytest.mark.parametrize(
+    ("workload", "message"),
+    [
+        (replace(VM, guest="null"), "runs the payload alone, not the guest null"),
+        (replace(VM, accelerator="kvm"), "has no accelerator, such as kvm"),
+        (replace(VM, network="user"), "has the network none or one of libvirt's, not user"),
+        (replace(VM, ready=Readiness("console", "x")), "is ready by payload or running, not by console"),
+    ],
+)
+def test_refused_of_containers(workload: Workload, message: str) -> None:
+    """What a container of libvirt's cannot be is refused, and it may have less memory than a VM."""
+    check(replace(VM, memory_bytes=MIB), container=True, test=False)
+    with pytest.raises(UsageError, match=message):
+        check(workload, container=True, test=False)
 
 
 def test_unreadable_files_are_staged(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Daemons are started where they do not run, and whoever cannot start them is told how."""
 
+import pytest
 from support.stub_host import Host
 
 STARTS = 'echo "0 20.10 started" >"$STUBS/docker"; ls /proc/$$/fd >"$STUBS/descriptors"; ulimit -n >"$STUBS/files"'
+
+V1 = "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n"
 
 
 def said(stderr: str) -> list[str]:
@@ -44,6 +47,28 @@ def test_systemd_starts_its_own_units(root: Host) -> None:
         "systemctl start libvirtd.service virtlogd.socket",
     ]
     assert root.calls("setsid") == []
+
+
+@pytest.mark.parametrize(
+    ("mounts", "controllers", "started"),
+    [
+        ("cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n", "cpu memory", "setsid --fork libvirtd"),
+        (V1 + "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n", "memory", "setsid --fork libvirtd"),
+        (V1 + "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n", "hugetlb", "setsid --fork unshare --mount"),
+    ],
+)
+def test_libvirt_sees_one_version_of_cgroups(root: Host, mounts: str, controllers: str, started: str) -> None:
+    """Version 2 below version 1 is kept from libvirtd where it has nothing for it: its containers would not start."""
+    root.install()
+    root.answer("libvirt", 1, "no such socket")
+    root.stub("virtlogd")
+    root.stub("unshare", 'shift "$(($# - 1))"; "$1"')
+    root.stub("libvirtd", 'echo "0 9.0 started" >"$STUBS/libvirt"')
+    root.put("/proc/self/mounts", mounts)
+    root.put("/sys/fs/cgroup/unified/cgroup.controllers", controllers)
+    assert root.run("setup.sh", "run").returncode == 0
+    assert root.calls("setsid")[-1].startswith(started)
+    assert root.calls("libvirtd") == ["libvirtd "]
 
 
 def test_engine_that_does_not_come_up_shows_its_last_words(root: Host) -> None:

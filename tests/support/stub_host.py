@@ -70,7 +70,8 @@ class Host:
         if libvirt:
             for name in VM_PROGRAMS:
                 self.stub(name)
-            self.put("/usr/lib/x/libvirt/connection-driver/libvirt_driver_qemu.so")
+            for driver in ("qemu", "lxc"):
+                self.put(f"/usr/lib/x/libvirt/connection-driver/libvirt_driver_{driver}.so")
             self.answer("libvirt", 0, "9.0 qemu:///system")
         self.put("/dev/kvm")
         self.put("/var/lib/apt/lists/debian_Packages")

@@ -6,10 +6,12 @@ from density.engines.base import EngineContext
 from density.engines.docker.feed import INSTANCE_LABEL
 from density.engines.docker.images import CHANNEL_MOUNT
 from density.model import LABEL, Workload
+from density.payload.arguments import payload_arguments
 
 WORKLOAD_LABEL = "density.workload"
 STOP_SECONDS = 1
 LOG_BYTES = "1m"
+_CONTROLLER = ("--socket", f"{CHANNEL_MOUNT}/channel.sock")
 
 
 def container_document(
@@ -26,10 +28,10 @@ def container_document(
     """
     parents = context.placement.docker_parents if context.placement else {}
     payload = is_payload(workload)
-    command = payload_arguments(workload, instance_id, context.run_id) if payload else list(workload.command)
+    command = payload_arguments(workload, instance_id, context.run_id, *_CONTROLLER) if payload else workload.command
     return {
         "Image": image,
-        **({"Cmd": command} if command else {}),
+        **({"Cmd": list(command)} if command else {}),
         "Env": [f"{name}={value}" for name, value in workload.environment.items()],
         "Labels": {LABEL: context.run_id, INSTANCE_LABEL: instance_id, WORKLOAD_LABEL: workload.name},
         "StopTimeout": STOP_SECONDS,
@@ -50,14 +52,3 @@ def container_document(
 def is_payload(workload: Workload) -> bool:
     """Whether the workload runs density's own payload."""
     return workload.image == "payload"
-
-
-def payload_arguments(workload: Workload, instance_id: str, run_id: str) -> list[str]:
-    """The payload's command line inside a container."""
-    return [
-        "--id", instance_id,
-        "--run", run_id,
-        "--socket", f"{CHANNEL_MOUNT}/channel.sock",
-        "--touch", str(workload.touch_bytes),
-        "--burn", str(workload.burn),
-    ]  # fmt: skip

@@ -24,6 +24,7 @@ TCG_SECONDS = 60.0
 _KERNEL_LINE = re.compile(r"\[ *\d+\.\d+\] ")
 
 TCG = Accelerator("qemu")
+LXC = Accelerator("lxc")
 KVM = (
     Accelerator("kvm", "host-passthrough"),
     # Where the host's CPU cannot be passed on whole (nested, paravirtual), a plain old model may still do.
@@ -56,8 +57,8 @@ class Canary:
         self._run_id = run_id
         self._new_number = new_number
 
-    async def find(self, machine: Machine, wanted: AcceleratorName) -> Found:
-        """The first accelerator under which the machine comes up.
+    async def find(self, machine: Machine, candidates: Sequence[Accelerator]) -> Found:
+        """The first of these accelerators under which the machine comes up.
 
         Raises:
             UsageError: none of those that are wanted.
@@ -65,7 +66,7 @@ class Canary:
         """
         tried: list[str] = []
         silent: set[str] = set()
-        for accelerator in candidates(wanted):
+        for accelerator in candidates:
             if accelerator.name in silent:
                 continue
             dead = await self._boot(replace(machine, accelerator=accelerator))
@@ -75,7 +76,8 @@ class Canary:
             if not dead.at_once:
                 # It ran and stayed silent: another model of CPU will not make it speak.
                 silent.add(accelerator.name)
-        raise UsageError(f"{machine.workload.name}: no VM comes up here ({'; '.join(tried)})")
+        noun = "container" if machine.root else "VM"
+        raise UsageError(f"{machine.workload.name}: no {noun} comes up here ({'; '.join(tried)})")
 
     async def _boot(self, machine: Machine) -> _Dead | None:
         instance_id = f"{machine.workload.name}-canary{self._new_number()}"
@@ -100,7 +102,8 @@ class Canary:
         console = self._lifecycle.console(instance)
         last = f"; its last words: {last_words(console)}" if console else "; it said nothing"
         if instance.ended.is_set():
-            return _Dead(ending_failure(instance.how, (), oom_killed=False).message + last, at_once=False)
+            how = ending_failure(instance.how, (), oom_killed=False, container=machine.root is not None)
+            return _Dead(how.message + last, at_once=False)
         return _Dead(f"not ready after {format_seconds(seconds)}{last}", at_once=False)
 
 
@@ -111,7 +114,9 @@ def candidates(wanted: AcceleratorName) -> Sequence[Accelerator]:
 
 def describe(accelerator: Accelerator) -> str:
     """`KVM with the CPU host-passthrough`."""
-    return f"KVM with the CPU {accelerator.cpu}" if accelerator.cpu else accelerator.name.upper()
+    if accelerator.cpu:
+        return f"KVM with the CPU {accelerator.cpu}"
+    return (accelerator.name or accelerator.hypervisor).upper()
 
 
 def last_words(console: Sequence[str]) -> str:

@@ -8,14 +8,15 @@ from typing import Self
 
 import anyio
 import libvirt
+from anyio import to_thread
 
 from density.ceilings.errors import classify
 from density.engines.base import EngineContext
 from density.engines.changes import Changes
-from density.engines.libvirt import reaping, staging
+from density.engines.libvirt import containers, reaping, staging
 from density.engines.libvirt.connections import Connections, words
 from density.engines.libvirt.hypervisor import engine_info
-from density.engines.libvirt.instance import Instance, ending_failure
+from density.engines.libvirt.instance import Instance, ending_failure, may_be_oom
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Machine
 from density.engines.libvirt.news import Heard, News
@@ -58,6 +59,7 @@ class LibvirtEngine:
         async with AsyncExitStack() as stack:
             stack.callback(self._changes.close)
             stack.callback(staging.unstage, self._context.runtime_dir)
+            stack.callback(containers.remove_root, self._context.runtime_dir)
             stack.callback(self._connections.close)
             await self._connections.open()
             self._news = News(self._connections.uri)
@@ -138,6 +140,7 @@ class LibvirtEngine:
                 found = await self._connections.call(lambda connection: reaping.find(connection, run_id))
         except libvirt.libvirtError as error:
             raise EngineUnavailable(self.name, words(error)) from error
+        await to_thread.run_sync(reaping.remove_logs, run_id, found.keys())
         return Reaped(removed=tuple(sorted(seen - found.keys())), left=tuple(sorted(found)))
 
     async def _bring_up(self, instance: Instance, machine: Machine, deadline: float) -> Failure | None:
@@ -210,8 +213,10 @@ class LibvirtEngine:
                     self._hear(instance, Heard("ended", name), group)
 
     def _how_it_ended(self, instance: Instance) -> Failure:
-        oom_killed = instance.how == "failed" and self._oom_kills.spend()
-        return ending_failure(instance.how, self._lifecycle.console(instance), oom_killed=oom_killed)
+        said = self._lifecycle.console(instance)
+        container = self._machines[instance.workload.name].root is not None
+        oom_killed = may_be_oom(instance.how, said, container=container) and self._oom_kills.spend()
+        return ending_failure(instance.how, said, oom_killed=oom_killed, container=container)
 
     async def _drop(self, instance: Instance) -> None:
         """Remove one that failed or was lost, so that they do not pile up; what will not go is for `reap`."""

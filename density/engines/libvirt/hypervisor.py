@@ -9,11 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import libvirt
 
+from density.engines.libvirt.containers import is_lxc
 from density.engines.listener import listener
 from density.model import EngineInfo
 
 _RUN = Path("/run")
-_DAEMONS = ("libvirtd", "virtqemud", "virtlogd")
+_DAEMONS = ("libvirtd", "virtqemud", "virtlxcd", "virtlogd")
 _LOG_SOCKET = "/run/libvirt/virtlogd-sock"
 _QEMU_CONF = Path("/etc/libvirt/qemu.conf")
 _LIBVIRTD_CONF = Path("/etc/libvirt/libvirtd.conf")
@@ -31,15 +32,18 @@ def engine_info(connection: libvirt.virConnect, uri: str) -> EngineInfo:
     Raises:
         libvirt.libvirtError: it does not say.
     """
-    parts = [f"libvirt {format_version(connection.getLibVersion())}"]
+    version = f"libvirt {format_version(connection.getLibVersion())}"
     local = not is_test(connection)
-    if local:
-        parts.append(f"QEMU {format_version(connection.getVersion())}")
+    limits = _limits() if local else {}
+    if is_lxc(connection):
+        limits.pop("processes", None)  # of QEMU's user
+    elif local:
+        version += f", QEMU {format_version(connection.getVersion())}"
     return EngineInfo(
         name="libvirt",
-        version=", ".join(parts),
+        version=version,
         endpoint=uri,
-        limits=_limits() if local else {},
+        limits=limits,
         daemons=find_daemons(uri) if local else {},
     )
 

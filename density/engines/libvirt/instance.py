@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from density.ceilings.errors import classify
 from density.engines.libvirt.news import How
 from density.model import Failure, Phase, Workload
 
@@ -13,6 +14,10 @@ _WORDS: dict[How, str] = {
     "crashed": "the guest crashed",
     "failed": "QEMU ended without a word",
     "unknown": "the domain is gone",
+}
+_WORDS_OF_CONTAINERS: dict[How, str] = _WORDS | {
+    "shut down": "the payload ended without a word",
+    "failed": "libvirt's own process of the container ended without a word",
 }
 
 
@@ -46,11 +51,20 @@ class Instance:
         return self.phase in {Phase.REQUESTED, Phase.CREATED, Phase.STARTED, Phase.READY}
 
 
-def ending_failure(how: How, console: tuple[str, ...], *, oom_killed: bool) -> Failure:
+def may_be_oom(how: How, said: tuple[str, ...], *, container: bool) -> bool:
+    """Whether it ended as one that the kernel killed: QEMU goes without a word, and a container as if by itself."""
+    return how == "failed" or (container and how == "shut down" and not said)
+
+
+def ending_failure(how: How, said: tuple[str, ...], *, oom_killed: bool, container: bool) -> Failure:
     """The failure of an instance that ended by itself.
 
-    What a guest says of its own memory is about its own memory, so its last words are evidence and decide nothing.
+    What a guest says of its own memory is about its own memory, so its last words are evidence and decide nothing; a
+    container's payload speaks of the host's.
     """
     if oom_killed:
-        return Failure("oom_killed", "the kernel killed QEMU for want of memory", console)
-    return Failure("exited", _WORDS[how], console)
+        return Failure("oom_killed", f"the kernel killed {'it' if container else 'QEMU'} for want of memory", said)
+    if container and said:
+        kind = classify(said[-1])
+        return Failure("exited" if kind == "engine" else kind, said[-1], said)
+    return Failure("exited", (_WORDS_OF_CONTAINERS if container else _WORDS)[how], said)

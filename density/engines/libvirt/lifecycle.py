@@ -1,5 +1,6 @@
 """Making one domain, and taking it away: what launches and canaries have in common."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from anyio import to_thread
 
 from density.engines.base import EngineContext
 from density.engines.libvirt.connections import Connections
+from density.engines.libvirt.containers import forget_words, last_words
 from density.engines.libvirt.domain import Domain, domain_xml
 from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.machine import Machine, domain_of, overlay_path
@@ -16,8 +18,9 @@ from density.host.placing import place
 from density.model import Placement
 from density.payload.guests.disk import make_overlay
 
-PID_FILES = Path("/run/libvirt/qemu")
-LOG_FILES = Path("/var/log/libvirt/qemu")
+_DRIVERS = ("qemu", "lxc")
+PID_FILES = tuple(Path("/run/libvirt", driver) for driver in _DRIVERS)
+LOG_FILES = tuple(Path("/var/log/libvirt", driver) for driver in _DRIVERS)
 
 
 class Lifecycle:
@@ -41,6 +44,8 @@ class Lifecycle:
             serial = None
             if machine.has_serial:
                 serial = await self._context.channel.listen_serial(instance.instance_id)
+            else:
+                self._context.channel.expect(instance.instance_id)
             domain = domain_of(machine, instance.instance_id, self._context, serial=serial)
             if domain.disk and domain.guest.disk:
                 await to_thread.run_sync(_overlay, domain, machine)
@@ -49,8 +54,9 @@ class Lifecycle:
             instance.asked.set()
 
     def console(self, instance: Instance) -> tuple[str, ...]:
-        """The last lines on its serial port, oldest first."""
-        return self._context.channel.console(instance.instance_id)
+        """The last lines on its serial port, oldest first; of a container, its payload's last words."""
+        said = self._context.channel.console(instance.instance_id)
+        return said or last_words(self._context.runtime_dir, instance.instance_id)
 
     async def remove(self, instance: Instance) -> bool:
         """Destroy the domain and everything of it; whether it is gone."""
@@ -83,9 +89,11 @@ def destroy(connection: libvirt.virConnect, name: str) -> None:
 
 
 def remove_files(runtime_dir: Path, name: str, instance_id: str) -> None:
-    """Remove what a domain leaves in the file system: libvirt's log of it, its overlay, an empty directory."""
-    with suppress(OSError):
-        (LOG_FILES / f"{name}.log").unlink()
+    """Remove what a domain leaves in the file system: libvirt's log, an overlay or last words, an empty directory."""
+    forget_words(runtime_dir, instance_id)
+    for directory in LOG_FILES:
+        with suppress(OSError):
+            (directory / f"{name}.log").unlink()
     path = overlay_path(runtime_dir, instance_id)
     with suppress(OSError):
         path.unlink()
@@ -93,7 +101,7 @@ def remove_files(runtime_dir: Path, name: str, instance_id: str) -> None:
 
 
 class _Creation:
-    """Starts a domain and puts QEMU into the slice; run a second time, it takes what the first one made."""
+    """Starts a domain and puts its processes into the slice; run a second time, it takes what the first one made."""
 
     def __init__(self, domain: Domain, placement: Placement | None) -> None:
         self._domain = domain
@@ -105,10 +113,19 @@ class _Creation:
             self._asked = True
             connection.createXML(domain_xml(self._domain), 0)
         if self._placement:
-            # One that ended meanwhile needs no place; and libvirt's own part of the placement holds in any case.
-            with suppress(OSError, ValueError):
-                pid = int((PID_FILES / f"{self._domain.name}.pid").read_text())
-                place(pid, self._placement.procs_files)
+            for pid in _processes(self._domain.name):
+                # One that ended meanwhile needs no place; and libvirt's own part of the placement holds in any case.
+                with suppress(OSError):
+                    place(pid, self._placement.procs_files)
+
+
+def _processes(name: str) -> Iterator[int]:
+    """The process that libvirt started for a domain, and its children: a container's own first process is one."""
+    for directory in PID_FILES:
+        with suppress(OSError, ValueError):
+            pid = int((directory / f"{name}.pid").read_text())
+            yield pid
+            yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
 
 def _exists(connection: libvirt.virConnect, name: str) -> bool:

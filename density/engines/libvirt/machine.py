@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from density.engines.base import EngineContext
+from density.engines.libvirt.containers import program
 from density.engines.libvirt.domain import Domain, Hypervisor, Mark
 from density.model import Readiness, Workload, object_name
 from density.payload.guests import Guest, command_line
@@ -19,7 +20,7 @@ class Accelerator:
     @property
     def name(self) -> str:
         """As in `density.model.Prepared`."""
-        return {"kvm": "kvm", "qemu": "tcg", "test": ""}[self.hypervisor]
+        return {"kvm": "kvm", "qemu": "tcg"}.get(self.hypervisor, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Machine:
         guest: its files can be read by QEMU's user.
         ready: how they are known to be ready, as this hypervisor and guest can tell it.
         owner: user and group of QEMU; None where they are not known.
+        root: what its containers see as `/`; None: it boots its guest.
     """
 
     workload: Workload
@@ -37,6 +39,7 @@ class Machine:
     accelerator: Accelerator
     ready: Readiness
     owner: tuple[int, int] | None = None
+    root: Path | None = None
 
     @property
     def vcpus(self) -> int:
@@ -45,8 +48,8 @@ class Machine:
 
     @property
     def has_serial(self) -> bool:
-        """Whether there is a serial port; libvirt's own test hypervisor has no devices at all."""
-        return self.accelerator.hypervisor != "test"
+        """Whether there is a serial port: a container has none, and libvirt's own test hypervisor no devices at all."""
+        return self.accelerator.hypervisor in {"kvm", "qemu"}
 
 
 def domain_of(machine: Machine, instance_id: str, context: EngineContext, *, serial: Path | None) -> Domain:
@@ -66,6 +69,7 @@ def domain_of(machine: Machine, instance_id: str, context: EngineContext, *, ser
         agent=machine.ready.by == "guest-agent",
         network=workload.network,
         partition=context.placement.libvirt_partition if context.placement else "",
+        program=program(machine.root, workload, instance_id, context) if machine.root else None,
     )
 
 

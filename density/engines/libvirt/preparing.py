@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
 
@@ -10,8 +11,9 @@ import anyio
 from anyio import to_thread
 
 from density.engines.base import EngineContext
-from density.engines.libvirt.canary import Canary, Found
+from density.engines.libvirt.canary import LXC, Canary, Found, candidates
 from density.engines.libvirt.connections import Connections
+from density.engines.libvirt.containers import host_memory, is_lxc, make_root
 from density.engines.libvirt.hypervisor import is_test, qemu_owner
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Accelerator, Machine
@@ -31,7 +33,7 @@ READY_WAYS: dict[GuestName, frozenset[str]] = {
 }
 REASON_LENGTH = 90
 """QEMU's last words run over several lines; the first say enough."""
-_ON_TEST = frozenset({"payload", "running"})
+_NO_GUEST = frozenset({"payload", "running"})
 
 
 class Preparer:
@@ -54,13 +56,16 @@ class Preparer:
         """
         async with self._lock:
             test = await self._connections.call(is_test)
-            check(workload, test=test)
+            container = await self._connections.call(is_lxc)
+            check(workload, container=container, test=test)
             networks = await self._networks(workload)
             if test:
                 return _bare(workload), Prepared(networks=networks)
+            if container:
+                return await self._container(workload), Prepared(networks=networks)
             owner = await self._connections.call(qemu_owner)
             machine = await self._machine(workload, owner)
-            found = await self._accelerator(machine)
+            found = await self._accelerator(machine, candidates(workload.accelerator))
         machine = Machine(
             workload=workload, guest=machine.guest, accelerator=found.accelerator, ready=machine.ready, owner=owner
         )
@@ -83,11 +88,22 @@ class Preparer:
             workload=workload, guest=guest, accelerator=Accelerator("qemu"), ready=ready_of(workload), owner=owner
         )
 
-    async def _accelerator(self, machine: Machine) -> Found:
-        workload = machine.workload
-        key = (machine.guest, machine.vcpus, workload.network, workload.accelerator)
+    async def _container(self, workload: Workload) -> Machine:
+        all_there_is = await self._connections.call(host_memory)
+        machine = Machine(
+            workload=workload,
+            guest=Guest(name="payload", memory_bytes=workload.memory_bytes or all_there_is),
+            accelerator=LXC,
+            ready=workload.ready,
+            root=await make_root(self._context),
+        )
+        await self._accelerator(machine, (LXC,))
+        return machine
+
+    async def _accelerator(self, machine: Machine, candidates: Sequence[Accelerator]) -> Found:
+        key = (machine.guest, machine.vcpus, machine.workload.network, tuple(candidates))
         if key not in self._found:
-            self._found[key] = await self._canary.find(machine, workload.accelerator)
+            self._found[key] = await self._canary.find(machine, candidates)
         return self._found[key]
 
     async def _networks(self, workload: Workload) -> dict[str, int]:
@@ -101,26 +117,41 @@ class Preparer:
         return {network.bridge: network.addresses} if network.bridge else {}
 
 
-def check(workload: Workload, *, test: bool) -> None:
+def check(workload: Workload, *, container: bool, test: bool) -> None:
     """What can be said without asking anyone.
+
+    Args:
+        container: libvirt makes containers here, which boot nothing.
+        test: it is libvirt's test hypervisor, which boots nothing either.
 
     Raises:
         UsageError: the workload cannot run here.
     """
-    memory_bytes(workload)
+    if container:
+        _check_container(workload)
+    else:
+        memory_bytes(workload)
     ready = workload.ready
-    allowed = _ON_TEST if test else READY_WAYS[workload.guest]
+    allowed = _NO_GUEST if test or container else READY_WAYS[workload.guest]
+    noun = "a container of libvirt's" if container else f"a VM with the guest {workload.guest}"
     if ready.by not in allowed:
-        raise UsageError(
-            f"{workload.name}: a VM with the guest {workload.guest} is ready by {' or '.join(sorted(allowed))},"
-            f" not by {ready.by}"
-        )
+        raise UsageError(f"{workload.name}: {noun} is ready by {' or '.join(sorted(allowed))}, not by {ready.by}")
     if ready.by == "tcp" and workload.network != "user":
         raise UsageError(
             f"{workload.name}: ready by tcp needs network = user, the only one that is reached from 127.0.0.1"
         )
     if workload.cpus % 1:
         raise UsageError(f"{workload.name}: a VM has whole CPUs, not {workload.cpus:g}")
+
+
+def _check_container(workload: Workload) -> None:
+    where = f"{workload.name}: a container of libvirt's"
+    if workload.guest != "payload":
+        raise UsageError(f"{where} runs the payload alone, not the guest {workload.guest}")
+    if workload.accelerator != "auto":
+        raise UsageError(f"{where} has no accelerator, such as {workload.accelerator}")
+    if workload.network == "user":
+        raise UsageError(f"{where} has the network none or one of libvirt's, not user")
 
 
 def ready_of(workload: Workload) -> Readiness:

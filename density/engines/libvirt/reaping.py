@@ -1,6 +1,6 @@
 """Finding and removing our domains by the mark in their metadata."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import libvirt
 
 from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.domain import NAMESPACE, Mark, parse_mark
-from density.engines.libvirt.lifecycle import destroy, remove_files
+from density.engines.libvirt.lifecycle import LOG_FILES, destroy, remove_files
 from density.errors import EngineUnavailable
 
 ATTEMPTS = 3
@@ -44,6 +44,15 @@ def find(connection: libvirt.virConnect, run_id: str | None) -> dict[str, Mark]:
         if mark and run_id in {None, mark.run_id}:
             found[name] = mark
     return found
+
+
+def remove_logs(run_id: str | None, kept: Collection[str]) -> None:
+    """Remove libvirt's logs of domains of this run (None: of any) that ended with nobody there; not of those kept."""
+    for directory in LOG_FILES:
+        for path in directory.glob(f"{_PREFIX}{run_id}-*.log" if run_id else f"{_PREFIX}*.log"):
+            if path.stem not in kept:
+                with suppress(OSError):
+                    path.unlink()
 
 
 async def destroy_all(connections: Connections, found: Mapping[str, Mark], runtime_base: Path) -> None:

@@ -39,9 +39,9 @@ async def disk_use(context: EngineContext, workload: Workload, instance_id: str)
     explicit = os.environ.get(VARIABLE)
     guest = await make_guest(workload, context.cache_dir, kernel=Path(explicit) if explicit else None)
     overlay = overlay_path(context.runtime_dir, instance_id)
-    log = LOG_FILES / f"{object_name(context.run_id, instance_id)}.log"
+    logs = (directory / f"{object_name(context.run_id, instance_id)}.log" for directory in LOG_FILES)
     own = 0
-    for path in (overlay, log):
+    for path in (overlay, *logs):
         with suppress(OSError):
             own += path.stat().st_blocks * 512
     return DiskUse(sum(path.stat().st_size for path in guest.files), len(guest.files), own, guest.overlay)

@@ -19,6 +19,7 @@ from density.engines.oom import OomKills
 from density.errors import EngineUnavailable, UsageError
 from density.events import InstanceChanged
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload
+from density.payload.arguments import payload_arguments
 from density.payload.background import background
 from density.payload.build import payload_binary
 from density.payload.channel import ChannelClosed
@@ -163,14 +164,8 @@ class NativeEngine:
         await self._server.command(*words)
 
     def _words(self, instance: Instance) -> list[str]:
-        workload = instance.workload
-        words = [ARGV0, "--id", instance.instance_id, "--run", self._context.run_id]
-        words += ["--socket", str(self._channel.socket_path)]
-        if workload.touch_bytes:
-            words += ["--touch", str(workload.touch_bytes)]
-        if workload.burn:
-            words += ["--burn", f"{workload.burn:f}"]
-        return words
+        controller = ("--socket", str(self._channel.socket_path))
+        return [ARGV0, *payload_arguments(instance.workload, instance.instance_id, self._context.run_id, *controller)]
 
     async def _listen(self) -> None:
         assert self._server is not None

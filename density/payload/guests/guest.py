@@ -8,6 +8,7 @@ from anyio.to_thread import run_sync
 
 from density.errors import UsageError
 from density.model import GuestName, Workload
+from density.payload.arguments import payload_arguments
 from density.payload.guests.bootsector import boot_image
 from density.payload.guests.disk import image_format
 from density.payload.guests.files import keep
@@ -109,13 +110,9 @@ def memory_bytes(workload: Workload) -> int:
 
 def command_line(workload: Workload, instance_id: str, run_id: str) -> str:
     """The payload guest's kernel command line; the kernel hands what follows `--` to the payload."""
-    words = ["console=ttyS0", "quiet", "panic=-1", "--", "--id", instance_id, "--run", run_id]
-    words += ["--serial", SERIAL_DEVICE, "--lease", f"{LEASE_SECONDS:g}"]
-    if workload.touch_bytes:
-        words += ["--touch", str(workload.touch_bytes)]
-    if workload.burn:
-        words += ["--burn", f"{workload.burn:f}"]
-    return " ".join(words)
+    controller = ("--serial", SERIAL_DEVICE, "--lease", f"{LEASE_SECONDS:g}")
+    arguments = payload_arguments(workload, instance_id, run_id, *controller)
+    return " ".join(["console=ttyS0", "quiet", "panic=-1", "--", *arguments])
 
 
 def _disk_guest(image: Path, memory: int) -> Guest:

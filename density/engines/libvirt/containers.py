@@ -1,0 +1,82 @@
+"""The payload in containers of libvirt's own, by its LXC driver, where other endpoints of libvirt make VMs."""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import libvirt
+from anyio import to_thread
+
+from density.engines.base import EngineContext
+from density.engines.libvirt.domain import Program
+from density.model import Workload
+from density.payload.arguments import payload_arguments
+from density.payload.build import payload_binary
+
+_ROOT = "root"
+_ERRORS = "errors"
+_PAYLOAD = "/payload"
+_CHANNEL_VIEW = "/channel"
+_ERRORS_VIEW = "/errors"
+_MOUNT_POINTS = ("proc", "sys", "dev", ".oldroot", "channel", "errors")
+"""What libvirt mounts something on; it could not make them in a root that is read-only."""
+
+
+def is_lxc(connection: libvirt.virConnect) -> bool:
+    """Whether this makes containers."""
+    return str(connection.getType()).upper() == "LXC"
+
+
+def host_memory(connection: libvirt.virConnect) -> int:
+    """Bytes of memory of the host. Blocks."""
+    return int(connection.getInfo()[1]) * 2**20
+
+
+async def make_root(context: EngineContext) -> Path:
+    """The directory that all containers of a run see as their `/`; made where it is not there yet.
+
+    Raises:
+        EngineUnavailable: the payload cannot be compiled.
+    """
+    binary = await payload_binary(context.cache_dir)
+    return await to_thread.run_sync(_make_root, context.runtime_dir, binary)
+
+
+def _make_root(runtime_dir: Path, binary: Path) -> Path:
+    root = runtime_dir / _ROOT
+    for name in _MOUNT_POINTS:
+        (root / name).mkdir(parents=True, exist_ok=True)
+    (runtime_dir / _ERRORS).mkdir(exist_ok=True)
+    copy = root / _PAYLOAD.removeprefix("/")
+    if not copy.exists():
+        shutil.copy(binary, copy)
+    return root
+
+
+def program(root: Path, workload: Workload, instance_id: str, context: EngineContext) -> Program:
+    """One instance's payload, which sees the channel's socket and a place for its last words."""
+    socket = context.channel.socket_path
+    options = ("--socket", f"{_CHANNEL_VIEW}/{socket.name}", "--errors", f"{_ERRORS_VIEW}/{instance_id}")
+    return Program(
+        path=_PAYLOAD,
+        arguments=tuple(payload_arguments(workload, instance_id, context.run_id, *options)),
+        views={"/": root, _CHANNEL_VIEW: socket.parent, _ERRORS_VIEW: context.runtime_dir / _ERRORS},
+    )
+
+
+def last_words(runtime_dir: Path, instance_id: str) -> tuple[str, ...]:
+    """Why the payload ended by itself, a line each; empty where it did not say."""
+    with suppress(OSError):
+        return tuple((runtime_dir / _ERRORS / instance_id).read_text(errors="replace").splitlines())
+    return ()
+
+
+def remove_root(runtime_dir: Path) -> None:
+    """Remove what `make_root` made; a container that still runs keeps its view of it."""
+    for name in (_ROOT, _ERRORS):
+        shutil.rmtree(runtime_dir / name, ignore_errors=True)
+
+
+def forget_words(runtime_dir: Path, instance_id: str) -> None:
+    """Remove what `last_words` reads."""
+    (runtime_dir / _ERRORS / instance_id).unlink(missing_ok=True)
