@@ -141,7 +141,7 @@ class EnginesTable(Table):
     docker: Text = ""
     """The Docker engine, such as "unix:///var/run/docker.sock"."""
     libvirt: Text = ""
-    """The libvirt daemon, such as "qemu:///system"."""
+    """The libvirt daemon, such as "qemu:///system"; "lxc:///system" makes containers instead of VMs."""
     missing: MissingWord = _ENDPOINTS.missing
     """Where an engine cannot be used: "fail" ends the run before it starts, "skip" leaves its workloads out."""
 

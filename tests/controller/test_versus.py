@@ -2,14 +2,17 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
-from density.capacity.versus.figure import Figures
+from density.capacity.versus.figure import Figures, Subject
+from density.controller.engines import LXC
 from density.controller.versus import performing, starting
 from density.controller.versus.interruption import TOLD, interruptible
+from density.controller.versus.lxc import by_lxc
 from density.controller.versus.measure import ROWS, compare
 from density.controller.versus.subjects import alone, smaller
 from density.errors import EngineUnavailable, UsageError
@@ -54,6 +57,19 @@ def test_each_subject_gets_its_share_of_every_number() -> None:
     vm = alone(profile, profile.workloads[2])
     assert (vm.ramp.start, vm.ramp.step, vm.ramp.calibrate) == (1, 1, 1)
     assert vm.workloads == (profile.workloads[2],)
+
+
+def test_lxc_runs_the_containers_workload() -> None:
+    """As much of it, by the same waves, at libvirt's endpoint for containers; where no container runs there is none."""
+    profile = load_profile("versus")
+    subjects = [Subject(workload=workload) for workload in profile.workloads]
+    lxc = by_lxc(profile, subjects)
+    assert lxc is not None
+    (workload,) = lxc.profile.workloads
+    container = next(each for each in profile.workloads if each.engine == "docker")
+    assert (lxc.column, workload.engine, workload.touch_bytes) == (container.name, "libvirt", container.touch_bytes)
+    assert (lxc.profile.endpoints.libvirt, lxc.profile.ramp) == (LXC, alone(profile, container).ramp)
+    assert by_lxc(profile, [replace(each, missing="not installed") for each in subjects]) is None
 
 
 def test_a_smaller_ramp_keeps_what_is_no_number_of_instances() -> None:

@@ -83,7 +83,7 @@ def test_ratios_are_taken_round_by_round() -> None:
 )  # fmt: skip
 def test_a_claim_holds_as_its_parts_do(held: tuple[bool | None, ...], expected: str) -> None:
     """Yes only where every part did, not measured only where none could be told."""
-    assert overall(tuple(Statement("", each) for each in held)) == expected
+    assert overall(CLAIMS["start"], tuple(Statement("", each) for each in held)) == expected
 
 
 def test_every_row_has_a_claim_and_lines() -> None:
@@ -126,13 +126,26 @@ def test_thousands_against_dozens_and_hardly_any_overhead(figures: Figures) -> N
 
 def test_what_was_not_measured_says_why(figures: Figures) -> None:
     """A subject that cannot run, and a row that nobody measured, are no numbers but reasons."""
-    figures.miss("lxc", "ready", "container", "libvirt: no connection driver available for lxc:///system")
+    figures.miss("lxc", "", "container", "libvirt: no connection driver available for lxc:///system")
     lost = Subject(workload=VM.workload, missing="libvirt: not installed")
     rows = make_rows(figures, (PROCESS, CONTAINER, lost), ("start", "lxc"))
     assert rows[0].lines[0].cells["vm"].why == "libvirt: not installed"
     assert not any("not installed" in note for note in rows[0].notes)  # a whole column: said once, beside the table
     assert rows[1].held == "not measured"
     assert rows[1].notes[0] == "container: libvirt: no connection driver available for lxc:///system"
+
+
+def test_a_row_without_a_claim_is_told_and_not_judged(figures: Figures) -> None:
+    """The article says nothing of LXC: its figures stand beside Docker's, and nothing held or did not."""
+    figures.add("lxc", "alone.ready", "container", [0.1] * 9, unit="seconds")
+    figures.add("lxc", "count", "container", [1200], unit="instances")
+    (row,) = rows_of(figures, "lxc")
+    assert row.held == "no claim"
+    assert [each.text for each in row.statements] == [
+        "the same payload by LXC is ready in 100 ms, by Docker in 208 ms",
+        "1,200 of it fit",
+    ]
+    assert "?" not in text((row,), SUBJECTS, ())
 
 
 def test_the_text_fits_a_terminal(figures: Figures) -> None:

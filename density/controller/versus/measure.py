@@ -11,8 +11,9 @@ from density.capacity.versus.figure import Figures, Subject
 from density.controller.paths import RunLock, cache_dir
 from density.controller.versus.bed import Bed, make_bed
 from density.controller.versus.building import measure_building
-from density.controller.versus.elsewhere import tell_lxc, tell_nested
+from density.controller.versus.elsewhere import tell_nested
 from density.controller.versus.interruption import interruptible
+from density.controller.versus.lxc import by_lxc, ramp_lxc, start_lxc
 from density.controller.versus.performing import Benchmarks
 from density.controller.versus.ramping import measure_ramps
 from density.controller.versus.saving import measure_saving
@@ -97,6 +98,9 @@ async def compare(
             profile, comparison.subjects, comparison.figures, say, run_id=run_id, run_dir=run_dir
         )
         comparison.left += left
+    if not comparison.interrupted and "lxc" in rows and (lxc := by_lxc(profile, comparison.subjects)):
+        comparison.interrupted, left = await ramp_lxc(lxc, comparison.figures, say, run_id=run_id, run_dir=run_dir)
+        comparison.left += left
     return comparison
 
 
@@ -142,7 +146,10 @@ async def _row(row: str, profile: Profile, bed: Bed, comparison: Comparison, *, 
         case "nested":
             await tell_nested(bed.subjects, figures, say)
         case "lxc":
-            await tell_lxc(bed.subjects, figures, say)
+            if lxc := by_lxc(profile, bed.subjects):
+                left: list[str] = []
+                await start_lxc(bed, lxc, figures, say, left=left)
+                comparison.left += tuple(left)
 
 
 def _make(run_dir: Path) -> None:

@@ -12,7 +12,8 @@ from density.report.versus.lines import WORK
 from density.report.versus.spread import Spread, ratios, spread
 from density.units import format_bytes, format_count, format_seconds
 
-Held = Literal["yes", "partly", "no", "not measured"]
+Held = Literal["yes", "partly", "no", "not measured", "no claim"]
+NO_CLAIM: Held = "no claim"
 
 MINUTE_SECONDS = 60.0
 """Below it a start takes seconds, from it on minutes."""
@@ -82,8 +83,10 @@ def seen(figures: Figures, subjects: tuple[Subject, ...]) -> Seen:
     return Seen(figures, first("native"), first("docker"), first("libvirt"))
 
 
-def overall(statements: tuple[Statement, ...]) -> Held:
+def overall(claim: Claim, statements: tuple[Statement, ...]) -> Held:
     """Whether a claim held as a whole: `partly` where some of it did, or some could not be told."""
+    if claim.says == NO_CLAIM and statements:
+        return NO_CLAIM
     known = [statement.held for statement in statements if statement.held is not None]
     if not known:
         return "not measured"
@@ -213,6 +216,16 @@ def _services(view: Seen) -> Iterator[Statement]:
             )
 
 
+def _lxc(view: Seen) -> Iterator[Statement]:
+    lxc, docker = (view.value(row, "alone.ready", view.container) for row in ("lxc", "start"))
+    if lxc is not None:
+        beside = f", by Docker in {format_seconds(docker)}" if docker is not None else ""
+        yield Statement(f"the same payload by LXC is ready in {format_seconds(lxc)}{beside}", None)
+    count = view.value("lxc", "count", view.container)
+    if count is not None:
+        yield Statement(f"{format_count(count)} of it fit", None)
+
+
 def _nothing(_: Seen) -> Iterator[Statement]:
     yield from ()
 
@@ -228,6 +241,6 @@ CLAIMS: Mapping[str, Claim] = {
     "kernels": Claim("Kernels", "one for all against any", _kernels),
     "services": Claim("Small services", "a redis, a memcached in a container each", _services),
     "nested": Claim("Containers inside a VM", "possible", _nothing),
-    "lxc": Claim("LXC, on which Docker was first built", "nothing to measure", _nothing),
+    "lxc": Claim("LXC, on which Docker was first built", NO_CLAIM, _lxc),
 }
 """Row -> what the article says of containers against VMs."""

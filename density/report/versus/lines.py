@@ -99,7 +99,14 @@ LINES: Mapping[str, tuple[Line, ...]] = {
     "kernels": (Line("release", "release", "words"),),
     "services": (Line("redis", "redis"), Line("memcached", "memcached")),
     "nested": (Line("ready", "ready"),),
-    "lxc": (Line("ready", "ready"),),
+    "lxc": (
+        Line("alone: ready p50", "alone.ready"),
+        Line("alone: ready p95", "alone.ready", "p95"),
+        Line("at density: ready p50", "density.ready"),
+        Line("memory, one more", "total"),
+        Line("instances", "count", "count"),
+        Line("what ends it", "verdict", "words"),
+    ),
 }
 """Row -> its lines, in order."""
 

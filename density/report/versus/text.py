@@ -2,15 +2,22 @@
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from density.capacity.versus.figure import Subject
+from density.report.versus.claims import NO_CLAIM, Held
 from density.report.versus.table import Row, column, columns
 
 WIDTH = 80
 LABEL = 24
-HELD = {"yes": "held", "partly": "held in part", "no": "did not hold", "not measured": "not measured"}
+HELD: Mapping[Held, str] = {
+    "yes": "held",
+    "partly": "held in part",
+    "no": "did not hold",
+    "not measured": "not measured",
+    "no claim": "",
+}
 _BREAKS = re.compile(r"(?<=[ .–-])")
 
 
@@ -27,7 +34,7 @@ def _block(row: Row, subjects: tuple[Subject, ...]) -> Iterator[str]:
     yield f"{row.title.upper()}{held.rjust(WIDTH - len(row.title))}"
     yield f"The article: {row.says}."
     for statement in row.statements:
-        mark = {True: "yes", False: "no", None: "?"}[statement.held]
+        mark = {True: "yes", False: "no", None: "" if row.held == NO_CLAIM else "?"}[statement.held]
         yield _wrapped(f"{mark:>5}  {statement.text}", " " * 7)
     shown = columns(row, subjects)
     if shown:
