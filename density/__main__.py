@@ -1,8 +1,6 @@
 """`python -m density` is `density`."""
 
-import sys
-
-from density.cli import main
+from density.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -1,13 +1,15 @@
 """The command `density`: one file a command, imported when it is used."""
 
+import os
 import shutil
 import sys
 import textwrap
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -30,6 +32,8 @@ COMMANDS = {
     "schema": ("density.cli.schema", "Print the JSON Schema of profiles."),
 }
 """Name -> the module with its `command`, and one line of help; so that help costs no imports."""
+THREAD_SECONDS = 5.0
+"""For a thread that still does something when all is done."""
 
 
 @dataclass(slots=True)
@@ -95,6 +99,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BaseException as error:  # noqa: BLE001 — the last stop: everything becomes a sentence and an exit code
         return _fail(*explain(error, with_traceback=settings.traceback))
     return result if isinstance(result, int) else 0
+
+
+def program() -> NoReturn:
+    """The command `density`: `main`, and the end of the process, also where a call to an engine never comes back."""
+    code = main()
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join(THREAD_SECONDS)
+            if thread.is_alive():
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)  # Python itself would wait for the thread
+    sys.exit(code)
 
 
 def _usage(error: click.ClickException) -> str:

@@ -1,6 +1,7 @@
 """The command line as a whole: help, exit codes, and errors as sentences on stderr."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -164,3 +165,18 @@ def test_only_readers_that_are_gone_are_passed_over() -> None:
         raise OSError(errno.EIO, "Input/output error")
     with pytest.raises(OSError, match="No space left"), Unread():
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_call_that_never_comes_back_does_not_keep_the_process() -> None:
+    """A thread that waits for ever is left behind: what was said is said, and the exit code is the command's."""
+    code = """
+import sys, threading
+from density import cli
+cli.THREAD_SECONDS = 0.1
+threading.Thread(target=threading.Event().wait).start()
+sys.argv = ["density", "schema"]
+cli.program()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["title"]

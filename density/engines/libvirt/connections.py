@@ -1,5 +1,6 @@
 """A few connections to one hypervisor, shared by worker threads."""
 
+import math
 import re
 import threading
 import time
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import libvirt
-from anyio import CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, current_time, to_thread
 
 from density.engines.libvirt.loop import start_event_loop
 from density.errors import EngineUnavailable
@@ -20,11 +21,19 @@ REQUESTS_PER_CONNECTION = 5
 """libvirtd.conf's max_client_requests: more at once only wait in the daemon, unseen."""
 GONE_SECONDS = 10.0
 """A daemon that cannot be reached for this long is gone; before, it may be restarting."""
+CALL_SECONDS = 120.0
+"""A call without an answer for so long, as Docker's have: the daemon, or the worker that took it, hangs."""
+KEEP_ALIVE = (5, 12)
+"""Seconds between a connection's signs of life, and how many may fail to come."""
 _RETRY_SECONDS = 0.5
 REMEDY = "apt-get install libvirt-daemon-system qemu-system-x86, then start libvirtd and virtlogd"
 
+_KEPT: list[libvirt.virConnect] = []
+HANGS = "restart libvirtd, then `density clean`"
+
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z qemu-system-\w+: ")
 
+Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
@@ -35,13 +44,19 @@ class _Slot:
 
 
 class Connections:
-    """Runs calls in worker threads, each on the connection that has least to do; one that broke is opened again."""
+    """Runs calls in worker threads, each on the connection that has least to do; one that broke is opened again.
+
+    Attributes:
+        hangs: a call did not come back, so that none is tried any more.
+    """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        self.hangs = False
         self._slots: list[_Slot] = []
         self._lock = threading.Lock()
         self._limiter = CapacityLimiter(CONNECTIONS * REQUESTS_PER_CONNECTION)
+        self._threads = CapacityLimiter(math.inf)
 
     async def open(self) -> None:
         """Connect.
@@ -50,26 +65,46 @@ class Connections:
             EngineUnavailable: nothing answers there.
         """
         for _ in range(CONNECTIONS):
-            connection = await to_thread.run_sync(connect, self.uri, limiter=self._limiter)
-            self._slots.append(_Slot(connection))
+            self._slots.append(_Slot(await self.limited(connect, self.uri)))
 
     def close(self) -> None:
         """Close every connection."""
         for slot in self._slots:
-            with suppress(libvirt.libvirtError):
-                slot.connection.close()
+            self.let_go(slot.connection)
         self._slots.clear()
+
+    def let_go(self, connection: libvirt.virConnect) -> None:
+        """Close a connection; one of a daemon that hangs is kept for ever, as the daemon would have to agree to it."""
+        if self.hangs:
+            _KEPT.append(connection)  # or Python would close it
+            return
+        for end in (connection.unregisterCloseCallback, connection.close):
+            with suppress(libvirt.libvirtError):
+                end()
 
     async def call(self, function: Callable[[libvirt.virConnect], Result]) -> Result:
         """Run `function` with a connection; again with a new one if that broke, so it has to bear being run twice.
 
-        Never abandoned: a cancelled caller waits for it.
+        A cancelled caller waits for it: what it makes is known when this comes back.
 
         Raises:
             libvirt.libvirtError: libvirt said no.
-            EngineUnavailable: the daemon is gone.
+            EngineUnavailable: the daemon is gone, or hangs.
         """
-        return await to_thread.run_sync(self._call, function, limiter=self._limiter)
+        async with self._limiter:
+            return await self.limited(self._call, function)
+
+    async def limited(self, function: Callable[[Argument], Result], argument: Argument) -> Result:
+        """Run something in a worker thread that asks the daemon; the thread is left behind where it does not come back.
+
+        Raises:
+            EngineUnavailable: it has not come back for `CALL_SECONDS`, or something before it did not.
+        """
+        if not self.hangs:
+            with CancelScope(deadline=current_time() + CALL_SECONDS, shield=True):
+                return await to_thread.run_sync(function, argument, limiter=self._threads, abandon_on_cancel=True)
+        self.hangs = True
+        raise EngineUnavailable("libvirt", f"{self.uri} has not answered for {CALL_SECONDS:.0f} s", remedy=HANGS)
 
     def _call(self, function: Callable[[libvirt.virConnect], Result]) -> Result:
         with self._borrowed() as slot:
@@ -118,9 +153,12 @@ def connect(uri: str) -> libvirt.virConnect:
     """
     start_event_loop()
     try:
-        return libvirt.open(uri)
+        connection = libvirt.open(uri)
     except libvirt.libvirtError as error:
         raise EngineUnavailable("libvirt", f"{uri}: {words(error)}", remedy=REMEDY) from error
+    with suppress(libvirt.libvirtError):  # the test hypervisor has nobody who could fall silent
+        connection.setKeepAlive(*KEEP_ALIVE)
+    return connection
 
 
 def is_alive(connection: libvirt.virConnect) -> bool:

@@ -62,7 +62,7 @@ class LibvirtEngine:
             stack.callback(containers.remove_root, self._context.runtime_dir)
             stack.callback(self._connections.close)
             await self._connections.open()
-            self._news = News(self._connections.uri)
+            self._news = News(self._connections)
             stack.callback(self._news.close)
             await self._news.open()
             await stack.enter_async_context(background(self._listen))

@@ -7,9 +7,8 @@ from typing import Literal
 
 import anyio
 import libvirt
-from anyio import to_thread
 
-from density.engines.libvirt.connections import connect
+from density.engines.libvirt.connections import Connections, connect
 from density.engines.libvirt.mailbox import Mailbox
 from density.errors import EngineUnavailable
 
@@ -44,8 +43,9 @@ class Heard:
 class News:
     """One connection that is only listened to; opened again when it breaks."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
+    def __init__(self, connections: Connections) -> None:
+        """`connections`: to the same libvirt."""
+        self._connections = connections
         self._mailbox: Mailbox[Heard] = Mailbox()
         self._connection: libvirt.virConnect | None = None
 
@@ -55,15 +55,12 @@ class News:
         Raises:
             EngineUnavailable: nothing answers there.
         """
-        self._connection = await to_thread.run_sync(self._listening)
+        self._connection = await self._connections.limited(self._listening, self._connections.uri)
 
     def close(self) -> None:
         """Stop listening, once `read` is over."""
         if self._connection is not None:
-            with suppress(libvirt.libvirtError):
-                self._connection.unregisterCloseCallback()
-            with suppress(libvirt.libvirtError):
-                self._connection.close()
+            self._connections.let_go(self._connection)
         self._mailbox.close()
 
     async def read(self) -> AsyncIterator[Heard]:
@@ -84,8 +81,8 @@ class News:
             else:
                 return
 
-    def _listening(self) -> libvirt.virConnect:
-        connection = connect(self._uri)
+    def _listening(self, uri: str) -> libvirt.virConnect:
+        connection = connect(uri)
         try:
             connection.registerCloseCallback(self._on_close, None)
             connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None)
@@ -95,7 +92,7 @@ class News:
                 connection.domainEventRegisterAny(None, event, self._on_agent, None)
         except libvirt.libvirtError as error:
             connection.close()
-            raise EngineUnavailable("libvirt", f"{self._uri} does not tell events: {error}") from error
+            raise EngineUnavailable("libvirt", f"{uri} does not tell events: {error}") from error
         return connection
 
     def _on_close(self, *_: object) -> None:
