@@ -11,6 +11,7 @@ import anyio
 
 from density.capacity.versus.figure import Figures, Subject
 from density.controller.versus.bed import Bed
+from density.controller.versus.storing import image_bytes
 from density.errors import DensityError
 from density.model import EngineName, Workload
 from density.profile.load import load_profile
@@ -38,22 +39,29 @@ async def measure_services(bed: Bed, figures: Figures, say: Callable[[str], None
                 continue
             say(f"small services: {service}, {subject.name}")
             try:
-                await _measure(bed, service, subject, workload, figures)
+                await _measure(bed, service, subject, workload, figures, endpoints)
             except DensityError as error:
                 figures.miss("services", service, subject.name, str(error))
 
 
-async def _measure(bed: Bed, service: str, subject: Subject, workload: Workload, figures: Figures) -> None:
+async def _measure(
+    bed: Bed, service: str, subject: Subject, workload: Workload, figures: Figures, endpoints: Endpoints
+) -> None:
     """The first launch prepares and warms up; it is left out, but for a VM, whose canary has done both."""
     vm = workload.engine == "libvirt"
     await bed.ready_for(workload)
-    seconds = []
+    seconds, image = [], 0
     for number in range(1 if vm else ROUNDS + 1):
         launched = await bed.launch(workload)
-        await bed.stop(workload, [launched])
+        try:
+            image = await image_bytes(bed, workload, launched, endpoints)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await bed.stop(workload, [launched])
         if number or vm:
             seconds.append(launched.ready_seconds)
     figures.add("services", service, subject.name, seconds, unit="seconds")
+    figures.add("services", f"{service}.image", subject.name, [image], unit="bytes")
 
 
 async def _workload(service: str, subject: Subject, endpoints: Endpoints) -> Workload | None:

@@ -9,6 +9,7 @@ import anyio
 from density.capacity.versus.figure import Figures, Subject
 from density.controller.versus.bed import Bed, Launched
 from density.errors import DensityError
+from density.model import Workload
 from density.payload.build import payload_binary
 from density.profile.spec import Endpoints
 
@@ -28,6 +29,20 @@ async def measure_disk(bed: Bed, figures: Figures, say: Callable[[str], None], *
                     await bed.stop(subject.workload, [launched])
         except DensityError as error:
             figures.miss("disk", "", subject.name, str(error))
+
+
+async def image_bytes(bed: Bed, workload: Workload, launched: Launched, endpoints: Endpoints) -> int:
+    """What an instance of Docker's or libvirt's that runs now shares with its siblings.
+
+    Raises:
+        DensityError: the engine does not say.
+    """
+    usage = import_module(f"density.engines.{workload.engine}.usage")
+    if workload.engine == "docker":
+        found = await usage.disk_use(endpoints.docker, run_id=bed.context.run_id, instance_id=launched.instance_id)
+    else:
+        found = await usage.disk_use(bed.context, workload, launched.instance_id)
+    return int(found.image_bytes)
 
 
 async def _measure(bed: Bed, subject: Subject, launched: Launched, figures: Figures, endpoints: Endpoints) -> None:

@@ -208,12 +208,18 @@ def _kernels(view: Seen) -> Iterator[Statement]:
 
 def _services(view: Seen) -> Iterator[Statement]:
     for service in ("redis", "memcached"):
-        container, vm = (view.value("services", service, each) for each in (view.container, view.vm))
-        beside = f", in {vm_name(view)} after {format_seconds(vm)}" if vm is not None else ""
-        if container is not None:
-            yield Statement(
-                f"{service} takes connections in a container after {format_seconds(container)}{beside}", held=True
-            )
+        container, vm = (_service(view, service, each) for each in (view.container, view.vm))
+        if container:
+            beside = f", in {vm_name(view)} with a whole Debian {vm}" if vm else ""
+            yield Statement(f"{service} takes connections in a container {container}{beside}", held=True)
+
+
+def _service(view: Seen, service: str, subject: Subject | None) -> str:
+    """`after 170 ms (17 MiB image)`; empty where it was not measured."""
+    seconds, image = (view.value("services", name, subject) for name in (service, f"{service}.image"))
+    if seconds is None:
+        return ""
+    return f"after {format_seconds(seconds)}" + (f" ({format_bytes(image)} image)" if image is not None else "")
 
 
 def _lxc(view: Seen) -> Iterator[Statement]:

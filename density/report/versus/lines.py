@@ -97,7 +97,12 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         Line("added by the change", "again.bytes"),
     ),
     "kernels": (Line("release", "release", "words"),),
-    "services": (Line("redis", "redis"), Line("memcached", "memcached")),
+    "services": (
+        Line("redis: ready", "redis"),
+        Line("redis: image", "redis.image"),
+        Line("memcached: ready", "memcached"),
+        Line("memcached: image", "memcached.image"),
+    ),
     "nested": (Line("ready", "ready"),),
     "lxc": (
         Line("alone: ready p50", "alone.ready"),
