@@ -30,7 +30,7 @@ def test_a_profile_that_does_not_ship(capsys: pytest.CaptureFixture[str]) -> Non
     """The message names those that do."""
     assert main(["profiles", "x"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: no shipped profile is called 'x'; there are containers, memcached, mixed, ")
+    assert said.startswith("error: no shipped profile is called 'x'; there are containers, lxc, memcached, mixed, ")
 
 
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:

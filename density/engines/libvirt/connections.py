@@ -104,7 +104,8 @@ class Connections:
             with CancelScope(deadline=current_time() + CALL_SECONDS, shield=True):
                 return await to_thread.run_sync(function, argument, limiter=self._threads, abandon_on_cancel=True)
         self.hangs = True
-        raise EngineUnavailable("libvirt", f"{self.uri or 'the default daemon'} has not answered for {CALL_SECONDS:.0f} s", remedy=HANGS)
+        where = self.uri or "the default daemon"
+        raise EngineUnavailable("libvirt", f"{where} has not answered for {CALL_SECONDS:.0f} s", remedy=HANGS)
 
     def _call(self, function: Callable[[libvirt.virConnect], Result]) -> Result:
         with self._borrowed() as slot:
