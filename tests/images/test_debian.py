@@ -99,3 +99,21 @@ def test_ready_is_the_right_answer(said: str, tmp_path: Path) -> None:
                     connection.sendall(f"{answer}\r\n".encode())
             assert guest.wait(timeout=30) == 0
     assert port_file.read_text() == f"{SAYS}\n"
+
+
+def test_docker_in_the_guest_is_ready_once_a_container_has_run(tmp_path: Path) -> None:
+    """The guest's own script, with a Docker that is late and cannot confine: it is said after an import and a run."""
+    port_file, calls = tmp_path / "serial", tmp_path / "calls"
+    for name, script in {
+        "systemctl": "echo running",
+        "sleep": "exit 0",
+        "docker": f'echo "$1" >>{calls}; [ "$(grep -c "$1" {calls})" -ge 2 ] && [ ! -e {port_file} ] && '
+        'case "$*" in import* | run*--security-opt=apparmor=unconfined*) ;; *) exit 1 ;; esac',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    script = files(("docker.io",))["usr/lib/density/ready"].replace("/dev/ttyS0", str(port_file))
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-c", script], env=environment, check=True, capture_output=True, timeout=30)
+    assert calls.read_text().split() == ["import", "import", "run", "run"]
+    assert port_file.read_text() == f"{SAYS}\n"

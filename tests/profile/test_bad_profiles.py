@@ -8,7 +8,7 @@ from density.errors import ProfileError
 from density.profile.load import load_profile
 from density.profile.source import shipped_profiles
 
-SHIPPED = "containers, lxc, memcached, mixed, native, quickstart, redis, simulated, versus and vms"
+SHIPPED = "containers, lxc, memcached, mixed, native, nested, quickstart, redis, simulated, versus and vms"
 
 
 def parse_cases(text: str) -> dict[str, tuple[str, list[str]]]:

@@ -11,9 +11,9 @@ from density.capacity.versus.figure import Figures, Subject
 from density.controller.paths import RunLock, cache_dir
 from density.controller.versus.bed import Bed, make_bed
 from density.controller.versus.building import measure_building
-from density.controller.versus.elsewhere import tell_nested
 from density.controller.versus.interruption import interruptible
 from density.controller.versus.lxc import by_lxc, ramp_lxc, start_lxc
+from density.controller.versus.nesting import measure_nested
 from density.controller.versus.performing import Benchmarks
 from density.controller.versus.ramping import measure_ramps
 from density.controller.versus.saving import measure_saving
@@ -144,7 +144,7 @@ async def _row(row: str, profile: Profile, bed: Bed, comparison: Comparison, *, 
         case "services":
             await measure_services(bed, figures, say, endpoints=endpoints)
         case "nested":
-            await tell_nested(bed.subjects, figures, say)
+            await measure_nested(bed, figures, say)
         case "lxc":
             if lxc := by_lxc(profile, bed.subjects):
                 left: list[str] = []

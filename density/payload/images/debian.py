@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 
 from density.payload.images.bootstrap import Packages, bootstrap, command
 from density.payload.images.disk import FEATURES, GRUB_COMMANDS, ROOT_DEVICE, SIZE_BYTES, make_disk
-from density.payload.images.services import Service, services_in
+from density.payload.images.services import CONTAINERS, Service, services_in
 from density.payload.images.tools import FOR_DISKS, check_tools, publish, scratch_beside
 
 SYSTEM = ("linux-image-cloud-amd64", "systemd-sysv", "udev", "kmod", "iproute2")
@@ -32,6 +32,7 @@ Description=Say on the serial port when all is up and answers
 
 [Service]
 ExecStart=/usr/lib/density/ready
+StandardOutput=journal+console
 
 [Install]
 WantedBy=multi-user.target
@@ -44,6 +45,13 @@ answers() {
 	) 2>/dev/null
 }
 systemctl is-system-running --wait
+"""
+_NESTED = r"""# A container of an empty image, which sees the guest's own programs.
+# Docker's default, to confine it by AppArmor, needs a package that docker.io only recommends.
+until tar --create --files-from=/dev/null | docker import - density-empty; do sleep 1; done
+until docker run --rm --network=none --security-opt=apparmor=unconfined \
+	--volume=/usr:/usr:ro --volume=/usr/lib:/lib:ro --volume=/usr/lib64:/lib64:ro \
+	density-empty /usr/bin/uname -sr; do sleep 1; done
 """
 _NETWORK = "[Match]\nType=ether\n\n[Network]\nDHCP=yes\n"
 _WANTS = "etc/systemd/system/multi-user.target.wants"
@@ -90,17 +98,22 @@ def files(packages: tuple[str, ...]) -> Mapping[str, str]:
         "etc/machine-id": "",  # each guest makes its own
         "etc/systemd/network/density.network": _NETWORK,
         "etc/systemd/system/density-ready.service": _UNIT,
-        "usr/lib/density/ready": ready_script(services_in(packages)),
+        "usr/lib/density/ready": ready_script(services_in(packages), nested=CONTAINERS in packages),
     }
 
 
-def ready_script(services: tuple[Service, ...]) -> str:
-    """The guest's program that waits until systemd is done and every service answers, and then says so."""
+def ready_script(services: tuple[Service, ...], *, nested: bool = False) -> str:
+    """The guest's program that waits until systemd is done and every service answers, and then says so.
+
+    Args:
+        services: what is asked.
+        nested: wait until a container has run in the guest, too.
+    """
     waits = (
         f"until answers {service.port} {shlex.quote(service.asks)} {shlex.quote(service.answers)}; do sleep 0.2; done\n"
         for service in services
     )
-    return f"{_WAITING}{''.join(waits)}echo {shlex.quote(SAYS)} >/dev/ttyS0\n"
+    return f"{_WAITING}{''.join(waits)}{_NESTED if nested else ''}echo {shlex.quote(SAYS)} >/dev/ttyS0\n"
 
 
 async def debian_disk(wanted: DebianDisk, cache_dir: Path, *, say: Callable[[str], None], fresh: bool = False) -> Path:

@@ -44,6 +44,10 @@ SERVICES: Mapping[str, Service] = {
 }
 
 
+CONTAINERS = "docker.io"
+"""Debian's package of Docker: a guest with it is ready once a container has run inside it."""
+
+
 def services_in(packages: tuple[str, ...]) -> tuple[Service, ...]:
     """The services that these packages bring."""
     return tuple(service for service in SERVICES.values() if service.package in packages)

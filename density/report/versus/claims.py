@@ -222,6 +222,14 @@ def _service(view: Seen, service: str, subject: Subject | None) -> str:
     return f"after {format_seconds(seconds)}" + (f" ({format_bytes(image)} image)" if image is not None else "")
 
 
+def _nested(view: Seen) -> Iterator[Statement]:
+    seconds = view.value("nested", "ready", view.vm)
+    if seconds is not None:
+        yield Statement(
+            f"a container has run inside {vm_name(view)} {format_seconds(seconds)} after the request", held=True
+        )
+
+
 def _lxc(view: Seen) -> Iterator[Statement]:
     lxc, docker = (view.value(row, "alone.ready", view.container) for row in ("lxc", "start"))
     if lxc is not None:
@@ -230,10 +238,6 @@ def _lxc(view: Seen) -> Iterator[Statement]:
     count = view.value("lxc", "count", view.container)
     if count is not None:
         yield Statement(f"{format_count(count)} of it fit", None)
-
-
-def _nothing(_: Seen) -> Iterator[Statement]:
-    yield from ()
 
 
 CLAIMS: Mapping[str, Claim] = {
@@ -246,7 +250,7 @@ CLAIMS: Mapping[str, Claim] = {
     "building": Claim("Building", "a Dockerfile, rebuilt quickly", _building),
     "kernels": Claim("Kernels", "one for all against any", _kernels),
     "services": Claim("Small services", "a redis, a memcached in a container each", _services),
-    "nested": Claim("Containers inside a VM", "possible", _nothing),
+    "nested": Claim("Containers inside a VM", "possible", _nested),
     "lxc": Claim("LXC, on which Docker was first built", NO_CLAIM, _lxc),
 }
 """Row -> what the article says of containers against VMs."""

@@ -103,7 +103,7 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         Line("memcached: ready", "memcached"),
         Line("memcached: image", "memcached.image"),
     ),
-    "nested": (Line("ready", "ready"),),
+    "nested": (Line("container inside", "ready"),),
     "lxc": (
         Line("alone: ready p50", "alone.ready"),
         Line("alone: ready p95", "alone.ready", "p95"),
