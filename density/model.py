@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 EngineName = Literal["docker", "libvirt", "native", "simulated"]
-GuestName = Literal["payload", "null", "disk"]
+GuestName = Literal["payload", "null", "disk", "none"]
 DiskIo = Literal["threads", "native", "io_uring"]
 AcceleratorName = Literal["auto", "kvm", "tcg"]
 LABEL = "density.run"
@@ -62,7 +62,7 @@ class Workload:
     Attributes:
         share: this workload's part of every wave, relative to the others' shares; above 0.
         image: docker: an image reference, or `payload`; libvirt with guest `disk`: the path of a disk image.
-        guest: what a VM boots (libvirt only).
+        guest: what a VM boots (libvirt only); `none`: it is a container of libvirt's, which boots nothing.
         command: replaces the image's command (docker, other images only).
         environment: variables for the instance's process (docker, other images only).
         memory_bytes: what an instance is given: a VM's RAM, a container's limit (0: no limit of its own).
@@ -118,7 +118,7 @@ class Prepared:
     """What `Engine.prepare` found out about a workload before any clock started.
 
     Attributes:
-        accelerator: `kvm` or `tcg` for VMs, else empty.
+        accelerator: `kvm` or `tcg` for VMs, `lxc` for containers of libvirt's, else empty.
         warnings: sentences for the person, such as why a VM is emulated.
         networks: bridge devices that this workload's instances plug into: device -> usable addresses (0: no limit).
     """

@@ -141,7 +141,7 @@ class EnginesTable(Table):
     docker: Text = ""
     """The Docker engine, such as "unix:///var/run/docker.sock"."""
     libvirt: Text = ""
-    """The libvirt daemon, such as "qemu:///system"; "lxc:///system" makes containers instead of VMs."""
+    """The libvirt daemon, such as "qemu:///system"; "lxc:///system" makes containers, not VMs, of guest = "none"."""
     missing: MissingWord = _ENDPOINTS.missing
     """Where an engine cannot be used: "fail" ends the run before it starts, "skip" leaves its workloads out."""
 
@@ -158,7 +158,7 @@ class WorkloadTable(Table):
     disk image, relative to where density is started; every VM gets an overlay of its own."""
     guest: GuestWord | None = None
     """What a VM boots: "payload" is a small Linux with density's own program (default), "null" a boot sector that only
-    says ready, "disk" an image of yours."""
+    says ready, "disk" an image of yours. "none" is for containers of libvirt's, which boot nothing."""
     command: tuple[Text, ...] | None = None
     """Containers of other images: replaces the image's command."""
     environment: dict[Variable, Text] | None = None

@@ -7,6 +7,8 @@ from density.model import GuestName, Readiness, Workload
 from density.profile.document import WorkloadTable
 
 _MIB = 2**20
+LXC_BYTES = 8 * _MIB
+"""libvirt's own process of a container is within its limit."""
 _ALWAYS = frozenset({"engine", "share", "ready", "ready_timeout"})
 
 
@@ -104,9 +106,18 @@ DISK_VM = Kind(
     whole_cpus=True,
     cpus=1.0,
 )
+LXC_CONTAINER = Kind(
+    what='a container with guest = "none"',
+    group="containers of libvirt's",
+    keys=_ALWAYS | _LOAD | {"guest", "memory", "cpus", "network"},
+    ready=("payload", "running"),
+    guest="none",
+    least_memory_bytes=LXC_BYTES,
+    overhead_bytes=LXC_BYTES,
+)
 PROCESS = Kind(what="a plain process", group="plain processes", keys=_ALWAYS | _LOAD, ready=("payload", "running"))
 SIMULATED = Kind(what="a simulated instance", group="simulated instances", keys=_ALWAYS | _LOAD, ready=("payload",))
-KINDS = (PAYLOAD_CONTAINER, OTHER_CONTAINER, PAYLOAD_VM, NULL_VM, DISK_VM, PROCESS, SIMULATED)
+KINDS = (PAYLOAD_CONTAINER, OTHER_CONTAINER, PAYLOAD_VM, NULL_VM, DISK_VM, LXC_CONTAINER, PROCESS, SIMULATED)
 
 
 def users(key: str) -> list[str]:
@@ -119,7 +130,7 @@ def users(key: str) -> list[str]:
     return names
 
 
-_VMS = {"payload": PAYLOAD_VM, "null": NULL_VM, "disk": DISK_VM}
+_BY_GUEST = {"payload": PAYLOAD_VM, "null": NULL_VM, "disk": DISK_VM, "none": LXC_CONTAINER}
 
 
 def kind_of(workload: WorkloadTable | Workload) -> Kind | None:
@@ -128,7 +139,7 @@ def kind_of(workload: WorkloadTable | Workload) -> Kind | None:
         case "docker":
             return PAYLOAD_CONTAINER if workload.image in (None, "payload") else OTHER_CONTAINER
         case "libvirt":
-            return _VMS[workload.guest or "payload"]
+            return _BY_GUEST[workload.guest or "payload"]
         case "native":
             return PROCESS
         case "simulated":

@@ -75,6 +75,20 @@ def _workloads(document: Document) -> Iterator[Problem]:
         yield from _cpus(key, workload, kind)
 
 
+def _libvirt(document: Document) -> Iterator[Problem]:
+    """One endpoint makes containers or VMs, never both."""
+    endpoint = document.engines.libvirt
+    makes_containers = endpoint.startswith("lxc")
+    if makes_containers:
+        allowed = f'"none": libvirt makes containers at "{endpoint}"'
+    else:
+        allowed = '"payload", "null" or "disk": libvirt makes VMs, but at engines.libvirt = "lxc:///system"'
+    for name, workload in document.workloads.items():
+        if workload.engine == "libvirt" and (workload.guest == "none") != makes_containers:
+            text = f'found "{workload.guest or "payload"}"; allowed is {allowed}'
+            yield Problem(("workloads", name, "guest"), text, (("engines", "libvirt"),))
+
+
 def _depends(key: Key) -> tuple[Key, ...]:
     """The keys that make a workload's kind."""
     return (*key, "engine"), (*key, "image"), (*key, "guest")
@@ -163,5 +177,6 @@ RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _require,
     _slice,
     _workloads,
+    _libvirt,
     _simulated,
 )

@@ -92,7 +92,7 @@ def test_requests_of_linux_aio(attribute: Attribute, directory: Path) -> None:
 def test_terminals_of_lxc_containers(attribute: Attribute) -> None:
     """A container of libvirt's has two terminals, one on either side; of 24 there are enough for eleven."""
     kept = int(Path("/proc/sys/kernel/pty/reserve").read_text())
-    profile = f'{RAMP}\n[engines]\nlibvirt = "lxc:///system"\n[workloads.lxc]\nengine = "libvirt"\n'
+    profile = f'{RAMP}\n[engines]\nlibvirt = "lxc:///system"\n[workloads.lxc]\nengine = "libvirt"\nguest = "none"\n'
     with lowered("kernel.pty.max", kept + used("ptys.count") + 24):
         attribute(
             profile,

@@ -289,9 +289,9 @@ CASES = (
     Case(
         name="libvirt-lxc",
         make=_libvirt("lxc:///system"),
-        ready=_workload(engine="libvirt"),
+        ready=_workload(engine="libvirt", guest="none"),
         impossible=_workload(engine="libvirt", guest="null"),
-        exits=_workload(engine="libvirt", touch_bytes=TOO_MUCH_BYTES),
+        exits=_workload(engine="libvirt", guest="none", touch_bytes=TOO_MUCH_BYTES),
         kill=_kill_domain("lxc:///system"),
         marks=(pytest.mark.lxc, pytest.mark.root),
     ),

@@ -37,6 +37,9 @@ VARIANTS = {
     "disk": replace(EMULATED, guest=DISK, disk=Path("/o.qcow2"), agent=True, network="user", command_line=""),
     "network": replace(EMULATED, network="default"),
     "container": replace(EMULATED, hypervisor="lxc", guest=BARE, serial=None, command_line="", program=PROGRAM),
+    "container with CPUs": replace(
+        EMULATED, hypervisor="lxc", guest=BARE, serial=None, command_line="", program=replace(PROGRAM, cpus=2)
+    ),
     "container with a network": replace(
         EMULATED, hypervisor="lxc", guest=BARE, serial=None, command_line="", program=PROGRAM, network="default"
     ),
@@ -105,6 +108,8 @@ def test_containers_keep_to_themselves() -> None:
     }
     assert views == {"/": True, "/channel": False}
     assert [word.text for word in alone.iterfind("os/initarg")] == ["--id", "vm-00001"]
+    limited = ET.fromstring(domain_xml(VARIANTS["container with CPUs"]))  # noqa: S314 — written a line above
+    assert (limited.findtext("cputune/period"), limited.findtext("cputune/quota")) == ("100000", "200000")
 
 
 def test_disk_guests_may_reboot() -> None:

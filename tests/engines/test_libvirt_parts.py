@@ -24,6 +24,7 @@ MIB = 2**20
 STRANGER = (64055, 108)
 """A user and a group that are not ours."""
 VM = Workload(name="vm", engine="libvirt")
+CONTAINER = replace(VM, guest="none")
 
 NAT = """<network><name>n</name><bridge name='virbr7' stp='on'/>
   <ip address='192.168.150.1' netmask='255.255.255.0'>
@@ -108,12 +109,13 @@ def test_accelerators_in_order() -> None:
         (replace(VM, guest="disk", image="/x"), "not by payload"),
         (replace(VM, guest="disk", ready=Readiness("tcp", "80")), "needs network = user"),
         (replace(VM, cpus=1.5), "whole CPUs, not 1.5"),
+        (replace(VM, guest="none"), "the guest is none; this libvirt has payload, null or disk"),
     ],
 )
 def test_refused(workload: Workload, message: str) -> None:
     """What can never run is refused with the reason, before anything is asked."""
     with pytest.raises(UsageError, match=message):
-        check(workload, container=False, test=False)
+        check(workload, "qemu")
 
 
 def test_null_guest_is_heard_as_ready() -> None:
@@ -146,17 +148,17 @@ def test_endings_of_containers() -> None:
 @pytest.mark.parametrize(
     ("workload", "message"),
     [
-        (replace(VM, guest="null"), "runs the payload alone, not the guest null"),
-        (replace(VM, accelerator="kvm"), "has no accelerator, such as kvm"),
-        (replace(VM, network="user"), "has the network none or one of libvirt's, not user"),
-        (replace(VM, ready=Readiness("console", "x")), "is ready by payload or running, not by console"),
+        (VM, "the guest is payload; this libvirt has none alone"),
+        (replace(CONTAINER, ready=Readiness("console", "x")), "is ready by payload or running, not by console"),
+        (replace(CONTAINER, accelerator="kvm"), "has no accelerator, such as kvm"),
+        (replace(CONTAINER, network="user"), "has the network none or one of libvirt's, not user"),
     ],
 )
 def test_refused_of_containers(workload: Workload, message: str) -> None:
     """What a container of libvirt's cannot be is refused, and it may have less memory than a VM."""
-    check(replace(VM, memory_bytes=MIB), container=True, test=False)
+    check(replace(CONTAINER, memory_bytes=MIB), "lxc")
     with pytest.raises(UsageError, match=message):
-        check(workload, container=True, test=False)
+        check(workload, "lxc")
 
 
 def test_unreadable_files_are_staged(tmp_path: Path) -> None:

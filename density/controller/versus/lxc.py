@@ -45,6 +45,7 @@ def by_lxc(profile: Profile, subjects: Sequence[Subject]) -> ByLxc | None:
             same = Workload(
                 name="lxc",
                 engine="libvirt",
+                guest="none",
                 memory_bytes=each.memory_bytes,
                 touch_bytes=each.touch_bytes,
                 burn=each.burn,

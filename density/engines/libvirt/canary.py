@@ -116,7 +116,7 @@ def describe(accelerator: Accelerator) -> str:
     """`KVM with the CPU host-passthrough`."""
     if accelerator.cpu:
         return f"KVM with the CPU {accelerator.cpu}"
-    return (accelerator.name or accelerator.hypervisor).upper()
+    return accelerator.name.upper()
 
 
 def last_words(console: Sequence[str]) -> str:

@@ -22,11 +22,6 @@ _MOUNT_POINTS = ("proc", "sys", "dev", ".oldroot", "channel", "errors")
 """What libvirt mounts something on; it could not make them in a root that is read-only."""
 
 
-def is_lxc(connection: libvirt.virConnect) -> bool:
-    """Whether this makes containers."""
-    return str(connection.getType()).upper() == "LXC"
-
-
 def host_memory(connection: libvirt.virConnect) -> int:
     """Bytes of memory of the host. Blocks."""
     return int(connection.getInfo()[1]) * 2**20
@@ -61,6 +56,7 @@ def program(root: Path, workload: Workload, instance_id: str, context: EngineCon
         path=_PAYLOAD,
         arguments=tuple(payload_arguments(workload, instance_id, context.run_id, *options)),
         views={"/": root, _CHANNEL_VIEW: socket.parent, _ERRORS_VIEW: context.runtime_dir / _ERRORS},
+        cpus=workload.cpus,
     )
 
 

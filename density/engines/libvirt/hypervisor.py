@@ -5,11 +5,11 @@ import re
 import xml.etree.ElementTree as ET
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import libvirt
 
-from density.engines.libvirt.containers import is_lxc
 from density.engines.listener import listener
 from density.model import EngineInfo
 
@@ -18,12 +18,15 @@ _DAEMONS = ("libvirtd", "virtqemud", "virtlxcd", "virtlogd")
 _LOG_SOCKET = "/run/libvirt/virtlogd-sock"
 _QEMU_CONF = Path("/etc/libvirt/qemu.conf")
 _LIBVIRTD_CONF = Path("/etc/libvirt/libvirtd.conf")
-_TEST = "TEST"
+
+Driver = Literal["qemu", "lxc", "test"]
+"""What an endpoint of libvirt makes: VMs, containers, or libvirt's own in-process test hypervisor's nothing."""
 
 
-def is_test(connection: libvirt.virConnect) -> bool:
-    """Whether this is libvirt's own in-process test hypervisor."""
-    return str(connection.getType()).upper() == _TEST
+def driver_of(connection: libvirt.virConnect) -> Driver:
+    """Which driver is behind a connection. Blocks."""
+    name = str(connection.getType()).lower()
+    return "lxc" if name == "lxc" else "test" if name == "test" else "qemu"
 
 
 def engine_info(connection: libvirt.virConnect, uri: str) -> EngineInfo:
@@ -33,18 +36,18 @@ def engine_info(connection: libvirt.virConnect, uri: str) -> EngineInfo:
         libvirt.libvirtError: it does not say.
     """
     version = f"libvirt {format_version(connection.getLibVersion())}"
-    local = not is_test(connection)
-    limits = _limits() if local else {}
-    if is_lxc(connection):
-        limits.pop("processes", None)  # of QEMU's user
-    elif local:
+    driver = driver_of(connection)
+    limits = {} if driver == "test" else _limits()
+    if driver == "qemu":
         version += f", QEMU {format_version(connection.getVersion())}"
+    else:
+        limits.pop("processes", None)  # of QEMU's user
     return EngineInfo(
         name="libvirt",
         version=version,
         endpoint=uri,
         limits=limits,
-        daemons=find_daemons(uri) if local else {},
+        daemons={} if driver == "test" else find_daemons(uri),
     )
 
 

@@ -20,7 +20,7 @@ class Accelerator:
     @property
     def name(self) -> str:
         """As in `density.model.Prepared`."""
-        return {"kvm": "kvm", "qemu": "tcg"}.get(self.hypervisor, "")
+        return {"kvm": "kvm", "qemu": "tcg", "lxc": "lxc", "test": ""}[self.hypervisor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

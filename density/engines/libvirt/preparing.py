@@ -13,8 +13,8 @@ from anyio import to_thread
 from density.engines.base import EngineContext
 from density.engines.libvirt.canary import LXC, Canary, Found, candidates
 from density.engines.libvirt.connections import Connections
-from density.engines.libvirt.containers import host_memory, is_lxc, make_root
-from density.engines.libvirt.hypervisor import is_test, qemu_owner
+from density.engines.libvirt.containers import host_memory, make_root
+from density.engines.libvirt.hypervisor import Driver, driver_of, qemu_owner
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Accelerator, Machine
 from density.engines.libvirt.networks import find_network
@@ -55,14 +55,13 @@ class Preparer:
             libvirt.libvirtError: libvirt said no to a question.
         """
         async with self._lock:
-            test = await self._connections.call(is_test)
-            container = await self._connections.call(is_lxc)
-            check(workload, container=container, test=test)
+            driver = await self._connections.call(driver_of)
+            check(workload, driver)
             networks = await self._networks(workload)
-            if test:
+            if driver == "test":
                 return _bare(workload), Prepared(networks=networks)
-            if container:
-                return await self._container(workload), Prepared(networks=networks)
+            if driver == "lxc":
+                return await self._container(workload), Prepared(accelerator=LXC.name, networks=networks)
             owner = await self._connections.call(qemu_owner)
             machine = await self._machine(workload, owner)
             found = await self._accelerator(machine, candidates(workload.accelerator))
@@ -92,7 +91,7 @@ class Preparer:
         all_there_is = await self._connections.call(host_memory)
         machine = Machine(
             workload=workload,
-            guest=Guest(name="payload", memory_bytes=workload.memory_bytes or all_there_is),
+            guest=Guest(name="none", memory_bytes=workload.memory_bytes or all_there_is),
             accelerator=LXC,
             ready=workload.ready,
             root=await make_root(self._context),
@@ -117,23 +116,22 @@ class Preparer:
         return {network.bridge: network.addresses} if network.bridge else {}
 
 
-def check(workload: Workload, *, container: bool, test: bool) -> None:
+def check(workload: Workload, driver: Driver) -> None:
     """What can be said without asking anyone.
-
-    Args:
-        container: libvirt makes containers here, which boot nothing.
-        test: it is libvirt's test hypervisor, which boots nothing either.
 
     Raises:
         UsageError: the workload cannot run here.
     """
-    if container:
+    if (driver == "lxc") != (workload.guest == "none"):
+        allowed_guest = "none alone, as it makes containers" if driver == "lxc" else "payload, null or disk"
+        raise UsageError(f"{workload.name}: the guest is {workload.guest}; this libvirt has {allowed_guest}")
+    if driver == "lxc":
         _check_container(workload)
     else:
         memory_bytes(workload)
     ready = workload.ready
-    allowed = _NO_GUEST if test or container else READY_WAYS[workload.guest]
-    noun = "a container of libvirt's" if container else f"a VM with the guest {workload.guest}"
+    allowed = READY_WAYS[workload.guest] if driver == "qemu" else _NO_GUEST
+    noun = "a container of libvirt's" if driver == "lxc" else f"a VM with the guest {workload.guest}"
     if ready.by not in allowed:
         raise UsageError(f"{workload.name}: {noun} is ready by {' or '.join(sorted(allowed))}, not by {ready.by}")
     if ready.by == "tcp" and workload.network != "user":
@@ -146,8 +144,6 @@ def check(workload: Workload, *, container: bool, test: bool) -> None:
 
 def _check_container(workload: Workload) -> None:
     where = f"{workload.name}: a container of libvirt's"
-    if workload.guest != "payload":
-        raise UsageError(f"{where} runs the payload alone, not the guest {workload.guest}")
     if workload.accelerator != "auto":
         raise UsageError(f"{where} has no accelerator, such as {workload.accelerator}")
     if workload.network == "user":
