@@ -108,7 +108,7 @@ DISK_VM = Kind(
 )
 LXC_CONTAINER = Kind(
     what='a container with guest = "none"',
-    group="containers of libvirt's",
+    group="libvirt's containers",
     keys=_ALWAYS | _LOAD | {"guest", "memory", "cpus", "network"},
     ready=("payload", "running"),
     guest="none",

@@ -109,7 +109,7 @@ def test_accelerators_in_order() -> None:
         (replace(VM, guest="disk", image="/x"), "not by payload"),
         (replace(VM, guest="disk", ready=Readiness("tcp", "80")), "needs network = user"),
         (replace(VM, cpus=1.5), "whole CPUs, not 1.5"),
-        (replace(VM, guest="none"), "the guest is none; this libvirt has payload, null or disk"),
+        (replace(VM, guest="none"), "a VM boots the guest payload, null, disk, not none"),
     ],
 )
 def test_refused(workload: Workload, message: str) -> None:
@@ -148,7 +148,7 @@ def test_endings_of_containers() -> None:
 @pytest.mark.parametrize(
     ("workload", "message"),
     [
-        (VM, "the guest is payload; this libvirt has none alone"),
+        (VM, "has the guest none, not payload"),
         (replace(CONTAINER, ready=Readiness("console", "x")), "is ready by payload or running, not by console"),
         (replace(CONTAINER, accelerator="kvm"), "has no accelerator, such as kvm"),
         (replace(CONTAINER, network="user"), "has the network none or one of libvirt's, not user"),

@@ -122,9 +122,6 @@ def check(workload: Workload, driver: Driver) -> None:
     Raises:
         UsageError: the workload cannot run here.
     """
-    if (driver == "lxc") != (workload.guest == "none"):
-        allowed_guest = "none alone, as it makes containers" if driver == "lxc" else "payload, null or disk"
-        raise UsageError(f"{workload.name}: the guest is {workload.guest}; this libvirt has {allowed_guest}")
     if driver == "lxc":
         _check_container(workload)
     else:
@@ -144,6 +141,8 @@ def check(workload: Workload, driver: Driver) -> None:
 
 def _check_container(workload: Workload) -> None:
     where = f"{workload.name}: a container of libvirt's"
+    if workload.guest != "none":
+        raise UsageError(f"{where} has the guest none, not {workload.guest}")
     if workload.accelerator != "auto":
         raise UsageError(f"{where} has no accelerator, such as {workload.accelerator}")
     if workload.network == "user":

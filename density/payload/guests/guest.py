@@ -88,7 +88,7 @@ async def make_guest(workload: Workload, cache_dir: Path, *, kernel: Path | None
         case "null":
             image = await run_sync(_null_image, cache_dir)
             return Guest(name="null", memory_bytes=memory, disk=image)
-        case "disk":
+        case _:
             return await run_sync(_disk_guest, Path(workload.image), memory)
 
 
@@ -96,9 +96,11 @@ def memory_bytes(workload: Workload) -> int:
     """The RAM of this workload's VMs.
 
     Raises:
-        UsageError: less than its guest needs.
+        UsageError: less than its guest needs, or no guest.
     """
-    needs = NEEDS[workload.guest]
+    needs = NEEDS.get(workload.guest)
+    if needs is None:
+        raise UsageError(f"{workload.name}: a VM boots the guest {', '.join(NEEDS)}, not {workload.guest}")
     memory = workload.memory_bytes or needs.default_bytes
     if memory < needs.least_bytes:
         raise UsageError(
