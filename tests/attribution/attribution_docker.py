@@ -10,7 +10,7 @@ from attribution.conftest import Attribute
 from attribution.induced import RAMP, SAFE, used
 from attribution.lowering import lowered
 from engines.contract import short_directory
-from support.dockerd import dockerd
+from support.dockerd import Dockerd
 
 from density.host.hierarchies import find_hierarchies
 
@@ -167,7 +167,7 @@ def test_memory_of_the_slice(attribute: Attribute) -> None:
 
 def test_open_files_of_the_daemon(attribute: Attribute, directory: Path) -> None:
     """A daemon that may open 160 files has some 30 of its own and takes 6 a container."""
-    with dockerd(directory, within=["prlimit", "--nofile=160:160"]) as endpoint:
+    with Dockerd(directory, within=["prlimit", "--nofile=160:160"]) as endpoint:
         attribute(
             web(endpoint),
             expect="files.process",
@@ -179,7 +179,7 @@ def test_open_files_of_the_daemon(attribute: Attribute, directory: Path) -> None
 
 def test_space_of_the_disk(attribute: Attribute, directory: Path, tmp_path: Path) -> None:
     """The daemon keeps its containers on a disk of 5 MiB, of which a tenth stays free."""
-    with small_disk(tmp_path, size="5M", inodes=4000) as disk, dockerd(directory, data_root=disk) as endpoint:
+    with small_disk(tmp_path, size="5M", inodes=4000) as disk, Dockerd(directory, data_root=disk) as endpoint:
         attribute(
             web(endpoint),
             expect="disk.space",
@@ -191,7 +191,7 @@ def test_space_of_the_disk(attribute: Attribute, directory: Path, tmp_path: Path
 
 def test_inodes_of_the_disk(attribute: Attribute, directory: Path, tmp_path: Path) -> None:
     """The daemon keeps its containers on a disk with 1,500 inodes, of which a tenth stays free."""
-    with small_disk(tmp_path, size="128M", inodes=1500) as disk, dockerd(directory, data_root=disk) as endpoint:
+    with small_disk(tmp_path, size="128M", inodes=1500) as disk, Dockerd(directory, data_root=disk) as endpoint:
         attribute(
             web(endpoint),
             expect="disk.inodes",
@@ -203,7 +203,7 @@ def test_inodes_of_the_disk(attribute: Attribute, directory: Path, tmp_path: Pat
 
 def test_tasks_of_the_daemons_unit(attribute: Attribute, directory: Path) -> None:
     """Shims live in their daemon's cgroup and take a dozen tasks each; 64 are kept there, to remove them with."""
-    with tasks_limited(260) as within, dockerd(directory, within=within) as endpoint:
+    with tasks_limited(260) as within, Dockerd(directory, within=within) as endpoint:
         attribute(
             web(endpoint, ramp=SAFE),
             expect="tasks.cgroup",
@@ -218,7 +218,7 @@ def test_namespaces(attribute: Attribute, directory: Path, kind: str) -> None:
     with user_namespace() as within:
         parameter = f"/proc/sys/user/max_{kind}_namespaces"
         subprocess.run([*within, "sh", "-c", f"echo {ROOM} > {parameter}"], check=True)
-        with dockerd(directory, within=within) as endpoint:
+        with Dockerd(directory, within=within) as endpoint:
             attribute(
                 web(endpoint),
                 expect="namespaces.user",
@@ -261,7 +261,7 @@ def test_mounts(attribute: Attribute, directory: Path, tmp_path: Path) -> None:
     script = tmp_path / "fill"
     script.write_text(FILL_MOUNTS)
     within = ["unshare", "--mount", "sh", str(script), str(tmp_path), str(limit - 2 * ROOM - 20)]
-    with lowered("fs.mount-max", limit), dockerd(directory, within=within) as endpoint:
+    with lowered("fs.mount-max", limit), Dockerd(directory, within=within) as endpoint:
         attribute(
             web(endpoint),
             expect="mounts.namespace",

@@ -1,9 +1,5 @@
 """The Docker engine and a daemon of its own, which may be emptied, crash, and come back."""
 
-import os
-import select
-import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +9,7 @@ import pytest
 from docker import APIClient
 from engines import docker_guest
 from engines.contract import CASES, Case, opened
+from support.dockerd import Dockerd
 
 from density.engines.docker import DockerEngine, engine
 from density.errors import EngineUnavailable
@@ -20,68 +17,18 @@ from density.model import LABEL, Phase, Readiness, Workload
 
 pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.root]
 
-STOP_SECONDS = 60.0
-
-
-class Daemon:
-    """A second dockerd, without a network, that lives in one directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self.endpoint = f"unix://{directory}/docker.sock"
-        self._directory = directory
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        """Start it, and come back when it answers."""
-        # Left behind by a crash; a process that nobody has reaped yet would be taken for the daemon's own.
-        (self._directory / "pid").unlink(missing_ok=True)
-        (self._directory / "exec/containerd/containerd.pid").unlink(missing_ok=True)
-        places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
-        command = ["dockerd", "-H", self.endpoint, "--bridge", "none", "--iptables=false"]
-        command += [f"--{option}={self._directory / place}" for option, place in places.items()]
-        self._process = process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-        assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if "API listen on" in line:
-                break
-        else:
-            pytest.fail("".join(said))
-        self._drain = threading.Thread(target=process.communicate)
-        self._drain.start()
-
-    def crash(self) -> None:
-        """End it at once, and its containerd with it; containers live on."""
-        assert self._process is not None
-        containerd = os.pidfd_open(int((self._directory / "exec/containerd/containerd.pid").read_text()))
-        self._process.kill()
-        self._drain.join()
-        # The kernel ends it with its parent; a successor that still meets it waits for it in vain.
-        select.select([containerd], [], [], STOP_SECONDS)
-        os.close(containerd)
-
-    def stop(self) -> None:
-        """End it with all that belongs to it, and take its mounts away."""
-        assert self._process is not None
-        self._process.terminate()
-        self._drain.join(STOP_SECONDS)
-        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        for mount in reversed([path for path in mounts if path.startswith(f"{self._directory}/")]):
-            subprocess.run(["umount", mount], check=True)
-
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dockerd]:
     """A running daemon with nothing in it."""
-    found = Daemon(tmp_path_factory.mktemp("d"))
+    found = Dockerd(tmp_path_factory.mktemp("d"))
     found.start()
     yield found
     found.stop()
 
 
 @pytest.fixture
-def client(daemon: Daemon) -> Iterator[APIClient]:
+def client(daemon: Dockerd) -> Iterator[APIClient]:
     """The daemon, past the engine."""
     found = APIClient(base_url=daemon.endpoint, version="auto", timeout=30)
     yield found
@@ -89,7 +36,7 @@ def client(daemon: Daemon) -> Iterator[APIClient]:
 
 
 @pytest.fixture
-def case(daemon: Daemon) -> Case:
+def case(daemon: Dockerd) -> Case:
     """The engine at this daemon."""
     docker = next(case for case in CASES if case.name == "docker")
     return replace(docker, make=lambda context: DockerEngine(context, endpoint=daemon.endpoint))
@@ -139,7 +86,7 @@ async def test_reap_in_any_state(case: Case, client: APIClient, runtime_dir: Pat
     docker_guest.remove(client, image)
 
 
-async def test_daemon_crashes_and_comes_back(case: Case, daemon: Daemon, runtime_dir: Path) -> None:
+async def test_daemon_crashes_and_comes_back(case: Case, daemon: Dockerd, runtime_dir: Path) -> None:
     """What ended while the daemon was away is lost all the same, and the engine goes on with the daemon's successor."""
     async with opened(case, runtime_dir) as session:
         ids = await session.launch(case.ready, 2)
@@ -152,7 +99,7 @@ async def test_daemon_crashes_and_comes_back(case: Case, daemon: Daemon, runtime
         assert session.phases(instance_id)[-1] is Phase.READY
 
 
-async def test_daemon_gone(case: Case, daemon: Daemon, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_daemon_gone(case: Case, daemon: Dockerd, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the daemon may come back its launches fail as refused; once it is gone, the engine cannot be used."""
     async with opened(case, runtime_dir) as session:
         await session.engine.prepare(case.ready)
@@ -171,7 +118,7 @@ async def test_daemon_gone(case: Case, daemon: Daemon, runtime_dir: Path, monkey
             await anyio.to_thread.run_sync(daemon.start)
 
 
-async def test_daemon_away_while_waiting(case: Case, daemon: Daemon, runtime_dir: Path) -> None:
+async def test_daemon_away_while_waiting(case: Case, daemon: Dockerd, runtime_dir: Path) -> None:
     """A launch that is waiting for its container when the daemon goes comes to an end, as data."""
     workload = Workload(name="w", engine="docker", ready=Readiness("log", "never said"), ready_timeout_seconds=5.0)
     async with opened(case, runtime_dir) as session:

@@ -10,7 +10,7 @@ from docker import APIClient
 from engines import docker_guest
 from engines.contract import CASES, context_in, opened, short_directory
 from support.addresses import free_address
-from support.dockerd import dockerd
+from support.dockerd import Dockerd
 from support.registry import registry
 
 from density.engines.docker import DockerEngine
@@ -81,7 +81,7 @@ def certificates(tmp_path: Path) -> Path:
 def behind_tls(certificates: Path, runtime_dir: Path) -> Iterator[str]:
     """The endpoint of a daemon that asks for a certificate, with one image of ours."""
     tls = [f"--tls{name}={certificates / file}" for name, file in TLS_FILES.items()]
-    with dockerd(runtime_dir, listen=f"tcp://{free_address()}", options=["--tlsverify", *tls]) as endpoint:
+    with Dockerd(runtime_dir, listen=f"tcp://{free_address()}", options=["--tlsverify", *tls]) as endpoint:
         yield endpoint
 
 

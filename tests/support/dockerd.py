@@ -5,76 +5,102 @@ import re
 import select
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 STOP_SECONDS = 60.0
 _LISTENS = re.compile(r"API listen on ([^\s\"]+)")
 
 
-@contextmanager
-def dockerd(
-    directory: Path,
-    *,
-    data_root: Path | None = None,
-    within: Sequence[str] = (),
-    listen: str = "",
-    options: Sequence[str] = (),
-) -> Iterator[str]:
-    """The endpoint of a second dockerd, for as long as this is entered.
+class Dockerd:
+    """The daemon, which may crash and be started again; as a context manager it gives its endpoint.
 
-    Args:
-        directory: of its sockets and files; empty, and with a short path.
-        data_root: where its images and containers are kept; None: in the directory too.
-        within: a command that runs it, such as `prlimit --nofile=160:160`, and becomes it by `exec`.
-        listen: its endpoint, such as `tcp://127.0.0.1:2376`; empty: a socket in the directory.
-        options: more of its command line.
+    Attributes:
+        endpoint: where it listens, from its start on.
     """
-    places = {
-        "data-root": data_root or directory / "data",
-        "exec-root": directory / "exec",
-        "pidfile": directory / "pid",
-    }
-    listen = listen or f"unix://{directory}/docker.sock"
-    command = [*within, "dockerd", "-H", listen, "--bridge", "none", "--iptables=false", *options]
-    command += [f"--{option}={place}" for option, place in places.items()]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    try:
-        address, drain = _await_start(process)
-        yield f"{listen.partition('://')[0]}://{address}"
-        process.terminate()
-        drain.join(STOP_SECONDS)
-    finally:
-        _end(process)
-        _unmount_below(directory)
-        if data_root:
-            _unmount_below(data_root)
 
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        data_root: Path | None = None,
+        within: Sequence[str] = (),
+        listen: str = "",
+        options: Sequence[str] = (),
+    ) -> None:
+        """What it is started with.
 
-def _await_start(process: subprocess.Popen[str]) -> tuple[str, threading.Thread]:
-    """Where it listens, and the thread that goes on reading what it says."""
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if found := _LISTENS.search(line):
-            drain = threading.Thread(target=process.communicate, daemon=True)
-            drain.start()
-            return found[1], drain
-    raise RuntimeError("".join(said))
+        Args:
+            directory: of its sockets and files; empty, and with a short path.
+            data_root: where its images and containers are kept; None: in the directory too.
+            within: a command that runs it, such as `prlimit --nofile=160:160`, and becomes it by `exec`.
+            listen: its endpoint, such as `tcp://127.0.0.1:2376`; empty: a socket in the directory.
+            options: more of its command line.
+        """
+        self.endpoint = listen or f"unix://{directory}/docker.sock"
+        self._pids = (directory / "pid", directory / "exec/containerd/containerd.pid")
+        self._mounted = [directory, *([data_root] if data_root else [])]
+        places = {
+            "data-root": data_root or directory / "data",
+            "exec-root": directory / "exec",
+            "pidfile": self._pids[0],
+        }
+        self._command = [*within, "dockerd", "-H", self.endpoint, "--bridge", "none", "--iptables=false", *options]
+        self._command += [f"--{option}={place}" for option, place in places.items()]
 
+    def __enter__(self) -> str:
+        self.start()
+        return self.endpoint
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End it, and what it started: shims of containers that nobody removed would stay."""
-    if process.poll() is None:
-        process.terminate()
-        descriptor = os.pidfd_open(process.pid)
-        gone, _, _ = select.select([descriptor], [], [], STOP_SECONDS)
-        os.close(descriptor)
-        if not gone:
-            process.kill()
-    process.wait()
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and come back when it answers."""
+        for pid in self._pids:
+            # Left behind by a crash; a process that nobody has reaped yet would be taken for the daemon's own.
+            pid.unlink(missing_ok=True)
+        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        try:
+            address = self._await_address(self._process)
+        except BaseException:
+            self.stop()
+            raise
+        self.endpoint = f"{self.endpoint.partition('://')[0]}://{address}"
+        self._drain = threading.Thread(target=self._process.communicate, daemon=True)
+        self._drain.start()
+
+    def crash(self) -> None:
+        """End it at once, and its containerd with it; containers live on."""
+        containerd = os.pidfd_open(int(self._pids[1].read_text()))
+        self._process.kill()
+        self._drain.join()
+        # The kernel ends it with its parent; a successor that still meets it waits for it in vain.
+        select.select([containerd], [], [], STOP_SECONDS)
+        os.close(containerd)
+
+    def stop(self) -> None:
+        """End it with all that belongs to it, and take its mounts away."""
+        if self._process.poll() is None:
+            descriptor = os.pidfd_open(self._process.pid)
+            self._process.terminate()
+            gone, _, _ = select.select([descriptor], [], [], STOP_SECONDS)
+            os.close(descriptor)
+            if not gone:
+                self._process.kill()
+        self._process.wait()
+        for directory in self._mounted:
+            _unmount_below(directory)
+
+    @staticmethod
+    def _await_address(process: subprocess.Popen[str]) -> str:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if found := _LISTENS.search(line):
+                return found[1]
+        raise RuntimeError("".join(said))
 
 
 def _unmount_below(directory: Path) -> None:
