@@ -13,6 +13,7 @@ WORKLOADS = (
     Workload(name="vm", engine="libvirt", memory_bytes=2**27),
     Workload(name="tap", engine="libvirt", memory_bytes=2**27, network="default"),
     Workload(name="plain", engine="native"),
+    Workload(name="lxc", engine="libvirt", guest="none"),
 )
 
 
@@ -55,3 +56,11 @@ def test_a_network_costs_only_those_that_plug_into_it() -> None:
 def test_memory_that_is_touched_is_on_top() -> None:
     """A workload that touches a mebibyte costs one more."""
     assert typical_cost(WORKLOADS[2], "memory.available") - typical_cost(WORKLOADS[0], "memory.available") == 2**20
+
+
+def test_a_container_of_libvirts_is_no_vm() -> None:
+    """It takes terminals, and no machine's memory, as a container of Docker's; QEMU's processes are none of it."""
+    docker, lxc, vm = WORKLOADS[0], WORKLOADS[-1], WORKLOADS[3]
+    assert [typical_cost(each, "ptys") for each in (docker, lxc, vm)] == [0, 2, 0]
+    assert typical_cost(lxc, "memory.available") < typical_cost(vm, "memory.available") / 10
+    assert typical_cost(lxc, "libvirt.processes") == 0
