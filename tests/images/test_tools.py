@@ -1,5 +1,6 @@
 """Running the programs that make images, and what stays when they fail."""
 
+import os
 from pathlib import Path
 
 import anyio
@@ -59,6 +60,21 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         check_place(tmp_path / "file" / "disk.qcow2")
     check_place(tmp_path / "images" / "disk.qcow2")
     assert list((tmp_path / "images").iterdir()) == []
+
+
+async def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """Of the same file alone, and not where another process is at work."""
+    left, other = tmp_path / ".disk.1", tmp_path / ".other.1"
+    for directory in (left, other):
+        (directory / "tree").mkdir(parents=True)
+        os.utime(directory, (0, 0))
+    async with scratch_beside(tmp_path / "disk") as scratch:
+        assert not left.exists()
+        os.utime(scratch, (0, 0))
+        async with scratch_beside(tmp_path / "disk"):
+            assert scratch.exists()
+    assert not scratch.exists()
+    assert other.exists()
 
 
 def test_missing_tools_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:

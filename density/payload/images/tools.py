@@ -1,11 +1,13 @@
 """The programs that make images: whether they are here, and running one."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -26,6 +28,8 @@ PACKAGES: Mapping[str, str] = {
     str(BOOT_SECTOR): "grub-pc-bin",
 }
 """Program or file -> Debian's package of it."""
+NEW_SECONDS = 60.0
+"""A directory that was made just now may not be locked yet."""
 FOR_TREES = ("mmdebstrap", "unshare")
 FOR_DISKS = tuple(PACKAGES)
 
@@ -81,15 +85,20 @@ def complaint(text: str) -> str:
 async def scratch_beside(path: Path) -> AsyncGenerator[Path]:
     """A directory next to this file that is gone afterwards, however that comes; nobody else can enter it.
 
+    What a process that was killed left of the same file is removed first.
+
     Raises:
         UsageError: nothing can be written there.
     """
+    await run_sync(_remove_left, path)
     directory = await run_sync(_scratch_beside, path)
+    lock = _locked(directory)
     try:
         yield directory
     finally:
         with anyio.CancelScope(shield=True):
             await run_sync(shutil.rmtree, directory)
+        os.close(lock)
 
 
 def check_place(path: Path) -> None:
@@ -107,6 +116,29 @@ def _scratch_beside(path: Path) -> Path:
         return Path(mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _remove_left(path: Path) -> None:
+    for left in path.parent.glob(f".{path.name}.*"):
+        with suppress(OSError):  # in use, or somebody else's
+            if time.time() - left.stat().st_mtime > NEW_SECONDS:
+                os.close(_locked(left))
+                shutil.rmtree(left)
+
+
+def _locked(directory: Path) -> int:
+    """The lock on a directory, as a descriptor; it ends with the process, however that ends.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def publish(made: Path, path: Path) -> None:
