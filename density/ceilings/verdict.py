@@ -23,10 +23,7 @@ SIDE_COUNTERS: Mapping[str, tuple[str, str]] = {
     "slice.oom_kills": ("memory.cgroup", "the kernel killed {n} process{es} in the slice for want of memory"),
     "memory.oom_kills": ("memory.available", "the kernel killed {n} process{es} of the host for want of memory"),
     "network.neighbours.v4.table_fulls_count": ("network.neighbours", "the ARP table was full {n} time{s}"),
-    "network.neighbours.v6.table_fulls_count": (
-        "network.neighbours",
-        "the neighbour table (IPv6) was full {n} time{s}",
-    ),
+    "network.neighbours.v6.table_fulls_count": ("network.neighbours", "the IPv6 neighbour table was full {n} time{s}"),
     "network.backlog.dropped_count": ("network.backlog", "the backlog was full for {n} packet{s}"),
     "network.conntrack.dropped_count": ("network.conntrack", "{n} connection{s} found the tracking table full"),
 }
@@ -115,10 +112,8 @@ def _moved(state: RunState) -> Iterator[tuple[str, str]]:
     for name, (ceiling, sentence) in SIDE_COUNTERS.items():
         grown = state.host.get(name, 0.0) - state.first_host.get(name, 0.0)
         if grown > 0:
-            yield (
-                ceiling,
-                sentence.format(n=f"{grown:,.0f}", s="" if grown == 1 else "s", es="" if grown == 1 else "es"),
-            )
+            one = grown == 1
+            yield ceiling, sentence.format(n=f"{grown:,.0f}", s="" if one else "s", es="" if one else "es")
 
 
 def _evidence(key: Key, reading: Reading, costs: Costs, counted: Mapping[str, str]) -> Iterator[str]:
