@@ -29,6 +29,7 @@ EMULATED = Domain(
     command_line="quiet -- --id vm-00001",
     serial=Path("/run/s1"),
 )
+CONTAINER = replace(EMULATED, hypervisor="lxc", guest=BARE, serial=None, command_line="", program=PROGRAM)
 VARIANTS = {
     "payload": EMULATED,
     "kvm": replace(EMULATED, hypervisor="kvm", cpu="host-passthrough", vcpus=2, partition="/density1"),
@@ -36,13 +37,9 @@ VARIANTS = {
     "null": replace(EMULATED, guest=NULL, command_line=""),
     "disk": replace(EMULATED, guest=DISK, disk=Path("/o.qcow2"), agent=True, network="user", command_line=""),
     "network": replace(EMULATED, network="default"),
-    "container": replace(EMULATED, hypervisor="lxc", guest=BARE, serial=None, command_line="", program=PROGRAM),
-    "container with CPUs": replace(
-        EMULATED, hypervisor="lxc", guest=BARE, serial=None, command_line="", program=replace(PROGRAM, cpus=2)
-    ),
-    "container with a network": replace(
-        EMULATED, hypervisor="lxc", guest=BARE, serial=None, command_line="", program=PROGRAM, network="default"
-    ),
+    "container": CONTAINER,
+    "container with CPUs": replace(CONTAINER, program=replace(PROGRAM, cpus=2)),
+    "container with a network": replace(CONTAINER, network="default"),
     "test": replace(EMULATED, hypervisor="test", guest=BARE, serial=None, command_line=""),
 }
 

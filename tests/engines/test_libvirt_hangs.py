@@ -2,12 +2,11 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
-from engines.contract import context_in, short_directory
+from engines.contract import context_in
 from support.libvirtd import libvirtd
 
 from density.engines.libvirt import LibvirtEngine, connections
@@ -16,21 +15,14 @@ from density.errors import EngineUnavailable
 pytestmark = [pytest.mark.anyio, pytest.mark.libvirt, pytest.mark.root]
 
 
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """Where a daemon of our own lives; the paths of its sockets must be short."""
-    with short_directory() as found:
-        yield found
-
-
-async def test_a_daemon_that_hangs_is_given_up(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_daemon_that_hangs_is_given_up(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first call has its time, every other one and leaving the engine take none; the way out is named."""
     monkeypatch.setattr(connections, "CALL_SECONDS", 1.0)
-    with libvirtd(directory) as uri:
-        pid = int((directory / "libvirtd.pid").read_text())
+    with libvirtd(runtime_dir) as uri:
+        pid = int((runtime_dir / "libvirtd.pid").read_text())
         try:
             with anyio.fail_after(10):
-                async with context_in(directory) as context, LibvirtEngine(context, uri=uri) as engine:
+                async with context_in(runtime_dir) as context, LibvirtEngine(context, uri=uri) as engine:
                     os.kill(pid, signal.SIGSTOP)
                     with pytest.raises(EngineUnavailable, match=r"not answered for 1 s.*restart libvirtd"):
                         await engine.describe()

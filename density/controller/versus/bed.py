@@ -111,6 +111,16 @@ class Bed:
         times = {phase: change.at - asked for phase, change in life.changes.items()}
         return Launched(instance_id, times[Phase.CREATED], times[Phase.STARTED], times[Phase.READY])
 
+    @asynccontextmanager
+    async def launched(self, workload: Workload) -> AsyncGenerator[Launched]:
+        """One that is ready, and is stopped on leaving, however it is left; raises as `launch`."""
+        launched = await self.launch(workload)
+        try:
+            yield launched
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.stop(workload, [launched])
+
     async def launch_many(self, workload: Workload, count: int) -> list[Launched]:
         """Launch so many at once, another for each that fails; raises as `launch`, and then none of them is left."""
         found: list[Launched] = []

@@ -79,8 +79,8 @@ async def ramp_lxc(
     lxc: ByLxc, figures: Figures, say: Callable[[str], None], *, run_id: str, run_dir: Path
 ) -> tuple[bool, tuple[str, ...]]:
     """Its ramp, where its start alone could be measured; returns as `measure_ramps`."""
-    alone = figures.get("lxc", "alone.ready", lxc.column)
-    if alone is None or alone.why:
+    start = figures.get("lxc", "alone.ready", lxc.column)
+    if start is None or start.why:
         return False, ()
     found = Figures()
     subjects = tuple(Subject(workload=workload) for workload in lxc.profile.workloads)

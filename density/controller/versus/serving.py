@@ -11,7 +11,7 @@ import anyio
 
 from density.capacity.versus.figure import Figures, Subject
 from density.controller.versus.bed import Bed
-from density.controller.versus.storing import image_bytes
+from density.controller.versus.storing import disk_use
 from density.errors import DensityError
 from density.model import EngineName, Workload
 from density.profile.load import load_profile
@@ -52,12 +52,8 @@ async def _measure(
     await bed.ready_for(workload)
     seconds, image = [], 0
     for number in range(1 if vm else ROUNDS + 1):
-        launched = await bed.launch(workload)
-        try:
-            image = await image_bytes(bed, workload, launched, endpoints)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await bed.stop(workload, [launched])
+        async with bed.launched(workload) as launched:
+            image = (await disk_use(bed, workload, launched, endpoints)).image_bytes
         if number or vm:
             seconds.append(launched.ready_seconds)
     figures.add("services", service, subject.name, seconds, unit="seconds")
@@ -72,11 +68,18 @@ async def _workload(service: str, subject: Subject, endpoints: Endpoints) -> Wor
     if not mine:
         return None
     if engine == "libvirt":
-        # A guest that is a whole system would be tried under KVM for minutes; the payload guest has found out already.
-        there = await anyio.Path(mine[0].image).is_file()
-        return replace(mine[0], accelerator=subject.workload.accelerator) if there else None
+        return await on_disk(mine[0], subject)
     present = import_module("density.engines.docker.asking").present
     for image in (mine[0].image, f"density-{service}:local"):
         if await present(endpoints.docker, image):
             return replace(mine[0], image=image)
     return None
+
+
+async def on_disk(workload: Workload, subject: Subject) -> Workload | None:
+    """A VM that boots a disk image, by the subject's accelerator; None where the image is not here.
+
+    A whole system would be tried under KVM for minutes; the subject's guest has found out already.
+    """
+    there = await anyio.Path(workload.image).is_file()
+    return replace(workload, accelerator=subject.workload.accelerator) if there else None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -21,28 +22,22 @@ async def measure_disk(bed: Bed, figures: Figures, say: Callable[[str], None], *
             continue
         say(f"hard disk: {subject.name}")
         try:
-            launched = await bed.launch(subject.workload)
-            try:
+            async with bed.launched(subject.workload) as launched:
                 await _measure(bed, subject, launched, figures, endpoints)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await bed.stop(subject.workload, [launched])
         except DensityError as error:
             figures.miss("disk", "", subject.name, str(error))
 
 
-async def image_bytes(bed: Bed, workload: Workload, launched: Launched, endpoints: Endpoints) -> int:
-    """What an instance of Docker's or libvirt's that runs now shares with its siblings.
+async def disk_use(bed: Bed, workload: Workload, launched: Launched, endpoints: Endpoints) -> Any:  # noqa: ANN401
+    """The `DiskUse` of Docker's or libvirt's `usage`, whose modules are slow to import, of an instance that runs now.
 
     Raises:
         DensityError: the engine does not say.
     """
     usage = import_module(f"density.engines.{workload.engine}.usage")
     if workload.engine == "docker":
-        found = await usage.disk_use(endpoints.docker, run_id=bed.context.run_id, instance_id=launched.instance_id)
-    else:
-        found = await usage.disk_use(bed.context, workload, launched.instance_id)
-    return int(found.image_bytes)
+        return await usage.disk_use(endpoints.docker, run_id=bed.context.run_id, instance_id=launched.instance_id)
+    return await usage.disk_use(bed.context, workload, launched.instance_id)
 
 
 async def _measure(bed: Bed, subject: Subject, launched: Launched, figures: Figures, endpoints: Endpoints) -> None:
@@ -56,8 +51,7 @@ async def _measure(bed: Bed, subject: Subject, launched: Launched, figures: Figu
 
     match subject.workload.engine:
         case "docker":
-            usage = import_module("density.engines.docker.usage")
-            found = await usage.disk_use(endpoints.docker, run_id=bed.context.run_id, instance_id=launched.instance_id)
+            found = await disk_use(bed, subject.workload, launched, endpoints)
             image(found.image_bytes, found.layers, "layer")
             add("written", found.own_bytes)
             if found.kept_bytes is None:
@@ -65,8 +59,7 @@ async def _measure(bed: Bed, subject: Subject, launched: Launched, figures: Figu
             else:
                 add("own", found.kept_bytes, "layer and the daemon's files")
         case "libvirt":
-            usage = import_module("density.engines.libvirt.usage")
-            found = await usage.disk_use(bed.context, subject.workload, launched.instance_id)
+            found = await disk_use(bed, subject.workload, launched, endpoints)
             image(found.image_bytes, found.files, "file")
             add("own", found.own_bytes, "overlay and log" if found.overlay else "log; it has no disk to write to")
         case _:

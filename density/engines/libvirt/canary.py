@@ -102,7 +102,7 @@ class Canary:
         console = self._lifecycle.console(instance)
         last = f"; its last words: {last_words(console)}" if console else "; it said nothing"
         if instance.ended.is_set():
-            how = ending_failure(instance.how, (), oom_killed=False, container=machine.root is not None)
+            how = ending_failure(instance.how, (), oom_killed=False, container=instance.is_container)
             return _Dead(how.message + last, at_once=False)
         return _Dead(f"not ready after {format_seconds(seconds)}{last}", at_once=False)
 
@@ -114,9 +114,7 @@ def candidates(wanted: AcceleratorName) -> Sequence[Accelerator]:
 
 def describe(accelerator: Accelerator) -> str:
     """`KVM with the CPU host-passthrough`."""
-    if accelerator.cpu:
-        return f"KVM with the CPU {accelerator.cpu}"
-    return accelerator.name.upper()
+    return f"KVM with the CPU {accelerator.cpu}" if accelerator.cpu else accelerator.name.upper()
 
 
 def last_words(console: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from density.engines.base import EngineContext
 from density.engines.changes import Changes
 from density.engines.libvirt import containers, reaping, staging
 from density.engines.libvirt.connections import Connections, words
-from density.engines.libvirt.hypervisor import engine_info
+from density.engines.libvirt.hypervisor import driver_of, engine_info
 from density.engines.libvirt.instance import Instance, ending_failure, may_be_oom
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Machine
@@ -130,6 +130,7 @@ class LibvirtEngine:
         """Remove by metadata, look again, and again where something appeared late or would not go."""
         seen: set[str] = set()
         try:
+            driver = await self._connections.call(driver_of)
             found = await self._connections.call(lambda connection: reaping.find(connection, run_id))
             for _ in range(reaping.ATTEMPTS):
                 if not found:
@@ -140,7 +141,7 @@ class LibvirtEngine:
                 found = await self._connections.call(lambda connection: reaping.find(connection, run_id))
         except libvirt.libvirtError as error:
             raise EngineUnavailable(self.name, words(error)) from error
-        await to_thread.run_sync(reaping.remove_logs, run_id, found.keys())
+        await to_thread.run_sync(reaping.remove_logs, driver, run_id, found.keys())
         return Reaped(removed=tuple(sorted(seen - found.keys())), left=tuple(sorted(found)))
 
     async def _bring_up(self, instance: Instance, machine: Machine, deadline: float) -> Failure | None:
@@ -214,9 +215,8 @@ class LibvirtEngine:
 
     def _how_it_ended(self, instance: Instance) -> Failure:
         said = self._lifecycle.console(instance)
-        container = self._machines[instance.workload.name].root is not None
-        oom_killed = may_be_oom(instance.how, said, container=container) and self._oom_kills.spend()
-        return ending_failure(instance.how, said, oom_killed=oom_killed, container=container)
+        oom_killed = may_be_oom(instance.how, said, container=instance.is_container) and self._oom_kills.spend()
+        return ending_failure(instance.how, said, oom_killed=oom_killed, container=instance.is_container)
 
     async def _drop(self, instance: Instance) -> None:
         """Remove one that failed or was lost, so that they do not pile up; what will not go is for `reap`."""

@@ -46,6 +46,11 @@ class Instance:
     agent: anyio.Event = field(default_factory=anyio.Event)
 
     @property
+    def is_container(self) -> bool:
+        """Whether it is no VM."""
+        return self.workload.guest == "none"
+
+    @property
     def is_alive(self) -> bool:
         """Whether there is, or is about to be, a domain that stopping would concern."""
         return self.phase in {Phase.REQUESTED, Phase.CREATED, Phase.STARTED, Phase.READY}

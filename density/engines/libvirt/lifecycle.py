@@ -20,7 +20,8 @@ from density.payload.guests.disk import make_overlay
 
 _DRIVERS = ("qemu", "lxc")
 PID_FILES = tuple(Path("/run/libvirt", driver) for driver in _DRIVERS)
-LOG_FILES = tuple(Path("/var/log/libvirt", driver) for driver in _DRIVERS)
+LOGS = Path("/var/log/libvirt")
+LOG_FILES = tuple(LOGS / driver for driver in _DRIVERS)
 
 
 class Lifecycle:

@@ -9,7 +9,8 @@ import libvirt
 
 from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.domain import NAMESPACE, Mark, parse_mark
-from density.engines.libvirt.lifecycle import LOG_FILES, destroy, remove_files
+from density.engines.libvirt.hypervisor import Driver
+from density.engines.libvirt.lifecycle import LOGS, destroy, remove_files
 from density.errors import EngineUnavailable
 
 ATTEMPTS = 3
@@ -46,13 +47,12 @@ def find(connection: libvirt.virConnect, run_id: str | None) -> dict[str, Mark]:
     return found
 
 
-def remove_logs(run_id: str | None, kept: Collection[str]) -> None:
-    """Remove libvirt's logs of domains of this run (None: of any) that ended with nobody there; not of those kept."""
-    for directory in LOG_FILES:
-        for path in directory.glob(f"{_PREFIX}{run_id}-*.log" if run_id else f"{_PREFIX}*.log"):
-            if path.stem not in kept:
-                with suppress(OSError):
-                    path.unlink()
+def remove_logs(driver: Driver, run_id: str | None, kept: Collection[str]) -> None:
+    """Remove a driver's logs of domains of this run (None: of any) that ended with nobody there; not of those kept."""
+    for path in (LOGS / driver).glob(f"{_PREFIX}{run_id}-*.log" if run_id else f"{_PREFIX}*.log"):
+        if path.stem not in kept:
+            with suppress(OSError):
+                path.unlink()
 
 
 async def destroy_all(connections: Connections, found: Mapping[str, Mark], runtime_base: Path) -> None:
