@@ -153,6 +153,8 @@ class CeilingForecast:
     Attributes:
         ceiling: id of the catalogue; subject: which one of several (a bridge, a daemon), else empty.
         count: estimate; low, high: its 95 % interval; infinite where the use does not grow.
+        typical: what an instance typically costs stands in for what the run could not measure yet, or not in the noise;
+            then low and high are how far off that may be, and no interval.
     """
 
     ceiling: str
@@ -163,6 +165,7 @@ class CeilingForecast:
     count: float
     low: float
     high: float
+    typical: bool = False
 
 
 @dataclass(frozen=True, slots=True)

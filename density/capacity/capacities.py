@@ -67,14 +67,21 @@ def _hard(state: RunState) -> Capacity:
     outcome = state.outcome
     reached = outcome is not None and outcome.outcome == "ceiling"
     nearest = state.forecast[0] if state.forecast else None
-    tried = state.peak.count > 0  # where nothing ever became ready, what costs are typical promises nothing
-    if reached or not tried or nearest is None or not math.isfinite(nearest.count) or nearest.count < state.peak.count:
-        return _observed(_most_that_ran(state))
+    if reached or nearest is None or not is_measured(nearest) or nearest.count < state.peak.count:
+        return _observed(most_that_ran(state))
     return _forecast(state, nearest)
 
 
-def _most_that_ran(state: RunState) -> Mapping[str, int]:
-    """By workload. A death is told late: who came up meanwhile was counted beside the dead, so then rest counts."""
+def is_measured(ceiling: CeilingForecast) -> bool:
+    """Whether the run itself knows at which count this ceiling ends it: typical costs promise nothing."""
+    return math.isfinite(ceiling.count) and not ceiling.typical
+
+
+def most_that_ran(state: RunState) -> Mapping[str, int]:
+    """By workload, the most that ran together.
+
+    A death is told late: who came up meanwhile was counted beside the dead, so then rest counts.
+    """
     if not any(workload.lost for workload in state.workloads.values()):
         return state.peak.per_workload
     return max((point.counts for point in state.settled), key=lambda counts: sum(counts.values()), default={})

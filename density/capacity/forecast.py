@@ -83,7 +83,7 @@ class Outlook:
             return _entry(reading, math.inf, math.inf, math.inf)
         total, more = float(self.counts.sum()), reading.room / slope
         ends = sorted((total + more / (1 + TYPICAL_SPREAD), total + more / (1 - TYPICAL_SPREAD)))
-        return _entry(reading, total + more, *ends)
+        return _entry(reading, total + more, *ends, typical=True)
 
     def _typical(self, reading: Reading) -> Array:
         return np.array(
@@ -112,12 +112,11 @@ def outlook(state: RunState, *, values: Mapping[str, float], workloads: Sequence
     )
 
 
-def _entry(reading: Reading, count: float, low: float, high: float) -> CeilingForecast:
+def _entry(reading: Reading, count: float, low: float, high: float, *, typical: bool = False) -> CeilingForecast:
     """Uses that hardly grow lead past every number: then nothing is said of count or end."""
     if not math.isfinite(count):
         count = low = high = math.inf
     elif not (math.isfinite(low) and math.isfinite(high)):
         low, high = 0.0, math.inf
-    return CeilingForecast(
-        reading.ceiling, reading.subject, reading.used, reading.limit, reading.reserve, count, low, high
-    )
+    known = (reading.ceiling, reading.subject, reading.used, reading.limit, reading.reserve)
+    return CeilingForecast(*known, count, low, high, typical)

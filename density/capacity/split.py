@@ -14,7 +14,8 @@ Values = Mapping[str, float]
 
 
 def _kernel(values: Values) -> float:
-    return sum(values[f"memory.{part}_bytes"] for part in ("slab", "pagetables", "kernelstack"))
+    whole = sum(values[f"memory.{part}_bytes"] for part in ("slab", "pagetables", "kernelstack"))
+    return whole - values["slice.kernel_bytes"]
 
 
 def _engine(values: Values) -> float:
@@ -32,7 +33,8 @@ PARTS: Mapping[str, Callable[[Values], float]] = {
 
 `memory.instance` is what the slice is charged: the payload, or QEMU with its guest, with kernel memory of its own.
 `memory.engine` is anonymous memory outside of it: daemons and shims. `memory.kernel` is the host's slab, page tables
-and stacks, instances' own included. `memory.tester` is density itself, which the others leave out.
+and stacks beyond what the slice is charged, which cgroup v2 tells since Linux 5.18.
+`memory.tester` is density itself, which the others leave out.
 """
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from density.report.facts import untried
 from density.units import format_count
 
 
@@ -14,15 +15,15 @@ def missed(document: Mapping[str, Any]) -> Iterator[str]:
     """
     for each in document["required"]:
         if not each["met"]:
-            yield _too_few(each, document["capacity"][each["name"]])
+            yield _too_few(each, document["capacity"][each["name"]], ended_by=document["outcome"])
     ready = sum(workload["ready"] for workload in document["workloads"].values())
     if ready and document["capacity"]["hard"]["count"] and not document["capacity"]["slo"]["count"]:
         yield f"no count kept every objective; the run ended because {document['reason']}"
 
 
-def _too_few(required: Mapping[str, Any], capacity: Mapping[str, Any]) -> str:
+def _too_few(required: Mapping[str, Any], capacity: Mapping[str, Any], *, ended_by: str) -> str:
     wanted, found = required["wanted"], required["found"]
     by = f", by a forecast of {format_count(capacity['low'])} to {format_count(capacity['high'])}"
-    how = by if capacity["kind"] == "forecast" else ""
+    how = by if capacity["kind"] == "forecast" else untried(ended_by)
     short = f"{format_count(wanted - found)} too few ({(wanted - found) / wanted:.1%})"
     return f"{required['name']} = {format_count(wanted)} is required, found {format_count(found)}{how}: {short}"

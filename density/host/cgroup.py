@@ -20,7 +20,11 @@ from density.host.reading import FileSensor, Parser, Unavailable, limit_parser, 
 _STAT_V1 = {"total_rss": "slice.anon_bytes", "total_inactive_file": "slice.inactive_file_bytes"}
 _QUOTA, _PERIOD = "cfs_quota_us", "cfs_period_us"
 _EVENTS_V2 = {"oom": "slice.oom_kills"}
-_STAT_V2 = {"anon": "slice.anon_bytes", "inactive_file": "slice.inactive_file_bytes"}
+_STAT_V2 = {
+    "anon": "slice.anon_bytes",
+    "inactive_file": "slice.inactive_file_bytes",
+    "kernel": "slice.kernel_bytes",  # since Linux 5.18
+}
 
 
 def parse_cpu_max(text: str) -> dict[str, float]:
@@ -39,8 +43,8 @@ class SliceSensor:
     """`slice.*`: what the kernel holds against the slice's limits; a limit that is not set is left out.
 
     `slice.memory_bytes` is the number that the limit is enforced on; `slice.inactive_file_bytes` of it can be taken
-    back at once. `slice.oom_kills` is how often the slice's own limit led to a kill; on v1 since the sensor was
-    made, and only for root.
+    back at once, and `slice.kernel_bytes` of it are slabs, page tables and stacks. `slice.oom_kills` is how often the
+    slice's own limit led to a kill; on v1 since the sensor was made, and only for root.
 
     Raises:
         Unavailable: the slice has no memory cgroup.
@@ -100,6 +104,7 @@ def _sources_v1(paths: SlicePaths) -> dict[Path, Parser]:
     files: dict[tuple[str, str], Parser] = {
         ("memory", "memory.usage_in_bytes"): number_parser("slice.memory_bytes"),
         ("memory", "memory.max_usage_in_bytes"): number_parser("slice.memory_peak_bytes"),
+        ("memory", "memory.kmem.usage_in_bytes"): number_parser("slice.kernel_bytes"),
         ("memory", "memory.stat"): lambda text: parse_pairs(text, _STAT_V1),
         ("cpuacct", "cpuacct.usage"): number_parser("slice.cpu_seconds", factor=1e-9),
     }

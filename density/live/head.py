@@ -84,6 +84,8 @@ def count(state: RunState, width: int, glyphs: Glyphs) -> Iterator[Text]:
 
 def _interval(ceiling: CeilingForecast, glyphs: Glyphs) -> str:
     """` (850–950)`; empty where it is no wider than the count itself."""
+    if ceiling.typical:
+        return " by typical costs"
     low, high = format_count(max(ceiling.low, 0)), format_count(max(ceiling.high, 0))
     if low == high:
         return ""

@@ -4,6 +4,7 @@ import math
 from functools import singledispatch
 
 from density.events import (
+    CeilingForecast,
     Forecasted,
     Held,
     InstanceChanged,
@@ -62,8 +63,12 @@ def _(event: WaveSettled, state: RunState) -> str:  # noqa: ARG001
 @say.register
 def _(event: Forecasted, state: RunState) -> str:  # noqa: ARG001
     near = [ceiling for ceiling in event.ceilings if math.isfinite(ceiling.count)][:3]
-    said = (f"{clean(f'{near.ceiling} {near.subject}')} at {format_count(max(near.count, 0))}" for near in near)
-    return f"forecast: {', '.join(said)}" if near else ""
+    return f"forecast: {', '.join(map(_said, near))}" if near else ""
+
+
+def _said(ceiling: CeilingForecast) -> str:
+    known = " (typical costs)" if ceiling.typical else ""
+    return f"{clean(f'{ceiling.ceiling} {ceiling.subject}')} at {format_count(max(ceiling.count, 0))}{known}"
 
 
 @say.register

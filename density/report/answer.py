@@ -1,5 +1,6 @@
 """The answer of a run in one sentence, whatever way the run ended."""
 
+from density.capacity.capacities import most_that_ran
 from density.ceilings.catalog import BY_ID
 from density.report.facts import Said, count
 from density.report.recorded import Recorded
@@ -9,8 +10,7 @@ from density.report.result import Document
 def answer(run: Recorded) -> Said:
     """One sentence for a person who reads nothing else."""
     if run.state.outcome is None:
-        ran = (count("peak", run.state.peak.count), " instances were ready when the record breaks off: ")
-        return (*ran, "the run was cut off, or is still going on.")
+        return (*_ran(run), " were ready when the record breaks off: the run was cut off, or is still going on.")
     match run.result["outcome"]:
         case "ceiling":
             return _ceiling(run)
@@ -51,14 +51,15 @@ def _fit(run: Recorded, capacity: Document, *, key: str = "capacity.hard") -> Sa
 
 
 def _ran(run: Recorded) -> Said:
-    number = run.state.peak.count
+    number = sum(most_that_ran(run.state).values())
     return (count("peak", number), " instance" if number == 1 else " instances")
 
 
 def _outlook(run: Recorded) -> Said:
     hard = run.result["capacity"]["hard"]
     if hard["kind"] != "forecast":
-        return ("nothing stood in the way so far.",)
+        known = not run.state.forecast or not run.state.forecast[0].typical
+        return ("nothing stood in the way so far." if known else "too few were measured to say how many would fit.",)
     return ("by the forecast ", *_fit(run, hard), f", where {_first(run)} ends.")
 
 

@@ -18,8 +18,16 @@ class Fact:
     text: str
 
 
+TYPICAL = "typical costs, not measured"
+"""In place of an interval, where the run could not tell what an instance takes."""
+
 Said = tuple[str | Fact, ...]
 """A sentence: words and numbers in turn."""
+
+
+def untried(outcome: str) -> str:
+    """What belongs behind an observed capacity of a run that ended before anything stopped it; else empty."""
+    return ", and more was not tried" if outcome in {"max", "duration", "interrupted"} else ""
 
 
 def count(key: str, value: float) -> Fact:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Reading
+from density.report.facts import untried
 from density.report.history import Rest
 from density.report.recorded import Recorded
 from density.units import format_count, format_some, format_value
@@ -84,7 +85,9 @@ def _required(run: Recorded) -> Iterator[Case]:
     """One a capacity that the profile requires."""
     for each in run.result["required"]:
         wanted, found = format_count(each["wanted"]), format_count(each["found"])
-        missing = f"; {format_count(each['wanted'] - each['found'])} are missing"
+        capacity = run.result["capacity"][each["name"]]
+        most = untried(run.result["outcome"]) if capacity["kind"] == "observed" else ""
+        missing = f"{most}; {format_count(each['wanted'] - each['found'])} are missing"
         said = f"{found} found, {wanted} required{'' if each['met'] else missing}"
         yield Case("required", f"capacity.{each['name']}", "passed" if each["met"] else "failure", said)
 

@@ -98,11 +98,7 @@ def _verdict(run: Recorded) -> Iterator[str]:
         yield escape(run.result["reason"] or "The record does not say.")
     if ahead := tables.ahead(run):
         yield "### What binds next" if verdict else "### What would bind first"
-        rows = [
-            [escape(row.name), escape(row.resource), row.number.text,
-             f"{row.low.text} to {row.high.text if row.high else 'no bound'}"]
-            for row in ahead
-        ]  # fmt: skip
+        rows = [[escape(row.name), escape(row.resource), row.number.text, plain(row.interval)] for row in ahead]
         yield _table(("ceiling", "what runs out", "at instances", "95% interval"), rows, numbers=2)
 
 

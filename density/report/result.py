@@ -90,6 +90,7 @@ def _next(ceiling: CeilingForecast) -> Document:
         "count": max(0, floored(ceiling.count, unknown=0)),
         "low": max(0, floored(ceiling.low, unknown=0)),
         "high": None if high is None else max(0, high),
+        "typical": ceiling.typical,
     }
 
 

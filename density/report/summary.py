@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from density.report.facts import TYPICAL
 from density.report.latency import latency_rows
 from density.units import format_count, format_seconds, format_some, format_value
 
@@ -78,10 +79,16 @@ def _verdict(result: Document) -> Iterator[Row]:
         yield "", Text(f"- {sentence}")
     yield "to change", Text(verdict["fix"], style="green")
     for index, ceiling in enumerate(verdict["next"]):
-        high = format_count(ceiling["high"]) if ceiling["high"] is not None else "no bound"
         name = f"{ceiling['ceiling']} {ceiling['subject']}".rstrip()
-        interval = f"({format_count(ceiling['low'])} to {high})"
-        yield "" if index else "then", Text(f"{name} at {format_count(ceiling['count'])} {interval}")
+        yield "" if index else "then", Text(f"{name} at {format_count(ceiling['count'])} ({_known(ceiling)})")
+
+
+def _known(ceiling: Document) -> str:
+    """How exactly the count of a ceiling that lies ahead is known."""
+    if ceiling["typical"]:
+        return TYPICAL
+    high = format_count(ceiling["high"]) if ceiling["high"] is not None else "no bound"
+    return f"{format_count(ceiling['low'])} to {high}"
 
 
 def _workloads(result: Document) -> Table:

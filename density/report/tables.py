@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from density.ceilings.catalog import BY_ID
 from density.events import CeilingForecast
-from density.report.facts import Fact, Said, count, fact
+from density.report.facts import TYPICAL, Fact, Said, count, fact
 from density.report.recorded import Recorded
 from density.report.result import Document
 from density.statistics import floored, quantile
@@ -15,7 +15,7 @@ from density.units import format_bytes, format_count
 PARTS = {
     "memory.instance": "of it the instance's own",
     "memory.engine": "of it the engine's processes",
-    "memory.kernel": "of it the kernel's, partly counted above too",
+    "memory.kernel": "of it the kernel's, beside what instances are charged",
     "memory.tester": "of it the tester's",
 }
 """Part of the memory -> what it is; see `density.capacity.split`."""
@@ -43,13 +43,12 @@ class CapacityRow:
 
 @dataclass(frozen=True, slots=True)
 class NextRow:
-    """A ceiling that lies ahead, with the interval of its count; `high` is None without a bound."""
+    """A ceiling that lies ahead, with the interval of its count, or why it has none."""
 
     name: str
     resource: str
     number: Fact
-    low: Fact
-    high: Fact | None
+    interval: Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +163,16 @@ def ahead(run: Recorded) -> list[NextRow]:
 
 def _next(place: int, one: CeilingForecast) -> NextRow:
     key = f"next.{place}"
+    number = count(f"{key}.count", max(0, floored(one.count, unknown=0)))
+    return NextRow(f"{one.ceiling} {one.subject}".rstrip(), BY_ID[one.ceiling].resource, number, _interval(key, one))
+
+
+def _interval(key: str, one: CeilingForecast) -> Said:
+    if one.typical:
+        return (TYPICAL,)
     high = floored(one.high, unknown=None)
-    return NextRow(
-        f"{one.ceiling} {one.subject}".rstrip(),
-        BY_ID[one.ceiling].resource,
-        count(f"{key}.count", max(0, floored(one.count, unknown=0))),
-        count(f"{key}.low", max(0, floored(one.low, unknown=0))),
-        None if high is None else count(f"{key}.high", high),
-    )
+    low = count(f"{key}.low", max(0, floored(one.low, unknown=0)))
+    return (low, " to ", "no bound" if high is None else count(f"{key}.high", high))
 
 
 def footprints(run: Recorded) -> list[FootprintRow]:

@@ -21,7 +21,8 @@ def document(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 — any JSON
         "slo": {"count": 480, "kind": "observed", "low": 480, "high": 480},
         "recommended": {"count": 480, "kind": "observed", "low": 480, "high": 480},
     }
-    return {"required": [], "capacity": capacity, "workloads": {"web": {"ready": 500}}, "reason": "x"} | changes
+    known = {"required": [], "capacity": capacity, "workloads": {"web": {"ready": 500}}, "outcome": "ceiling"}
+    return known | {"reason": "x"} | changes
 
 
 def test_each_required_capacity_is_held_against_the_one_found() -> None:
@@ -78,6 +79,18 @@ def test_a_run_that_has_to_reach_a_capacity(
     assert required == {"name": "slo", "wanted": int(least), "found": required["found"], "met": code == 0}
     last = shown.err.splitlines()[-1:]
     assert [line.startswith("failed: slo = 5,000 is required, found ") for line in last] == [True] * bool(code)
+
+
+def test_what_was_not_measured_meets_no_requirement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After one instance only typical costs speak of 500, so what ran is all that is known, and the gate fails."""
+    one = [*SMALL[:-6], "--max", "1", "-q", "--json", "--metrics", "off"]
+    assert main(["run", "simulated", *one, "--runs-dir", str(tmp_path), "--require", "slo=500"]) == 3
+    shown = capsys.readouterr()
+    result = json.loads(shown.out)
+    for kind in ("hard", "slo"):
+        assert result["capacity"][kind]["kind"] == "observed"
+        assert result["capacity"][kind]["count"] == 1
+    assert "failed: slo = 500 is required, found 1, and more was not tried: 499 too few (99.8%)" in shown.err
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def test_pressure_is_a_share(hundredths: int, total: int) -> None:
 
 @given(counts)
 def test_a_limit_is_its_number_or_none(value: int) -> None:
-    """Below 2^60 a limit is what is written; above, it is v1's way of saying none."""
-    assert parse_limit(f"{value}\n") == (float(value) if value < 2**60 else None)
+    """Below 2^60, as a float, a limit is what is written; above, it is v1's way of saying none."""
+    assert parse_limit(f"{value}\n") == (float(value) if float(value) < 2**60 else None)
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**7))

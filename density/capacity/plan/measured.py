@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from density.capacity.capacities import Capacity, capacities, keeps_objectives
+from density.capacity.capacities import Capacity, capacities, keeps_objectives, most_that_ran
 from density.capacity.footprint import Line
 from density.capacity.outlook import fit, fit_lines
 from density.capacity.plan.resources import CPU, Cost, Key, cost
@@ -89,12 +89,20 @@ def measure(state: RunState, bounds: Bounds) -> Measured:
         },
         uses={key: _with_base(use, lines.get(key)) for key, use in seen.items()},
         bounds=bounds,
-        peaks={name: each.peak for name, each in state.workloads.items()},
-        peak=state.peak.count,
+        peaks=_peaks(state),
+        peak=sum(most_that_ran(state).values()),
         points=len(state.rests),
         slo=capacities(state, bounds).slo,
         missed=tuple(_missed(state, bounds)),
     )
+
+
+def _peaks(state: RunState) -> dict[str, int]:
+    """The most of each workload; where some were lost, at rest, as deaths are told late."""
+    return {
+        name: max((point.counts.get(name, 0) for point in state.settled), default=0) if each.lost else each.peak
+        for name, each in state.workloads.items()
+    }
 
 
 def typical(workload: Workload, key: Key, facts: Mapping[str, str | float]) -> float:

@@ -1,7 +1,7 @@
 """How many of a subject fit, and what ends it first; pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 
 from density.capacity.capacities import capacities
@@ -9,6 +9,8 @@ from density.capacity.versus.memory import TOTAL, Cost
 from density.ceilings.catalog import readings
 from density.ceilings.reading import Bounds
 from density.state import RunState
+
+UNKNOWN = "the ramp was too short to tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,16 @@ def how_many(state: RunState, bounds: Bounds, memory: Mapping[str, Cost]) -> Fit
     """The run's hard capacity, or what its memory allows where the forecast could not see an end of that."""
     hard = capacities(state, bounds).hard
     found = Fit(hard.count, hard.low, hard.high, _first(state), hard.kind)
+    if state.outcome and state.outcome.outcome == "ceiling":
+        return found
     by_memory = _by_own_memory(state, bounds, memory)
-    return by_memory if by_memory and hard.kind == "forecast" and by_memory.count < found.count else found
+    if by_memory and (hard.kind == "observed" or by_memory.count < found.count):
+        return by_memory
+    return (
+        found
+        if hard.kind == "forecast"
+        else replace(found, first=UNKNOWN, words="a lower bound: as many as were tried")
+    )
 
 
 def _by_own_memory(state: RunState, bounds: Bounds, memory: Mapping[str, Cost]) -> Fit | None:

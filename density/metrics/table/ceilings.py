@@ -22,10 +22,12 @@ def _ceilings(value: Callable[[Reading], float]) -> Read:
     return lambda seen: (Row(reading.key, value(reading)) for reading in seen.readings)
 
 
-def _forecast(value: Callable[[CeilingForecast], float]) -> Read:
+def _forecast(value: Callable[[CeilingForecast], float], *, interval: bool = False) -> Read:
+    """`interval`: of what was measured alone."""
+
     def read(seen: Seen) -> Iterator[Row]:
         for ceiling in seen.state.forecast:
-            if math.isfinite(found := value(ceiling)):
+            if math.isfinite(found := value(ceiling)) and not (interval and ceiling.typical):
                 yield Row((ceiling.ceiling, ceiling.subject), max(0.0, found))
 
     return read
@@ -69,13 +71,14 @@ CEILINGS: tuple[Metric, ...] = (
     Metric("density_ceiling_limit", "gauge", "of the ceiling", _CEILING,
            "Limit of a ceiling, in the ceiling's own unit.", _ceilings(lambda reading: reading.limit)),
     Metric("density_ceiling_forecast_instances", "gauge", "instances", _CEILING,
-           "Count of instances at which the ceiling would be reached; absent where its use does not grow.",
+           "Count at which the ceiling would be reached; by typical costs until measured; absent where it is never.",
            _forecast(lambda ceiling: ceiling.count)),
     Metric("density_ceiling_forecast_low_instances", "gauge", "instances", _CEILING,
-           "Lower end of the forecast's 95 % interval.", _forecast(lambda ceiling: ceiling.low)),
+           "Lower end of the forecast's 95 % interval; absent where it comes from typical costs.",
+           _forecast(lambda ceiling: ceiling.low, interval=True)),
     Metric("density_ceiling_forecast_high_instances", "gauge", "instances", _CEILING,
-           "Upper end of the forecast's 95 % interval; absent where it has none.",
-           _forecast(lambda ceiling: ceiling.high)),
+           "Upper end of the forecast's 95 % interval; absent where it has none, or comes from typical costs.",
+           _forecast(lambda ceiling: ceiling.high, interval=True)),
     Metric("density_capacity_instances", "gauge", "instances", ("kind",),
            "Capacity: hard (the most that ran, or would), slo (every objective kept), recommended (after the hold).",
            _capacity(lambda capacity: capacity.count)),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from density.capacity.capacities import most_that_ran
 from density.model import Phase
 from density.report.charts.canvas import Absent, Chart, canvas, label, legend, time_axis, whole_numbers
 from density.report.charts.palette import BAND, BLUE, MUTED, RED
@@ -92,7 +93,9 @@ def _says(run: Recorded) -> str:
     state, waves = run.state, len(run.history.waves)
     peak_at = next(at for at, count in run.history.counts if count == state.peak.count)
     words = "wave" if waves == 1 else "waves"
-    return (
+    said = (
         f"{format_count(state.peak.count)} instances were ready after {format_seconds(peak_at - state.started_at)}, "
         f"in {format_count(waves)} {words}."
     )
+    ran = sum(most_that_ran(state).values())
+    return f"{said} Deaths are told late: {format_count(ran)} of them really ran." if ran < state.peak.count else said

@@ -47,14 +47,17 @@ def draw(run: Recorded) -> Chart | Absent:
 
 
 def _parts(costs: Document) -> Mapping[str, float]:
-    """Bytes of each part; a part that seems to shrink is noise."""
-    known = {part: costs[part]["value"] for part in PARTS if part in costs}
-    return {part: value for part, value in known.items() if value is not None and value > 0}
+    """Bytes of each part that is more than noise."""
+    return {part: cost["value"] for part in PARTS if (cost := _clear(costs, part))}
 
 
 def _whole(costs: Document) -> Document | None:
     """What the host's free memory says, where that is more than noise."""
-    cost = costs.get(WHOLE)
+    return _clear(costs, WHOLE)
+
+
+def _clear(costs: Document, name: str) -> Document | None:
+    cost = costs.get(name)
     return cost if cost and None not in cost.values() and cost["low"] > 0 else None
 
 
@@ -75,5 +78,5 @@ def _says(shown: Mapping[str, Document]) -> str:
         total = whole["value"] if whole else sum(_parts(costs).values())
         said.append(f"{label(name, 60)} takes {format_bytes(total)}")
     split = any(_parts(costs) for costs in shown.values())
-    tail = "Kernel memory is partly in “itself” too." if split else "This host does not tell whose it is."
-    return f"One more {', one more '.join(said)}. {tail}"
+    tail = "" if split else " Whose it is could not be told."
+    return f"One more {', one more '.join(said)}.{tail}"

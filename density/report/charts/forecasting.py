@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from density.capacity.capacities import is_measured
 from density.report.charts.canvas import Absent, Chart, canvas, label, legend
 from density.report.charts.palette import BLUE, INK, MUTED
 from density.report.recorded import Recorded
@@ -31,11 +32,11 @@ class Point:
 
 
 def points(run: Recorded, key: tuple[str, str]) -> list[Point]:
-    """The forecasts of one ceiling, in the order of their counts; the last one of each count."""
+    """The measured forecasts of one ceiling, in the order of their counts; the last one of each count."""
     found: dict[int, Point] = {}
     for guess in run.history.guesses:
         for one in guess.ceilings:
-            if (one.ceiling, one.subject) == key and guess.count > 0 and math.isfinite(one.count):
+            if (one.ceiling, one.subject) == key and guess.count > 0 and is_measured(one):
                 high = one.high if math.isfinite(one.high) else math.inf
                 found[guess.count] = Point(guess.count, one.count, max(0.0, one.low), high)
     return [found[count] for count in sorted(found)]
@@ -45,7 +46,7 @@ def truth(run: Recorded, key: tuple[str, str]) -> int | None:
     """The count at which the ceiling really bound; None where it did not."""
     verdict = run.result["verdict"]
     bound = verdict and (verdict["ceiling"], verdict["subject"]) == key and run.result["outcome"] == "ceiling"
-    return run.state.peak.count if bound else None
+    return int(run.result["capacity"]["hard"]["count"]) if bound else None
 
 
 def draw(run: Recorded) -> Chart | Absent:
@@ -53,7 +54,7 @@ def draw(run: Recorded) -> Chart | Absent:
     key = run.binding
     known = points(run, key) if key else []
     if key is None or not known:
-        return Absent(NAME, TITLE, "nothing was forecast: no use of any ceiling was seen to grow")
+        return Absent(NAME, TITLE, "nothing was forecast: no use of any ceiling was measured to grow")
     reached = truth(run, key)
     figure, axes = canvas()
     at = [point.at for point in known]
