@@ -6,6 +6,7 @@ from pathlib import Path
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import RECORD
 from density.errors import UsageError
+from density.units import format_some
 
 LATEST = "latest"
 
@@ -29,11 +30,14 @@ def find_run(run: str, runs_dir: Path | None) -> Path:
     for path in (Path(run), directory / run):
         if (path / RECORD).is_file():
             return path
+    for path in (Path(run), directory / run):
+        if parts := _ids(path):
+            raise UsageError(f"{run} holds several runs; name one: {format_some([str(path / part) for part in parts])}")
     near = get_close_matches(run, ids, n=1)
     hint = f"did you mean {near[0]}?" if near else "`density runs` lists those that are there"
     raise UsageError(f"there is no run {run}, neither as a directory nor in {directory.absolute()}; {hint}")
 
 
 def _ids(directory: Path) -> list[str]:
-    """Runs with a record, the last one started at the end: an id begins with the time of its start."""
+    """Runs in it with a record, the last one started at the end: an id begins with the time of its start."""
     return sorted(path.parent.name for path in directory.glob(f"*/{RECORD}"))

@@ -37,6 +37,10 @@ def test_what_is_not_there_is_said_with_what_is_near(runs: Path) -> None:
         find_run("20260101-000000-aaab", runs)
     with pytest.raises(UsageError, match=r"no run notes, neither as a directory nor in .*`density runs` lists"):
         find_run("notes", runs)
+    (runs / "versus" / "vm").mkdir(parents=True)
+    (runs / "versus" / "vm" / "run.sqlite").touch()
+    with pytest.raises(UsageError, match=f"versus holds several runs; name one: {runs / 'versus' / 'vm'}$"):
+        find_run("versus", runs)
     with pytest.raises(UsageError, match=f"there are no runs in {runs / 'notes'}; --runs-dir"):
         find_run("latest", runs / "notes")
     with pytest.raises(UsageError, match="there are no runs in"):

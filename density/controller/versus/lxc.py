@@ -76,7 +76,7 @@ async def start_lxc(bed: Bed, lxc: ByLxc, figures: Figures, say: Callable[[str],
 
 
 async def ramp_lxc(
-    lxc: ByLxc, figures: Figures, say: Callable[[str], None], *, run_id: str, run_dir: Path
+    lxc: ByLxc, figures: Figures, say: Callable[[str], None], *, run_dir: Path
 ) -> tuple[bool, tuple[str, ...]]:
     """Its ramp, where its start alone could be measured; returns as `measure_ramps`."""
     start = figures.get("lxc", "alone.ready", lxc.column)
@@ -84,7 +84,7 @@ async def ramp_lxc(
         return False, ()
     found = Figures()
     subjects = tuple(Subject(workload=workload) for workload in lxc.profile.workloads)
-    ended = await measure_ramps(lxc.profile, subjects, found, say, run_id=run_id, run_dir=run_dir)
+    ended = await measure_ramps(lxc.profile, subjects, found, say, run_dir=run_dir)
     figures.found += _retold(found, lxc)
     return ended
 

@@ -95,11 +95,11 @@ async def compare(
     await _beside_ramps(profile, comparison, run_dir=run_dir, say=say)
     if not comparison.interrupted and RAMPED.intersection(rows):
         comparison.interrupted, left = await measure_ramps(
-            profile, comparison.subjects, comparison.figures, say, run_id=run_id, run_dir=run_dir
+            profile, comparison.subjects, comparison.figures, say, run_dir=run_dir
         )
         comparison.left += left
     if not comparison.interrupted and "lxc" in rows and (lxc := by_lxc(profile, comparison.subjects)):
-        comparison.interrupted, left = await ramp_lxc(lxc, comparison.figures, say, run_id=run_id, run_dir=run_dir)
+        comparison.interrupted, left = await ramp_lxc(lxc, comparison.figures, say, run_dir=run_dir)
         comparison.left += left
     return comparison
 

@@ -1,11 +1,12 @@
 """Each subject's own ramp, as `density run` would do it: start at density, capacity, memory, kernels."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from density.capacity.versus.figure import Figures, Subject
 from density.capacity.versus.ran import RAMPED, figures_of_run
-from density.controller.session import Session
+from density.controller.session import Session, new_run_id
 from density.controller.versus.subjects import alone
 from density.profile.spec import Profile
 from density.ramp.decide import bounds_of
@@ -18,10 +19,9 @@ async def measure_ramps(
     figures: Figures,
     say: Callable[[str], None],
     *,
-    run_id: str,
     run_dir: Path,
 ) -> tuple[bool, tuple[str, ...]]:
-    """Ramp one subject after the other; each has a directory and a record of its own in `run_dir`.
+    """Ramp one subject after the other: runs with ids and records of their own, each in a directory in `run_dir`.
 
     Returns:
         Whether the person asked for the end, and names of what could not be removed.
@@ -32,7 +32,7 @@ async def measure_ramps(
             continue
         say(f"ramp of {subject.name}")
         state, mine = RunState(), alone(profile, subject.workload)
-        session = Session(run_id=run_id, run_dir=run_dir / subject.name, told=say)
+        session = Session(run_id=new_run_id(time.time()), run_dir=run_dir / subject.name, told=say)
         ended = await session.run(mine, state, [])
         if state.torn_down:
             left += state.torn_down.left

@@ -36,4 +36,4 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
             " at work together, to as many processes at work."
         )
     if comparison.left:
-        yield f"Left behind: {', '.join(comparison.left)} (remove it with: density clean {comparison.run_id})."
+        yield f"Left behind: {', '.join(comparison.left)} (remove it with: density clean)."
