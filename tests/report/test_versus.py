@@ -51,6 +51,15 @@ def figures() -> Figures:
     return found
 
 
+def fitted(
+    row: str, name: str, subject: str, value: float, low: float, high: float, *, unit: str, words: str = ""
+) -> Figure:
+    """A figure with its interval, as a fit gives it."""
+    return Figure(
+        row=row, name=name, subject=subject, unit=unit, samples=(value,), low=low, high=high, words=words
+    )  # fmt: skip
+
+
 def rows_of(figures: Figures, *keys: str) -> tuple[Row, ...]:
     """These rows, or all."""
     return make_rows(figures, SUBJECTS, keys or ROWS)
@@ -124,6 +133,44 @@ def test_thousands_against_dozens_and_hardly_any_overhead(figures: Figures) -> N
     assert overhead.statements[0].text.startswith("beyond a process, one more container takes ")
 
 
+def test_a_bound_within_the_interval_is_not_decided(figures: Figures) -> None:
+    """1,911 containers, but anything from 874 on, may or may not be thousands; the sentence says how it is known."""
+    told = fitted("capacity", "count", "container", 1911, 874, 2948, unit="instances", words="forecast")
+    figures.found.append(told)
+    (row,) = rows_of(figures, "capacity")
+    assert row.statements[0] == Statement("1,911 containers fit (874 to 2,948, forecast)", None)
+    assert row.held == "partly"
+    assert "    ?  1,911 containers" in text((row,), SUBJECTS, ())
+    assert row.lines[0].cells["container"].text == "1,911 (874–2,948)"
+
+
+@pytest.mark.parametrize(
+    ("high", "held", "takes"),
+    [(12, True, "3 MiB (0 B to 4.41 MiB)"), (100, None, "3 MiB (0 B to 92 MiB)")],
+)
+def test_a_difference_has_the_margins_of_both(figures: Figures, *, high: int, held: bool | None, takes: str) -> None:
+    """What a container takes beyond a process is as unsure as the two together, and no cost is below nothing."""
+    for name, value, low, top in (("process", 8, 7, 9), ("container", 11, 5, high), ("vm", 160, 150, 170)):
+        figures.found.append(fitted("overhead", "total", name, value * MIB, low * MIB, top * MIB, unit="bytes"))
+    (row,) = rows_of(figures, "overhead")
+    assert row.statements[0].held is held
+    assert f"one more container takes {takes} of memory, a VM 152 MiB (1" in row.statements[0].text
+    assert row.lines[0].cells["process"].text == "8 MiB (7 MiB–9 MiB)"
+
+
+def test_a_guest_without_a_disk_proves_nothing_of_disks(figures: Figures) -> None:
+    """The payload guest's few MiB are told and not judged; a whole Debian's image is, where one was booted."""
+    (row,) = rows_of(figures, "disk")
+    assert [each.held for each in row.statements] == [True, None]
+    assert row.statements[1].text == "the VM (tcg) boots from 13.4 MiB and has no disk of its own"
+    figures.add("services", "redis.image", "vm", [300 * MIB], unit="bytes")
+    figures.add("services", "redis.own", "vm", [20 * MIB], unit="bytes")
+    (row,) = rows_of(figures, "disk")
+    text_ = "with a whole Debian it boots from 300 MiB and takes 20 MiB of its own"
+    assert row.statements[2] == Statement(text_, held=False)
+    assert row.held == "partly"
+
+
 def test_what_was_not_measured_says_why(figures: Figures) -> None:
     """A subject that cannot run, and a row that nobody measured, are no numbers but reasons."""
     figures.miss("lxc", "", "container", "libvirt: no connection driver available for lxc:///system")
@@ -138,12 +185,12 @@ def test_what_was_not_measured_says_why(figures: Figures) -> None:
 def test_a_row_without_a_claim_is_told_and_not_judged(figures: Figures) -> None:
     """The article says nothing of LXC: its figures stand beside Docker's, and nothing held or did not."""
     figures.add("lxc", "alone.ready", "container", [0.1] * 9, unit="seconds")
-    figures.add("lxc", "count", "container", [1200], unit="instances")
+    figures.found.append(fitted("lxc", "count", "container", 1200, 1100, 1300, unit="instances", words="forecast"))
     (row,) = rows_of(figures, "lxc")
     assert row.held == "no claim"
     assert [each.text for each in row.statements] == [
         "the same payload by LXC is ready in 100 ms, by Docker in 208 ms",
-        "1,200 of it fit",
+        "1,200 of it fit (1,100 to 1,300, forecast)",
     ]
     assert "?" not in text((row,), SUBJECTS, ())
 
@@ -196,7 +243,7 @@ def test_the_document_is_plain_json_of_this_shape(figures: Figures) -> None:
         "type": "object",
         "required": ["row", "title", "article", "held", "statements", "lines", "notes"],
         "properties": {
-            "held": {"enum": ["yes", "partly", "no", "not measured"]},
+            "held": {"enum": ["yes", "partly", "no", "not measured", "no claim"]},
             "lines": {
                 "items": {
                     "required": ["label", "name", "cells"],
@@ -221,7 +268,7 @@ def test_the_remarks_name_what_makes_the_numbers_doubtful() -> None:
         "r1", ROWS, subjects=(VM,), counts={"vm": 4}, facts={"cpus": 2.0}, load=9.0, interrupted=True, left=("image x",)
     )
     told = "\n".join(remarks(busy))
-    for word in ("Interrupted", "load 9.0 on 2 CPUs", "Emulated (TCG)", "at density", "density clean r1"):
+    for word in ("Interrupted", "load 9.0 on 2 CPUs", "Emulated (TCG)", "at density", "density clean)"):
         assert word in told
     quiet = Comparison("r1", ("disk",), subjects=(CONTAINER,), facts={"cpus": 2.0}, load=0.1)
     assert remarks(quiet) == ()

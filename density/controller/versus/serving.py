@@ -50,14 +50,17 @@ async def _measure(
     """The first launch prepares and warms up; it is left out, but for a VM, whose canary has done both."""
     vm = workload.engine == "libvirt"
     await bed.ready_for(workload)
-    seconds, image = [], 0
+    seconds, disks = [], []
     for number in range(1 if vm else ROUNDS + 1):
         async with bed.launched(workload) as launched:
-            image = (await disk_use(bed, workload, launched, endpoints)).image_bytes
+            disks.append(await disk_use(bed, workload, launched, endpoints))
         if number or vm:
             seconds.append(launched.ready_seconds)
     figures.add("services", service, subject.name, seconds, unit="seconds")
-    figures.add("services", f"{service}.image", subject.name, [image], unit="bytes")
+    figures.add("services", f"{service}.image", subject.name, [disks[-1].image_bytes], unit="bytes")
+    owns = [disk.own_bytes if vm else disk.kept_bytes for disk in disks]
+    if None not in owns:
+        figures.add("services", f"{service}.own", subject.name, owns, unit="bytes")
 
 
 async def _workload(service: str, subject: Subject, endpoints: Endpoints) -> Workload | None:

@@ -3,13 +3,13 @@
 The article has words only. Where it leaves the number open, the bounds below are ours, and docs/versus.md lists them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from density.capacity.versus.figure import Figures, Subject
 from density.report.versus.lines import WORK
-from density.report.versus.spread import Spread, ratios, spread
+from density.report.versus.spread import Spread, below, less, ratios, spread
 from density.units import format_bytes, format_count, format_seconds
 
 Held = Literal["yes", "partly", "no", "not measured", "no claim"]
@@ -22,6 +22,7 @@ GB = 1e9
 NEAR_NATIVE = 0.9
 THOUSANDS = 1000
 DOZENS = 24
+SERVICES = ("redis", "memcached")
 HARDLY_ANY = 0.1
 """Of what a VM costs beyond a plain process: a container's part that still is hardly any."""
 
@@ -95,6 +96,16 @@ def overall(claim: Claim, statements: tuple[Statement, ...]) -> Held:
     return "partly" if any(known) else "no"
 
 
+def _not(held: bool | None) -> bool | None:  # noqa: FBT001 — what a statement holds
+    return None if held is None else not held
+
+
+def _all(parts: Iterable[bool | None]) -> bool | None:
+    """Whether all do: no where one surely does not, unknown where one is unknown."""
+    found = list(parts)
+    return False if False in found else None if None in found else True
+
+
 def vm_name(view: Seen) -> str:
     """`the VM (tcg)`."""
     accelerator = view.vm.accelerator if view.vm else ""
@@ -102,33 +113,56 @@ def vm_name(view: Seen) -> str:
 
 
 def _start(view: Seen) -> Iterator[Statement]:
-    container, vm = (view.value("start", "alone.ready", each) for each in (view.container, view.vm))
+    container, vm = (view.middle("start", "alone.ready", each) for each in (view.container, view.vm))
     if container is not None:
-        yield Statement(f"a container is ready in {format_seconds(container)}", container < MINUTE_SECONDS)
+        yield Statement(f"a container is ready in {format_seconds(container.median)}", below(container, MINUTE_SECONDS))
     if vm is not None:
-        times = f", {vm / container:.1f} times a container's" if container else ""
-        yield Statement(f"{vm_name(view)} in {format_seconds(vm)}{times}", vm >= MINUTE_SECONDS)
+        times = f", {vm.median / container.median:.1f} times a container's" if container and container.median else ""
+        slow = _not(below(vm, MINUTE_SECONDS))
+        yield Statement(f"{vm_name(view)} in {format_seconds(vm.median)}{times}", slow)
 
 
 def _disk(view: Seen) -> Iterator[Statement]:
-    for subject, wanted, noun in ((view.container, False, "a container"), (view.vm, True, vm_name(view))):
-        image, own = (view.value("disk", name, subject) for name in ("image", "own"))
+    yield from _boots(view, "a container", view.container, small=True)
+    if view.vm and view.vm.workload.guest == "disk":
+        yield from _boots(view, vm_name(view), view.vm, small=False)
+        return
+    image, whole = view.value("disk", "image", view.vm), _whole_system(view)
+    if image is not None:
+        yield Statement(f"{vm_name(view)} boots from {format_bytes(image)} and has no disk of its own", None)
+    if whole is not None:
+        text = (
+            f"with a whole Debian it boots from {format_bytes(whole[0])} and takes {format_bytes(whole[1])} of its own"
+        )
+        yield Statement(text, sum(whole) >= GB)
+
+
+def _boots(view: Seen, noun: str, subject: Subject | None, *, small: bool) -> Iterator[Statement]:
+    image, own = (view.value("disk", name, subject) for name in ("image", "own"))
+    if image is not None and own is not None:
+        text = f"{noun} boots from {format_bytes(image)} and takes {format_bytes(own)} of its own"
+        yield Statement(text, (image + own < GB) is small)
+
+
+def _whole_system(view: Seen) -> tuple[float, float] | None:
+    """Image and own disk of the first service's Debian; None where none was booted."""
+    for service in SERVICES:
+        image, own = (view.value("services", f"{service}.{name}", view.vm) for name in ("image", "own"))
         if image is not None and own is not None:
-            text = f"{noun} boots from {format_bytes(image)} and takes {format_bytes(own)} of its own"
-            yield Statement(text, (image + own >= GB) is wanted)
+            return image, own
+    return None
 
 
 def _performance(view: Seen) -> Iterator[Statement]:
     container, vm = (_ratios(view, subject) for subject in (view.container, view.vm))
     if container:
         worst = min(container, key=lambda kind: container[kind].median)
-        below = [kind for kind, found in container.items() if found.high < NEAR_NATIVE]
         text = f"a container's work runs at {_range(container)} of a process's, worst {WORK[worst]}"
-        yield Statement(text, not below)
+        yield Statement(text, _all(_not(below(found, NEAR_NATIVE)) for found in container.values()))
     if vm:
         worst = min(vm, key=lambda kind: vm[kind].median)
-        weaker = any(found.high < 1 for found in vm.values())
-        yield Statement(f"{vm_name(view)}'s at {_range(vm)}, worst {WORK[worst]}", weaker)
+        native = _all(_not(below(found, 1.0)) for found in vm.values())
+        yield Statement(f"{vm_name(view)}'s at {_range(vm)}, worst {WORK[worst]}", _not(native))
 
 
 def _ratios(view: Seen, subject: Subject | None) -> Mapping[str, Spread]:
@@ -147,24 +181,42 @@ def _range(found: Mapping[str, Spread]) -> str:
 
 
 def _capacity(view: Seen) -> Iterator[Statement]:
-    container, vm = (view.value("capacity", "count", each) for each in (view.container, view.vm))
+    container, vm = (view.middle("capacity", "count", each) for each in (view.container, view.vm))
     if container is not None:
-        yield Statement(f"{format_count(container)} containers fit", container >= THOUSANDS)
+        text = f"{_fit(view, 'capacity', container, view.container, 'containers')}"
+        yield Statement(text, _not(below(container, THOUSANDS)))
     if vm is not None:
-        yield Statement(f"{format_count(vm)} VMs fit", DOZENS <= vm < THOUSANDS)
+        dozens = _all((_not(below(vm, DOZENS)), below(vm, THOUSANDS)))
+        yield Statement(_fit(view, "capacity", vm, view.vm, "VMs"), dozens)
+
+
+def _fit(view: Seen, row: str, found: Spread, subject: Subject | None, noun: str) -> str:
+    """`1,911 containers fit (874 to 2,948, forecast)`."""
+    known = [f"{format_count(found.low)} to {format_count(found.high)}"] if found.low != found.high else []
+    known += [words] if (words := view.words(row, "count", subject)) else []
+    return f"{format_count(found.median)} {noun} fit" + (f" ({', '.join(known)})" if known else "")
 
 
 def _overhead(view: Seen) -> Iterator[Statement]:
-    process, container, vm = (view.value("overhead", "total", each) for each in (view.process, view.container, view.vm))
+    process, container, vm = (
+        view.middle("overhead", "total", each) for each in (view.process, view.container, view.vm)
+    )
     if container is None or vm is None:
         yield from _own_memory(view)
         return
-    base = process or 0.0
-    share = (container - base) / (vm - base) if vm > base else float("inf")
-    beyond = "beyond a process, one more" if process is not None else "one more"
-    takes = f"{format_bytes(container - base)} of memory" if container > base else "no more than noise"
-    text = f"{beyond} container takes {takes}, a VM {format_bytes(vm - base)}"
-    yield Statement(text, share <= HARDLY_ANY)
+    more, much = (found.minus(process) if process else found for found in (container, vm))
+    beyond = "beyond a process, one more" if process else "one more"
+    text = f"{beyond} container takes {_memory(more)} of memory, a VM {_memory(much)}"
+    if more.high <= HARDLY_ANY * much.low:
+        yield Statement(text, held=True)
+    else:
+        yield Statement(text, False if more.low > HARDLY_ANY * much.high else None)
+
+
+def _memory(found: Spread) -> str:
+    """`3.41 MiB (0 B to 7.5 MiB)`: none of it below nothing."""
+    middle, low, high = (format_bytes(max(0.0, each)) for each in (found.median, found.low, found.high))
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def _own_memory(view: Seen) -> Iterator[Statement]:
@@ -182,17 +234,18 @@ def _saving(view: Seen) -> Iterator[Statement]:
 def _cheaper(view: Seen, row: str, names: tuple[tuple[str, str], ...]) -> Iterator[Statement]:
     words = {"save": "saving", "bytes": "what is kept", "restore": "running again", "again": "building it again"}
     for name, unit in names:
-        container, vm = (view.value(row, name, each) for each in (view.container, view.vm))
+        container, vm = (view.middle(row, name, each) for each in (view.container, view.vm))
         if container is not None and vm is not None:
             form = format_bytes if unit == "bytes" else format_seconds
-            yield Statement(f"{words[name]}: {form(container)} against the VM's {form(vm)}", container < vm)
+            text = f"{words[name]}: {form(container.median)} against the VM's {form(vm.median)}"
+            yield Statement(text, less(container, vm))
 
 
 def _building(view: Seen) -> Iterator[Statement]:
-    first, again = (view.value("building", name, view.container) for name in ("first", "again"))
+    first, again = (view.middle("building", name, view.container) for name in ("first", "again"))
     if first is not None and again is not None:
-        text = f"an image is built in {format_seconds(first)}, after a change in {format_seconds(again)}"
-        yield Statement(text, again < first)
+        text = f"an image is built in {format_seconds(first.median)}, after a change in {format_seconds(again.median)}"
+        yield Statement(text, less(again, first))
     yield from _cheaper(view, "building", (("again", "seconds"),))
 
 
@@ -207,7 +260,7 @@ def _kernels(view: Seen) -> Iterator[Statement]:
 
 
 def _services(view: Seen) -> Iterator[Statement]:
-    for service in ("redis", "memcached"):
+    for service in SERVICES:
         container, vm = (_service(view, service, each) for each in (view.container, view.vm))
         if container:
             beside = f", in {vm_name(view)} with a whole Debian {vm}" if vm else ""
@@ -235,9 +288,9 @@ def _lxc(view: Seen) -> Iterator[Statement]:
     if lxc is not None:
         beside = f", by Docker in {format_seconds(docker)}" if docker is not None else ""
         yield Statement(f"the same payload by LXC is ready in {format_seconds(lxc)}{beside}", None)
-    count = view.value("lxc", "count", view.container)
+    count = view.middle("lxc", "count", view.container)
     if count is not None:
-        yield Statement(f"{format_count(count)} of it fit", None)
+        yield Statement(_fit(view, "lxc", count, view.container, "of it"), None)
 
 
 CLAIMS: Mapping[str, Claim] = {

@@ -6,10 +6,9 @@ from typing import Literal
 
 from density.capacity.versus.figure import Figure, Figures, Subject
 from density.report.versus.spread import Spread, ratios, spread
-from density.statistics import quantile
 from density.units import format_count, format_value
 
-How = Literal["median", "p95", "p99", "ratio", "rate", "count", "words"]
+How = Literal["median", "slowest", "ratio", "rate", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,7 @@ def _times(when: str, key: str) -> tuple[Line, ...]:
         Line(f"{when}: created p50", f"{key}.created"),
         Line(f"{when}: started p50", f"{key}.started"),
         Line(f"{when}: ready p50", f"{key}.ready"),
-        Line(f"{when}: ready p95", f"{key}.ready", "p95"),
-        Line(f"{when}: ready p99", f"{key}.ready", "p99"),
+        Line(f"{when}: ready, slowest", f"{key}.ready", "slowest"),
     )
 
 
@@ -81,7 +79,7 @@ LINES: Mapping[str, tuple[Line, ...]] = {
         Line("at once: how many", "density.count"),
         *(Line(f"rate: {words}", f"alone.{kind}", "rate") for kind, words in WORK.items()),
     ),
-    "capacity": (Line("instances", "count", "count"), Line("what ends it", "verdict", "words")),
+    "capacity": (Line("instances", "count"), Line("what ends it", "verdict", "words")),
     "overhead": (
         Line("memory, one more", "total"),
         Line("asked for", "touched"),
@@ -100,16 +98,18 @@ LINES: Mapping[str, tuple[Line, ...]] = {
     "services": (
         Line("redis: ready", "redis"),
         Line("redis: image", "redis.image"),
+        Line("redis: own disk", "redis.own"),
         Line("memcached: ready", "memcached"),
         Line("memcached: image", "memcached.image"),
+        Line("memcached: own disk", "memcached.own"),
     ),
     "nested": (Line("container inside", "ready"),),
     "lxc": (
         Line("alone: ready p50", "alone.ready"),
-        Line("alone: ready p95", "alone.ready", "p95"),
+        Line("alone: ready, slowest", "alone.ready", "slowest"),
         Line("at density: ready p50", "density.ready"),
         Line("memory, one more", "total"),
-        Line("instances", "count", "count"),
+        Line("instances", "count"),
         Line("what ends it", "verdict", "words"),
     ),
 }
@@ -150,13 +150,13 @@ def _ratio(figure: Figure, reference: Figure | None) -> Cell:
 
 
 def _number(figure: Figure, how: How) -> Cell:
-    if how in {"p95", "p99"}:
-        value = quantile(figure.samples, 0.95 if how == "p95" else 0.99)
+    if how == "slowest":
+        value = max(figure.samples)
         return Cell(format_value(value, figure.unit), figure.unit, value, count=len(figure.samples), note=figure.words)
     middle = _interval(figure)
     text = _written(middle.median, figure.unit)
-    if how == "count" and middle.low != middle.high:
-        text += f" ({format_count(middle.low)}–{format_count(middle.high)})"
+    if figure.low is not None and middle.low != middle.high:
+        text += f" ({_written(max(0.0, middle.low), figure.unit)}–{_written(middle.high, figure.unit)})"
     return Cell(text, figure.unit, middle.median, middle.low, middle.high, middle.count, note=figure.words)
 
 

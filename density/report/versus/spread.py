@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
+from math import comb, hypot
 
 from density.statistics import quantile
 
@@ -22,6 +22,23 @@ class Spread:
     high: float
     count: int
     sure: bool
+
+    def minus(self, other: "Spread") -> "Spread":
+        """The difference of two that were measured apart: their margins add up as independent ones do."""
+        middle = self.median - other.median
+        low = middle - hypot(self.median - self.low, other.high - other.median)
+        high = middle + hypot(self.high - self.median, other.median - other.low)
+        return Spread(middle, low, high, min(self.count, other.count), sure=self.sure and other.sure)
+
+
+def below(found: Spread, bound: float) -> bool | None:
+    """Whether it is below the bound; None where the bound lies within its interval."""
+    return True if found.high < bound else False if found.low >= bound else None
+
+
+def less(one: Spread, other: Spread) -> bool | None:
+    """Whether the one is less than the other; None where their intervals overlap."""
+    return True if one.high < other.low else False if one.low >= other.high else None
 
 
 def spread(samples: Sequence[float]) -> Spread:
