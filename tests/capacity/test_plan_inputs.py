@@ -53,6 +53,8 @@ def test_bad_files_of_demand() -> None:
         demand_of_tables({"web": 2.5}, "f.toml")
     with pytest.raises(UsageError, match=r"^f.toml: web: found true; allowed is"):
         demand_of_tables({"web": True}, "f.toml")
+    with pytest.raises(UsageError, match=r"^f.toml: web is beside \[demand\]; allowed is either all in that table, or"):
+        demand_of_tables({"web": 5, "demand": {"db": 1}}, "f.toml")
     with pytest.raises(UsageError, match=r"^f.toml: demand: found 3; allowed is a table"):
         demand_of_tables({"demand": 3}, "f.toml")
 

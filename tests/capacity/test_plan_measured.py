@@ -1,5 +1,6 @@
 """What a run says to a plan, and several runs together."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from density.capacity.plan.basis import basis
 from density.capacity.plan.measured import Use, measure
 from density.capacity.plan.resources import CPU, INSTANCES, MEMORY, Cost, cost
 from density.errors import UsageError
+from density.events import Event, HostSampled, WaveSettled
 from density.metrics.current import bounds_of_run
 from density.model import Workload
 from density.profile.spec import Ramp
@@ -145,3 +147,27 @@ def test_too_few_waves_are_known_to_be_too_few() -> None:
     profile = replace(PROFILE, ramp=Ramp(start=8, max_instances=8, calibrate=0, settle_seconds=1.0, hold_seconds=0.0))
     state = simulate(profile).state
     assert measure(state, bounds_of_run(state)).unsure
+
+
+def test_memory_that_the_host_does_not_tell_is_that_of_the_cgroup() -> None:
+    """Where other work moves the free memory about, the slice still says what one more is charged."""
+    restless = random.Random(7)
+    state = fold(_with_values(event, restless) for event in events_of("ceiling"))
+    costs = measure(state, bounds_of_run(state)).costs
+    for name, truth in PROFILE.simulated.costs.items():
+        memory = costs[name][MEMORY]
+        assert memory.own
+        assert memory.low <= truth["memory_bytes"] <= memory.high
+        assert memory.value == pytest.approx(truth["memory_bytes"], rel=0.15)
+
+
+def _with_values(event: Event, restless: random.Random) -> Event:
+    """As on a busy host: what the slice is charged is the free memory that went, which itself goes up and down."""
+    if not isinstance(event, HostSampled | WaveSettled):
+        return event
+    total, free = (event.values[f"memory.{name}_bytes"] for name in ("total", "available"))
+    charged = total - free - PROFILE.simulated.used_memory_bytes
+    noise = restless.gauss(0, 0.2 * GIB) if isinstance(event, HostSampled) else 0.0
+    return replace(
+        event, values={**event.values, "slice.memory_bytes": charged, "memory.available_bytes": free + noise}
+    )

@@ -38,6 +38,9 @@ def demand_of_tables(tables: Mapping[str, object], source: str) -> dict[str, int
         UsageError: one sentence.
     """
     inner = tables.get("demand", tables)
+    beside = [name for name in tables if name != "demand"]
+    if inner is not tables and beside:
+        raise UsageError(f"{source}: {beside[0]} is beside [demand]; allowed is either all in that table, or no table")
     if not isinstance(inner, dict):
         raise UsageError(f"{source}: demand: found {found(inner)}; allowed is a table, such as [demand] with web = 500")
     return _demand(inner.items(), source)

@@ -7,9 +7,11 @@ import numpy as np
 
 from density.capacity.capacities import Capacity, capacities, keeps_objectives, most_that_ran
 from density.capacity.footprint import Line
+from density.capacity.forecast import TYPICAL_SPREAD
 from density.capacity.outlook import fit, fit_lines
-from density.capacity.plan.resources import CPU, Cost, Key, cost
+from density.capacity.plan.resources import CPU, MEMORY, Cost, Key, cost, is_sure
 from density.capacity.rested import Rested, rested
+from density.capacity.split import split_memory
 from density.capacity.typical import typical_cost
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds, Reading
@@ -83,10 +85,7 @@ def measure(state: RunState, bounds: Bounds) -> Measured:
         facts=state.host_facts,
         workloads={each.name: each for each in workloads},
         accelerators={name: each.accelerator for name, each in state.workloads.items() if each.accelerator},
-        costs={
-            each.name: {key: cost(lines.get(key), each.name, typical(each, key, state.host_facts)) for key in seen}
-            for each in workloads
-        },
+        costs=_costs(state, workloads, lines, seen),
         uses={key: _with_base(use, lines.get(key)) for key, use in seen.items()},
         bounds=bounds,
         peaks=_peaks(state),
@@ -95,6 +94,32 @@ def measure(state: RunState, bounds: Bounds) -> Measured:
         slo=capacities(state, bounds).slo,
         missed=tuple(_missed(state, bounds)),
     )
+
+
+def _costs(
+    state: RunState, workloads: Sequence[Workload], lines: Mapping[Key, Line], seen: Mapping[Key, Use]
+) -> dict[str, dict[Key, Cost]]:
+    own = split_memory(state, workloads).get("memory.instance")
+    found: dict[str, dict[Key, Cost]] = {}
+    for each in workloads:
+        mine = {key: cost(lines.get(key), each.name, typical(each, key, state.host_facts)) for key in seen}
+        if MEMORY in mine and not mine[MEMORY].measured and own is not None:
+            mine[MEMORY] = _by_own_memory(each, own) or mine[MEMORY]
+        found[each.name] = mine
+    return found
+
+
+def _by_own_memory(workload: Workload, own: Line) -> Cost | None:
+    """What one more is charged by its own cgroup, and typical costs for what it takes besides; None if that is unsure.
+
+    Other work on the host moves its free memory, and not that of a cgroup.
+    """
+    value, low, high = own.footprint()[workload.name]
+    if not is_sure(value, high):
+        return None
+    besides = max(0.0, typical_cost(workload, *MEMORY) - typical_cost(workload, "memory.cgroup"))
+    most, least = (besides * (1 + spread) for spread in (TYPICAL_SPREAD, -TYPICAL_SPREAD))
+    return Cost(value + besides, max(0.0, low) + least, high + most, own=True)
 
 
 def _peaks(state: RunState) -> dict[str, int]:

@@ -50,12 +50,14 @@ class Cost:
 
     Attributes:
         measured: by a run; else typical, as the run could not tell it.
+        own: of memory: as charged to its own cgroup, with what is typical besides: the host's free memory did not tell.
     """
 
     value: float
     low: float
     high: float
     measured: bool = True
+    own: bool = False
 
     def at(self, end: End) -> float:
         """The estimate, or an end of its interval."""
@@ -68,6 +70,11 @@ class Cost:
                 return self.value
 
 
+def is_sure(value: float, high: float) -> bool:
+    """Whether a cost with this upper end is known well enough to plan with."""
+    return value > 0 and high - value <= INDIFFERENT * value
+
+
 def cost(fitted: Line | None, workload: str, typical: float) -> Cost:
     """One workload's cost: as fitted where that is sure enough, else typical where the fit does not speak against it.
 
@@ -77,8 +84,7 @@ def cost(fitted: Line | None, workload: str, typical: float) -> Cost:
     """
     if fitted is not None:
         value, low, high = fitted.footprint()[workload]
-        sure = value > 0 and high - value <= INDIFFERENT * value
-        if sure or not low <= typical <= high:
+        if is_sure(value, high) or not low <= typical <= high:
             return Cost(max(0.0, value), max(0.0, low), max(0.0, high))
         if typical == 0:
             return Cost(0.0, 0.0, max(0.0, high))

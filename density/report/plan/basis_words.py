@@ -110,6 +110,7 @@ def rests_on(plan: Plan) -> Iterator[str]:
     """What the plan takes for granted."""
     for run in plan.basis.runs:
         yield _run(plan, run.run_id)
+    yield from _by_own_memory(plan)
     yield from plan.basis.spared
     yield f"CPUs may be {busy_share(plan.basis, plan.asked.policy):.0%} busy"
     if plan.asked.hosts[0].name == MEASURED.name:
@@ -122,6 +123,15 @@ def rests_on(plan: Plan) -> Iterator[str]:
         if group.host.unknown:
             yield f"{listed(group.host.unknown, 'and')} of {group.host.name} cannot bind: no run measured it"
     yield from _overcommitted(plan)
+
+
+def _by_own_memory(plan: Plan) -> Iterator[str]:
+    names = [name for name in plan.asked.demand if (known := plan.basis.costs[name].get(MEMORY)) and known.own]
+    if names:
+        yield (
+            f"memory of {listed(names, 'and')}: as charged to their own cgroups, and what engines typically take "
+            "besides; the host's free memory was too restless to tell"
+        )
 
 
 def _run(plan: Plan, run_id: str) -> str:
