@@ -16,8 +16,8 @@ def answer(run: Recorded) -> Said:
             return _ceiling(run)
         case "forecast":
             hard = run.result["capacity"]["hard"]
-            most = ("About ", *_fit(run, hard))
-            return (*most, f": {_first(run)} would stop the next one. That is a forecast, from ", *_ran(run), ".")
+            most: Said = ("By a forecast from ", *_ran(run), ", ", *_fit(run, hard))
+            return (*most, f", where {_first(run)} would stop the next one.")
         case "error":
             ended = "The run ended in an error "
             if not run.state.peak.count:

@@ -1,9 +1,11 @@
 """The page in a real browser: light and dark, on a desk and on a phone; nothing is loaded and nothing runs."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,13 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
-from support.recorded_runs import recorded
+from support.recorded_runs import events_of, record, recorded
 
+from density.events import RunStarted
 from density.report.charts.palette import SHADES
+from density.report.compare.comparison import compare
+from density.report.compare.html import html
+from density.report.compare.reading import read_groups
 from density.report.html import page
 from density.report.recorded import read_run
 
@@ -22,9 +28,12 @@ pytestmark = pytest.mark.tools("chromium", "chromedriver")
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
            "--disable-background-networking", "--disable-component-update", "--disable-sync",
            "--hide-scrollbars")  # fmt: skip
-RUNS = ["ceiling", "interrupted", "error", "hostile", "large"]
+RUNS = ["ceiling", "objective", "forecast", "interrupted", "cut-off", "error", "hostile", "large"]
 DESK, PHONE = 1280, 380
 CHARTS = 8
+PUSHED = """return [...document.querySelectorAll('SELECTOR')]
+    .filter(each => each.scrollWidth > each.clientWidth).map(each => each.innerText.slice(0, 200))"""
+"""Tables that are wider than their place."""
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +57,22 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     found = directory / f"{request.param}.html"
     found.write_text(page(read_run(recorded(request.param, directory))), encoding="utf-8")
     return found
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a comparison, with hostile names, with differences and without."""
+    directory = tmp_path_factory.mktemp("comparison")
+    groups = read_groups([[_renamed(name, directory)] for name in ("objective", "hostile", "ceiling")])
+    found = directory / "comparison.html"
+    found.write_text(html(compare(groups[0], groups[1:]), []), encoding="utf-8")
+    return found
+
+
+def _renamed(name: str, directory: Path) -> Path:
+    """A recorded run with an id of its own, as real ones have."""
+    events = [replace(each, run_id=name) if isinstance(each, RunStarted) else each for each in events_of(name)]
+    return record(events, directory / name)
 
 
 def show(browser: WebDriver, path: Path, *, width: int = DESK, scheme: str = "light") -> None:
@@ -81,6 +106,26 @@ def test_it_fits_and_says_nothing_on_the_console(browser: WebDriver, path: Path,
     assert log(browser, "browser") == []
     requested = [entry for entry in map(_request, log(browser, "performance")) if entry]
     assert requested == [path.as_uri()]
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_comparison_fits_whole(browser: WebDriver, comparison: Path, width: int, scheme: str) -> None:
+    """No table has to be pushed aside to be read, nothing is on the console, and nothing was asked for but the file."""
+    show(browser, comparison, width=width, scheme=scheme)
+    assert ask(browser, "return document.documentElement.scrollWidth") <= width
+    assert ask(browser, PUSHED.replace("SELECTOR", ".scroll")) == []
+    assert log(browser, "browser") == []
+    assert [entry for entry in map(_request, log(browser, "performance")) if entry] == [comparison.as_uri()]
+    assert ask(browser, "return getComputedStyle(document.body).backgroundColor") == _rgb("surface", scheme)
+    assert ask(browser, "return typeof window.pwned") == "undefined"
+
+
+def test_the_tables_of_the_answer_fit_a_phone(browser: WebDriver, path: Path) -> None:
+    """What binds next and the footprint of up to two workloads are read without pushing them aside."""
+    show(browser, path, width=PHONE)
+    stacked = PUSHED.replace("SELECTOR", ".scroll:has(.flow)")
+    assert ask(browser, stacked) == []
 
 
 def _request(entry: dict[str, Any]) -> str:
@@ -136,6 +181,7 @@ def test_the_answer_is_the_first_thing_that_is_read(browser: WebDriver, path: Pa
     show(browser, path, width=PHONE)
     headings = browser.find_elements(By.TAG_NAME, "h1")
     assert len(headings) == 1
+    assert len(re.findall(r"[.!?](?=\s|$)", headings[0].text)) == 1
     assert headings[0].text.endswith(".")
     assert headings[0].rect["y"] + headings[0].rect["height"] < 900
 
@@ -150,10 +196,13 @@ def test_nothing_on_the_page_runs(browser: WebDriver, path: Path) -> None:
 def test_it_is_printed_in_light_colours_with_everything_unfolded(browser: WebDriver, path: Path) -> None:
     """Whatever the screen's colours are, and without what only a screen needs."""
     show(browser, path, scheme="dark")
+    ask(browser, "document.querySelectorAll('details').forEach(each => each.open = false)")
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
     assert ask(browser, "return getComputedStyle(document.body).backgroundColor") == _rgb("surface", "light")
     assert ask(browser, "return getComputedStyle(document.querySelector('nav')).display") == "none"
+    folded = "return [...document.querySelectorAll('details tbody tr')].filter(row => !row.checkVisibility()).length"
+    assert ask(browser, folded) == 0
 
 
 def test_hostile_names_are_read_as_they_were_given(browser: WebDriver, tmp_path: Path) -> None:

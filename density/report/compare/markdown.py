@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from density.report.compare.comparison import Against, Comparison
+from density.report.compare.comparison import Against, Comparison, Row
 from density.report.compare.gates import Judged
 from density.report.compare.words import (
     LONGEST,
@@ -46,10 +46,12 @@ def _against(comparison: Comparison, against: Against) -> Iterator[str]:
         rows = [(each.what, each.baseline, each.other, each.spoils) for each in against.conditions]
         yield _table(("not the same", "baseline", "other", "what it may change"), rows)
     for verdict, found in by_verdict(against.rows):
-        cells = [(row.key, *values(row), change(row), interval(row), effect(row)) for row in found]
-        yield _table(
-            (TITLES[verdict], "baseline", "other", "change", "95% interval", "Cliff's delta"), cells, numbers=3
-        )
+        head = (TITLES[verdict], "baseline", "other", "change", "95% interval")
+        yield _table(head, [(row.key, *values(row), change(row), _interval(row)) for row in found], numbers=3)
+
+
+def _interval(row: Row) -> str:
+    return ", effect ".join(said for said in (interval(row), effect(row)) if said)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int = 0) -> str:

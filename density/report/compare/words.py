@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from density.capacity.compare.difference import Difference
 from density.report.compare.comparison import CAPACITIES, Against, Comparison, Row, Verdict
 from density.report.compare.groups import CREATED, RATE, READY, Group, name
 from density.units import format_count, format_value
@@ -16,6 +17,8 @@ TITLES: dict[Verdict, str] = {
     "unknown": "not known",
 }
 """In the order in which they are shown."""
+MANY = 10.0
+"""From so many times the baseline on, a change is told in the metric's unit."""
 _FOOTPRINTS = ("memory.available", "tasks.pid_max")
 
 
@@ -55,9 +58,15 @@ def _signed(row: Row, amount: float) -> str:
     found = row.difference
     assert found is not None
     share = found.share(amount)
-    if share is None:
+    if share is None or not _is_shared(found):
         return ("+" if amount >= 0 else "") + value(amount, row.unit)
-    return f"{share:+,.0%}" if abs(share) >= 10 else f"{share:+.1%}".replace("-0.0%", "+0.0%")
+    return f"{share:+.1%}".replace("-0.0%", "+0.0%")
+
+
+def _is_shared(found: Difference) -> bool:
+    """Whether the baseline is large enough to speak of shares of it."""
+    shares = [found.share(amount) for amount in (found.change, found.low, found.high)]
+    return all(share is None or abs(share) < MANY for share in shares)
 
 
 def effect(row: Row) -> str:
@@ -125,6 +134,7 @@ def alone(comparison: Comparison) -> str:
 def explained(comparison: Comparison) -> str:
     """How the figures are meant."""
     return (
-        "times and rate: at counts that all runs have been at; a difference is seen where chance would show one in all "
+        "times and rate: at counts that all runs have been at; the effect of times is Cliff's delta, else the change; "
+        "a difference is seen where chance would show one in all "
         f"{comparison.tested} comparisons together less than once in 20 times"
     )
