@@ -74,6 +74,11 @@ def format_count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def format_odds(odds: float) -> str:
+    """`97%`; never certain where it is not."""
+    return "over 99%" if 0.995 <= odds < 1 else f"{odds:.0%}"
+
+
 def format_some(names: Sequence[str]) -> str:
     """`a, b, c`, or `a, b, c, ... z` where there are more than four: what a line has room for."""
     return f"{', '.join(names[:3])}, ... {names[-1]}" if len(names) > 4 else ", ".join(names)

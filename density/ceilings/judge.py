@@ -9,6 +9,7 @@ from density.ceilings.reading import Bounds, Reading
 from density.ceilings.verdict import UNLIKELY, Costs, Key, Suspect, highest_readings, stood, suspects
 from density.events import CeilingForecast
 from density.state import RunState
+from density.units import format_count, format_odds
 
 NEXT = 3
 
@@ -55,29 +56,45 @@ def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
         used=reading.used,
         limit=reading.limit,
         confidence=named.odds if named else _confidence(state, reading, found),
-        evidence=(outcome.reason, *_evidence(named, reading, others)),
+        evidence=(outcome.reason, *_evidence(state, bounds, named, reading), *_also(others)),
         fix=ceiling.fix.text,
         next=tuple(_next(state, key)),
     )
 
 
 def _reading(state: RunState, bounds: Bounds, key: Key) -> Reading:
-    """The use that bound: of an objective what was measured at rest when it was missed, else the wave's highest."""
-    if BY_ID[key[0]].soft:
-        for point in reversed(state.settled):
-            for reading in readings(point.values, bounds):
-                if reading.key == key and reading.room < 0:
-                    return reading
+    """The use that bound: of an objective that of the fewest instances which missed it, else the wave's highest."""
+    if missed := _missed(state, bounds, key):
+        return missed[1]
     return highest_readings(state, bounds).get(key, Reading(*key, 0.0, 0.0))
 
 
-def _evidence(named: Suspect | None, reading: Reading, others: Sequence[Suspect]) -> Iterator[str]:
+def _missed(state: RunState, bounds: Bounds, key: Key) -> tuple[int, Reading] | None:
+    """The fewest instances at rest with which an objective was missed, and what was measured of it then."""
+    if not BY_ID[key[0]].soft:
+        return None
+    found = [
+        (sum(point.counts.values()), reading)
+        for point in state.settled
+        for reading in readings(point.values, bounds)
+        if reading.key == key and reading.room < 0
+    ]
+    return min(found, key=lambda pair: pair[0], default=None)
+
+
+def _evidence(state: RunState, bounds: Bounds, named: Suspect | None, reading: Reading) -> Iterator[str]:
+    missed = _missed(state, bounds, reading.key)
     if named:
         yield from named.evidence
+    elif missed:
+        yield f"{stood(reading)} with {format_count(missed[0])} ready, the fewest that missed it"
     elif reading.limit:
         yield stood(reading)
+
+
+def _also(others: Sequence[Suspect]) -> Iterator[str]:
     for suspect in others:
-        yield f"also possible, {suspect.odds:.0%}: {'; '.join(suspect.evidence)}"
+        yield f"also possible, {format_odds(suspect.odds)}: {'; '.join(suspect.evidence)}"
 
 
 def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> float:

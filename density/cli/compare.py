@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from density.cli.errors import Unread
 from density.cli.find import find_run
+from density.cli.output import put
 from density.errors import UsageError
 from density.report.compare.comparison import Comparison, compare
 from density.report.compare.document import document
@@ -81,16 +83,11 @@ def _form_of(output: Path | None) -> str:
 
 
 def _write(comparison: Comparison, judged: Sequence[Judged], form: str, output: Path | None) -> None:
-    if output is None:
-        if form == "text":
+    if output is None and form == "text":
+        with Unread():
             print_comparison(comparison, Console(highlight=False))
-        else:
-            click.echo(_text(comparison, judged, form), nl=False)
-        return
-    try:
-        output.write_text(_text(comparison, judged, form), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}") from error
+    else:
+        put(_text(comparison, judged, form), output)
 
 
 def _text(comparison: Comparison, judged: Sequence[Judged], form: str) -> str:

@@ -46,6 +46,7 @@ def _print(profile: Profile, found: tuple[CeilingForecast, ...], waves: list[int
     calibration = f"{profile.ramp.calibrate} of each workload alone" if profile.ramp.calibrate else "none"
     sizes = ", ".join(map(str, waves[:16])) + (f", ... ({len(waves)} waves)" if len(waves) > 16 else "")
     workloads = ", ".join(f"{each.name} ({each.engine}, share {each.share:g})" for each in profile.workloads)
+    required = ", ".join(f"{name} {format_count(least)}" for name, least in profile.require.asked().items())
     console = Console(highlight=False)
     lines = (
         f"{profile.name}: nothing is started",
@@ -53,6 +54,7 @@ def _print(profile: Profile, found: tuple[CeilingForecast, ...], waves: list[int
         f"calibration  {calibration}",
         f"waves        {sizes}",
         f"until        {profile.ramp.until}, at most {format_count(profile.ramp.max_instances)}",
+        *([f"required     {required}"] if required else []),
         "",
     )
     for line in lines:
@@ -69,6 +71,7 @@ def _document(profile: Profile, found: tuple[CeilingForecast, ...], waves: list[
         "waves": waves,
         "until": profile.ramp.until,
         "max": profile.ramp.max_instances,
+        "required": profile.require.asked(),
         "ceilings": [
             {
                 "ceiling": ceiling.ceiling,

@@ -18,7 +18,9 @@ from density.capacity.plan.hosts import HostSpec, check_together, parse_host, pa
 from density.capacity.plan.limits import MEASURED, host_type
 from density.capacity.plan.plan import Asked, Plan, plan
 from density.capacity.plan.policy import Policy, parse_overcommit
+from density.cli.errors import Unread
 from density.cli.find import LATEST, find_run
+from density.cli.output import put
 from density.errors import UsageError
 from density.profile.toml import parse_toml
 from density.report.plan.document import document
@@ -172,14 +174,10 @@ def _form_of(output: Path | None) -> str:
 
 def _write(found: Plan, form: str, output: Path | None) -> None:
     if output is None and form == "text":
-        print_plan(found, Console(highlight=False))
-    elif output is None:
-        click.echo(_text(found, form), nl=False)
+        with Unread():
+            print_plan(found, Console(highlight=False))
     else:
-        try:
-            output.write_text(_text(found, form), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{output} cannot be written: {error.strerror}") from error
+        put(_text(found, form), output)
 
 
 def _text(found: Plan, form: str) -> str:

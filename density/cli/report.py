@@ -7,13 +7,13 @@ import click
 
 from density.cli.errors import Unread
 from density.cli.find import LATEST, find_run
+from density.cli.output import STDOUT, put
 from density.errors import UsageError
 from density.report.csv import csv_files
 from density.report.formats import ONE_FILE
 from density.report.recorded import Recorded, read_run
 
 CSV = "csv"
-STDOUT = Path("-")
 
 
 @click.command("report")
@@ -52,17 +52,12 @@ def command(run: str, format_: str, output: Path | None, charts: Path | None, ru
         _write(output or run_dir, csv_files(recorded))
     else:
         name, make = ONE_FILE[format_]
-        _put(make(recorded), output or run_dir / name)
+        path = output or run_dir / name
+        put(make(recorded), path)
+        if path != STDOUT:
+            _tell(path)
     if charts is not None:
         _export(charts, recorded, quiet=output == STDOUT)
-
-
-def _put(text: str, path: Path) -> None:
-    if path == STDOUT:
-        with Unread():
-            click.echo(text, nl=False)
-    else:
-        _write(path.parent, {path.name: text})
 
 
 def _export(directory: Path, recorded: Recorded, *, quiet: bool) -> None:
@@ -72,12 +67,15 @@ def _export(directory: Path, recorded: Recorded, *, quiet: bool) -> None:
 
 
 def _write(directory: Path, files: Mapping[str, str | bytes], *, quiet: bool = False) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be made: {error.strerror}") from error
     for name, content in files.items():
-        path = directory / name
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", errors="replace"))
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-        with Unread():
-            click.echo(str(path), err=quiet)
+        put(content, directory / name)
+        _tell(directory / name, quiet=quiet)
+
+
+def _tell(path: Path, *, quiet: bool = False) -> None:
+    with Unread():
+        click.echo(str(path), err=quiet)

@@ -64,7 +64,7 @@ def _row(path: Path, *, alive: bool) -> Row:
         result = json.loads((path / "result.json").read_text(encoding="utf-8"))
         return _parse(result, path)
     except FileNotFoundError:
-        outcome, problem = ("running", "") if alive else ("unknown", "no result.json: the run was cut off")
+        outcome, problem = ("running", "") if alive else ("cut off", "no result.json")
     except OSError as error:
         outcome, problem = "unknown", f"result.json cannot be read: {error.strerror}"
     except (ValueError, LookupError, TypeError, AttributeError):

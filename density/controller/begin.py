@@ -24,7 +24,7 @@ def begin(bus: Bus, profile: Profile, *, run_id: str, wall: float) -> None:
             max_instances=profile.ramp.max_instances,
             objectives=_numbers(profile.objectives),
             reserves=_numbers(profile.reserve),
-            required={name: least for name, least in asdict(profile.require).items() if least},
+            required=profile.require.asked(),
         )
     )
 

@@ -38,7 +38,7 @@ def load_profile(source: str | Path, *, overrides: Sequence[str] = ()) -> Profil
 
 def _sentence(problem: Problem, overridden: Sequence[Key]) -> str:
     by_hand = problem.key and any(related(problem.key, key) for key in overridden)
-    return f"{problem} (from --set)" if by_hand else str(problem)
+    return f"{problem} (from the command line)" if by_hand else str(problem)
 
 
 def profile_to_toml(profile: Profile) -> str:

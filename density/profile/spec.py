@@ -1,6 +1,6 @@
 """A profile as density uses it: immutable, in base units, every default filled in. `density.profile.load` makes it."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from density.model import EngineName, Workload
@@ -96,6 +96,10 @@ class Require:
     hard: int = 0
     slo: int = 0
     recommended: int = 0
+
+    def asked(self) -> dict[str, int]:
+        """Those that are required, by name."""
+        return {name: least for name, least in asdict(self).items() if least}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

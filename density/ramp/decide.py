@@ -14,7 +14,7 @@ from density.events import CeilingForecast, OutcomeName
 from density.profile.spec import Profile, Ramp
 from density.ramp.shape import size, split
 from density.state import RunState
-from density.units import format_value
+from density.units import format_count, format_value
 
 MANY_FAILED = 0.1
 FEW_FAILED = 3
@@ -135,7 +135,8 @@ def _objective(state: RunState, bounds: Bounds) -> Stop | None:
     """Objectives are judged by what was measured at rest: while launching, the launches are what is felt."""
     for reading in readings(state.settled[-1].values, bounds):
         if BY_ID[reading.ceiling].soft and reading.room < 0:
-            return Stop("ceiling", f"an objective was missed: {describe(reading)}", *reading.key)
+            said = f"an objective was missed with {format_count(state.alive)} ready: {describe(reading)}"
+            return Stop("ceiling", said, *reading.key)
     return None
 
 
@@ -146,7 +147,8 @@ def _converged(state: RunState) -> Stop | None:
     if not math.isfinite(nearest.count) or not is_tight(nearest):
         return None
     unverified = f"nothing beyond {state.alive:,} instances was launched, so that straight lines go on is not verified"
-    count = f"{nearest.count:,.0f} ({nearest.low:,.0f} to {nearest.high:,.0f})"
+    whole, low, high = (format_count(math.floor(end)) for end in (nearest.count, nearest.low, nearest.high))
+    count = f"{whole} ({low} to {high})"
     reason = f"the forecast has converged: {nearest.ceiling} at {count}; {unverified}"
     return Stop("forecast", reason, nearest.ceiling, nearest.subject)
 

@@ -60,7 +60,7 @@ def _outlook(run: Recorded) -> Said:
     if hard["kind"] != "forecast":
         known = not run.state.forecast or not run.state.forecast[0].typical
         return ("nothing stood in the way so far." if known else "too few were measured to say how many would fit.",)
-    return ("by the forecast ", *_fit(run, hard), f", where {_first(run)} ends.")
+    return ("by the forecast ", *_fit(run, hard), f" before {_first(run)} runs out.")
 
 
 def _where(run: Recorded) -> str:

@@ -6,7 +6,7 @@ Each number has a key, so that a page can say of each what it is, and a test can
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from density.units import format_count, format_value
+from density.units import format_count, format_odds, format_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ def fact(key: str, value: float, unit: str) -> Fact:
     return Fact(key, value, format_value(value, unit))
 
 
-def percent(key: str, value: float) -> Fact:
-    """A share as a whole number of hundredths."""
-    return Fact(key, value, f"{value:.0%}")
+def odds(key: str, value: float) -> Fact:
+    """How likely something is, 0 to 1."""
+    return Fact(key, value, format_odds(value))
 
 
 def plain(said: Iterable[str | Fact]) -> str:

@@ -67,7 +67,7 @@ def test_a_run_without_a_result_is_running_or_was_cut_off(tmp_path: Path) -> Non
     rows = list_runs(tmp_path, alive={"alive"})
     assert [(row.run_id, row.outcome, row.problem) for row in rows] == [
         ("alive", "running", ""),
-        ("dead", "unknown", "no result.json: the run was cut off"),
+        ("dead", "cut off", "no result.json"),
     ]
 
 

@@ -41,13 +41,13 @@ OVERRIDES = {
     "ramp.max": '--set "ramp.max" is not KEY=VALUE, such as ramp.max=50',
     "=3": '--set "=3" is not KEY=VALUE, such as ramp.max=50',
     "ramp..max=3": '--set "ramp..max=3" is not KEY=VALUE, such as ramp.max=50',
-    "ramp.max=many": 'ramp.max: found "many"; allowed is a whole number, 1 or more (from --set)',
-    "ramp.mx=3": "ramp.mx: unknown key; did you mean max? (from --set)",
+    "ramp.max=many": 'ramp.max: found "many"; allowed is a whole number, 1 or more (from the command line)',
+    "ramp.mx=3": "ramp.mx: unknown key; did you mean max? (from the command line)",
     "ramp.max.x=3": "ramp.max.x: cannot be set, as ramp.max is no table but 300",
     "workloads.wbe.memory=64MiB": "workloads.wbe: no such workload; did you mean web?",
     "workloads.zzz.memory=64MiB": "workloads.zzz: no such workload; there are web and vm",
     "workloads.vm.memory=8MiB": (
-        'workloads.vm.memory: found 8 MiB; a VM with guest = "payload" needs at least 96 MiB (from --set)'
+        'workloads.vm.memory: found 8 MiB; a VM with guest = "payload" needs at least 96 MiB (from the command line)'
     ),
 }
 

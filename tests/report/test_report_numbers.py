@@ -17,7 +17,7 @@ from support.recorded_runs import recorded
 
 from density.report.html import page
 from density.report.recorded import read_run
-from density.units import format_count, format_seconds, format_value
+from density.units import format_count, format_odds, format_seconds, format_value
 
 RUNS = ["ceiling", "objective", "interrupted", "max", "cut-off"]
 COSTS = {"web": {"memory.available": 10 * 2**20, "tasks.pid_max": 5, "files.file_max": 10},
@@ -227,7 +227,8 @@ def _verdict(asked: Asked, rest: list[str]) -> float:
     match rest[0]:
         case "used" if ceiling == "slo.ready":
             value = _VALUE.format("slo.ready_p95_seconds")
-            sql = f"SELECT {value} FROM event WHERE kind = 'wave_settled' AND {value} > ? ORDER BY seq DESC"  # noqa: S608 — ours
+            count = "(SELECT sum(value) FROM json_each(body, '$.counts'))"
+            sql = f"SELECT {value} FROM event WHERE kind = 'wave_settled' AND {value} > ? ORDER BY {count}"  # noqa: S608 — ours
             return float(asked.one(sql, allowed))
         case "limit" if ceiling == "slo.ready":
             return float(allowed)
@@ -387,7 +388,7 @@ def test_numbers_are_written_as_they_are(read: Read) -> None:
     """What a person reads is the value of the element, rounded as `density.units` rounds."""
     units = ("bytes", "seconds", "ratio", "instances")
     for key, value, text in read.facts:
-        ways = {*(format_value(value, unit) for unit in units), format_count(value), f"{value:.0%}"}
+        ways = {*(format_value(value, unit) for unit in units), format_count(value), format_odds(value)}
         assert text in ways, key
 
 

@@ -15,11 +15,13 @@ SHORT = GRAIN + GUARD * UNSEEN
 """A ramp may end short of a ceiling by this share: by what it keeps off a reserve, and what is not worth a wave."""
 NOTHING = 0.05
 """Bytes or whole things: what an instance takes less of than this it does not take; other processes come and go."""
+CUT_OFF = "cut off"
 BY_CHOICE = {
     "max": "stopped at its max",
     "duration": "ran out of its time",
     "interrupted": "was interrupted",
     "error": "ended in an error",
+    CUT_OFF: "was cut off",
     "forecast": "stopped at its forecast",
 }
 """Outcomes after which a run might have gone further, in words."""
@@ -31,7 +33,8 @@ def capacity(run: Recorded, kind: str, *, several: bool) -> tuple[Measured, str]
     Args:
         several: whether runs are compared in groups, whose scatter shows how exactly an objective is met.
     """
-    known, outcome = run.result["capacity"][kind], run.result["outcome"]
+    known = run.result["capacity"][kind]
+    outcome = run.result["outcome"] if run.state.outcome else CUT_OFF
     if known["kind"] == "forecast":
         return Measured(known["count"], (known["high"] - known["low"]) / 2 / NORMAL), ""
     if outcome in BY_CHOICE:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from density.report.compare.comparison import Against, Comparison, Row
+from density.report.compare.comparison import Against, Comparison
 from density.report.compare.gates import Judged
 from density.report.compare.words import (
     LONGEST,
@@ -14,9 +14,8 @@ from density.report.compare.words import (
     by_verdict,
     change,
     clean,
-    effect,
     explained,
-    interval,
+    known,
     title,
     values,
 )
@@ -47,11 +46,7 @@ def _against(comparison: Comparison, against: Against) -> Iterator[str]:
         yield _table(("not the same", "baseline", "other", "what it may change"), rows)
     for verdict, found in by_verdict(against.rows):
         head = (TITLES[verdict], "baseline", "other", "change", "95% interval")
-        yield _table(head, [(row.key, *values(row), change(row), _interval(row)) for row in found], numbers=3)
-
-
-def _interval(row: Row) -> str:
-    return ", effect ".join(said for said in (interval(row), effect(row)) if said)
+        yield _table(head, [(row.key, *values(row), change(row), known(row)) for row in found], numbers=3)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int = 0) -> str:

@@ -16,8 +16,8 @@ from density.report.compare.words import (
     change,
     clean,
     explained,
-    interval,
     is_main,
+    known,
     title,
     values,
 )
@@ -57,7 +57,7 @@ def _tables(against: Against) -> Iterator[Table]:
         table = _table(TITLES[verdict], "baseline", "other", "change", "95% interval", numbers=3)
         for row in shown:
             table.add_row(
-                Text(clean(row.key)), *map(Text, values(row)), Text(change(row), style=_style(row)), Text(interval(row))
+                Text(clean(row.key)), *map(Text, values(row)), Text(change(row), style=_style(row)), Text(known(row))
             )
         if more := len(rows) - len(shown):
             table.add_row(Text(f"and {more} more", style="dim"))

@@ -77,6 +77,11 @@ def effect(row: Row) -> str:
     return f"{row.delta:+.2f}, {next(word for bound, word in sizes if abs(row.delta) < bound)}"
 
 
+def known(row: Row) -> str:
+    """The interval, and the effect where there is one."""
+    return ", effect ".join(said for said in (interval(row), effect(row)) if said)
+
+
 def values(row: Row) -> tuple[str, str]:
     """Of the baseline, and of the other."""
     found = row.difference

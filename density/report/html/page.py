@@ -13,7 +13,7 @@ from density.report.answer import answer
 from density.report.charts import Absent, Picture, draw_charts
 from density.report.charts.palette import SHADES
 from density.report.checks import checks
-from density.report.facts import Fact, count, fact, percent, plain
+from density.report.facts import Fact, count, fact, odds, plain
 from density.report.recorded import Recorded
 from density.units import format_value
 
@@ -61,7 +61,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"said": said, "num": number, "name": name, "message": message, "shortened": shortened}
-    environment.globals |= {"count": count, "fact": fact, "percent": percent, "value": format_value, "mark": _mark}
+    environment.globals |= {"count": count, "fact": fact, "odds": odds, "value": format_value, "mark": _mark}
     return environment
 
 

@@ -174,12 +174,19 @@ def _written(value: float, unit: str) -> str:
     return f"{format_value(value, 'bytes')}/s" if unit == "bytes/s" else format_value(value, unit)
 
 
-def notes(lines: Iterable[Mapping[str, Cell]]) -> Iterator[str]:
-    """What has to be said below a row's lines, each once: `container: files; …`."""
-    seen: dict[str, dict[str, None]] = {}
-    for cells in lines:
+def notes(lines: Iterable[tuple[str, Mapping[str, Cell]]]) -> Iterator[str]:
+    """What has to be said below a row's lines (label, cells), each once: `container: files; …`.
+
+    Why a single line lacks something is said with its label.
+    """
+    seen: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for label, cells in lines:
         for name, one in cells.items():
             if words := one.why or (one.note if one.text != one.note else ""):
-                seen.setdefault(words, {})[name] = None
-    for words, names in seen.items():
-        yield f"{', '.join(names)}: {words}"
+                names, labels = seen.setdefault(words, ({}, {}))
+                names[name] = None
+                if one.why:
+                    labels[label] = None
+    for words, (names, labels) in seen.items():
+        of = f"{next(iter(labels))} of " if len(labels) == 1 else ""
+        yield f"{of}{', '.join(names)}: {words}"

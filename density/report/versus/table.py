@@ -59,7 +59,7 @@ def make_rows(figures: Figures, subjects: tuple[Subject, ...], keys: tuple[str, 
             )
             for each in LINES[key]
         )
-        told = tuple(notes({name: line.cells[name] for name in present} for line in lines))
+        told = tuple(notes((line.label, {name: line.cells[name] for name in present}) for line in lines))
         rows.append(Row(key, claim.title, claim.says, overall(claim, statements), statements, lines, told))
     return tuple(rows)
 
