@@ -28,7 +28,7 @@ pytestmark = pytest.mark.tools("chromium", "chromedriver")
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
            "--disable-background-networking", "--disable-component-update", "--disable-sync",
            "--hide-scrollbars")  # fmt: skip
-RUNS = ["ceiling", "objective", "forecast", "interrupted", "cut-off", "error", "hostile", "large"]
+RUNS = ["ceiling", "objective", "forecast", "interrupted", "cut-off", "error", "hostile", "large", "real"]
 DESK, PHONE = 1280, 380
 CHARTS = 8
 PUSHED = """return [...document.querySelectorAll('SELECTOR')]

@@ -1,5 +1,6 @@
 """Recorded runs of every kind, on the simulated engine in virtual time: the same to the last byte each time."""
 
+import gzip
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -29,6 +30,7 @@ from density.events import (
 from density.model import EngineInfo, Failure, Phase, Workload
 from density.profile.spec import Objectives, Profile, Ramp, Require, Reserve, SimulatedHost
 from density.record import RecordWriter
+from density.record.codec import decode
 
 MIB = 2**20
 GIB = 2**30
@@ -114,6 +116,12 @@ def _hostile() -> list[Event]:
     return [hostile(event) for event in _ceiling()]
 
 
+def _real() -> list[Event]:
+    """`density run quickstart` on 2 CPUs and 24 GiB: containers and emulated VMs, until a slice of 3 GiB was full."""
+    text = gzip.decompress((Path(__file__).parent / "real" / "quickstart.jsonl.gz").read_bytes()).decode()
+    return [decode(line) for line in text.splitlines()]
+
+
 RUNS: Mapping[str, Callable[[], list[Event]]] = {
     "ceiling": _ceiling,
     "objective": _objective,
@@ -125,6 +133,7 @@ RUNS: Mapping[str, Callable[[], list[Event]]] = {
     "all-failed": _all_failed,
     "hostile": _hostile,
     "large": _large,
+    "real": _real,
 }
 
 
