@@ -4,17 +4,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from density.host.hierarchies import find_hierarchies
-from density.host.oom import OomCounter
+from density.host.oom import OomCounter, parse_oom_kills
 from density.host.reading import Unavailable
 from density.model import Placement
 
 _HOST = Path("/proc/vmstat")
-
-
-def parse_oom_kills(text: str) -> int:
-    """The count of `oom_kill` in /proc/vmstat or memory.events; 0 where it is not told."""
-    counts = dict(line.split(maxsplit=1) for line in text.splitlines() if " " in line)
-    return int(counts.get("oom_kill", 0))
 
 
 class OomKills:

@@ -1,8 +1,10 @@
 """Which ends the kernel's out-of-memory kills explain."""
 
+import os
 from pathlib import Path
 
-from density.engines.oom import OomKills, parse_oom_kills
+from density.engines.oom import OomKills
+from density.host.oom import OomCounter, parse_oom_kills
 from density.model import Placement
 
 
@@ -32,3 +34,24 @@ def test_oom_kill_explains_one_death(tmp_path: Path) -> None:
     (tmp_path / "proc/vmstat").write_text("oom_kill 99\n")
     assert kills.spend()
     assert not kills.spend()
+
+
+def test_a_kill_that_the_kernel_raises_six_times_is_one(tmp_path: Path) -> None:
+    """The event of a v1 cgroup comes several times for one kill; the host's own count says how many there were."""
+    (tmp_path / "proc").mkdir()
+    vmstat = tmp_path / "proc/vmstat"
+    vmstat.write_text("oom_kill 3\n")
+    for name in ("memory.oom_control", "cgroup.event_control"):
+        (tmp_path / name).touch()
+    counter = OomCounter(tmp_path, root=tmp_path)
+
+    def raised(times: int, *, killed: int) -> int:
+        if times:
+            os.eventfd_write(counter._event, times)
+        vmstat.write_text(f"oom_kill {3 + killed}\n")
+        return counter.read()
+
+    assert raised(4, killed=0) == 0  # the kernel has not killed yet
+    assert raised(2, killed=1) == 1
+    assert raised(0, killed=5) == 1  # elsewhere on the host
+    assert raised(2, killed=7) == 3
