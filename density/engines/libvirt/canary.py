@@ -20,6 +20,8 @@ KVM_SECONDS: dict[GuestName, float] = {"payload": 6.0, "null": 30.0}
 """For one boot under KVM, which takes an ordinary host a second or less; where KVM is itself emulated, the null guest's
 BIOS took three, on a busy one ten and more. A payload guest that needs longer than this is better off under TCG."""
 TCG_SECONDS = 60.0
+SILENT_SECONDS = 60.0
+"""Under KVM a guest that is to say something on its console has begun to by then, be it its boot loader."""
 
 _KERNEL_LINE = re.compile(r"\[ *\d+\.\d+\] ")
 
@@ -92,19 +94,21 @@ class Canary:
 
     async def _brought_up(self, instance: Instance, machine: Machine) -> _Dead | None:
         await self._lifecycle.create(instance, machine)
-        seconds = _patience(machine)
-        ready = None
-        with anyio.move_on_after(seconds) as instance.launching:
-            if not instance.ended.is_set():
-                ready = await self._waiter.wait(instance, _proof(machine))
-        if ready is not None:
-            return None
+        waited = 0.0
+        for seconds in _patience(machine):
+            with anyio.move_on_after(seconds) as instance.launching:
+                if not instance.ended.is_set():
+                    await self._waiter.wait(instance, _proof(machine))
+                    return None
+            waited += seconds
+            if instance.ended.is_set() or not self._lifecycle.console(instance):
+                break
         console = self._lifecycle.console(instance)
         last = f"; its last words: {last_words(console)}" if console else "; it said nothing"
         if instance.ended.is_set():
             how = ending_failure(instance.how, (), oom_killed=False, container=instance.is_container)
             return _Dead(how.message + last, at_once=False)
-        return _Dead(f"not ready after {format_seconds(seconds)}{last}", at_once=False)
+        return _Dead(f"not ready after {format_seconds(waited)}{last}", at_once=False)
 
 
 def candidates(wanted: AcceleratorName) -> Sequence[Accelerator]:
@@ -127,7 +131,11 @@ def _proof(machine: Machine) -> Readiness:
     return machine.ready if machine.guest.name == "disk" else Readiness("payload")
 
 
-def _patience(machine: Machine) -> float:
-    if machine.guest.name == "disk":
-        return machine.workload.ready_timeout_seconds
-    return KVM_SECONDS[machine.guest.name] if machine.accelerator.name == "kvm" else TCG_SECONDS
+def _patience(machine: Machine) -> tuple[float, ...]:
+    """Seconds to wait for it to be ready; what comes after the first is for a guest that has spoken by then."""
+    if machine.guest.name != "disk":
+        return (KVM_SECONDS[machine.guest.name] if machine.accelerator.name == "kvm" else TCG_SECONDS,)
+    seconds = machine.workload.ready_timeout_seconds
+    if machine.accelerator.name == "kvm" and machine.ready.by == "console" and seconds > SILENT_SECONDS:
+        return SILENT_SECONDS, seconds - SILENT_SECONDS
+    return (seconds,)
