@@ -1,5 +1,7 @@
 """What a ramp of one subject tells the comparison, on simulated hosts, whose truth is known."""
 
+from collections import Counter
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -10,6 +12,7 @@ from density.capacity.versus.fit import how_many
 from density.capacity.versus.memory import TOTAL, Cost, memory_costs
 from density.capacity.versus.ran import RAMPED, figures_of_run
 from density.ceilings.catalog import readings
+from density.model import GuestName
 from density.profile.load import load_profile
 from density.profile.spec import Profile
 from density.ramp.decide import bounds_of
@@ -48,6 +51,18 @@ def test_the_memory_of_one_more_is_the_truth_within_its_interval(run: Simulated,
     cost = memory_costs(run.state, bounds_of(profile))["total"]
     assert cost.known
     assert cost.low <= 200 * MIB <= cost.high
+
+
+@pytest.mark.parametrize(
+    ("guest", "why"), [("null", "no kernel to report"), ("disk", "the payload, which reports it, does not run in it")]
+)
+def test_why_no_kernel_is_reported(run: Simulated, profile: Profile, guest: GuestName, why: str) -> None:
+    """A boot sector has none; a whole system has one, and nobody in it who tells."""
+    state = copy(run.state)
+    ramped = state.workloads["db"]
+    state.workloads = {"db": replace(ramped, workload=replace(ramped.workload, guest=guest), kernels=Counter())}
+    (kernel,) = (figure for figure in figures_of_run(state, bounds_of(profile), "db") if figure.row == "kernels")
+    assert why in kernel.why
 
 
 def test_where_free_memory_tells_nothing_the_cgroup_bounds_the_count(run: Simulated, profile: Profile) -> None:

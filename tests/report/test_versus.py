@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from itertools import pairwise
 
 import jsonschema
@@ -19,7 +20,7 @@ from density.report.versus.markdown import escaped, markdown
 from density.report.versus.remarks import remarks
 from density.report.versus.spread import ratios, spread
 from density.report.versus.table import Row, make_rows
-from density.report.versus.text import WIDTH, text
+from density.report.versus.text import LABEL, WIDTH, text
 
 PROCESS = Subject(workload=Workload(name="process", engine="native"))
 CONTAINER = Subject(workload=Workload(name="container", engine="docker"))
@@ -88,7 +89,7 @@ def test_ratios_are_taken_round_by_round() -> None:
 @pytest.mark.parametrize(
     ("held", "expected"),
     [((True, True), "yes"), ((True, False), "partly"), ((False,), "no"), ((), "not measured"),
-     ((None,), "not measured"), ((True, None), "partly")],
+     ((None,), "not decided"), ((True, None), "partly")],
 )  # fmt: skip
 def test_a_claim_holds_as_its_parts_do(held: tuple[bool | None, ...], expected: str) -> None:
     """Yes only where every part did, not measured only where none could be told."""
@@ -155,7 +156,7 @@ def test_a_difference_has_the_margins_of_both(figures: Figures, *, high: int, he
     (row,) = rows_of(figures, "overhead")
     assert row.statements[0].held is held
     assert f"one more container takes {takes} of memory, a VM 152 MiB (1" in row.statements[0].text
-    assert row.lines[0].cells["process"].text == "8 MiB (7 MiB–9 MiB)"
+    assert row.lines[0].cells["process"].text == "8 MiB (7–9 MiB)"
 
 
 def test_a_guest_without_a_disk_proves_nothing_of_disks(figures: Figures) -> None:
@@ -168,6 +169,16 @@ def test_a_guest_without_a_disk_proves_nothing_of_disks(figures: Figures) -> Non
     (row,) = rows_of(figures, "disk")
     text_ = "with a whole Debian it boots from 300 MiB and takes 20 MiB of its own"
     assert row.statements[2] == Statement(text_, held=False)
+    assert row.held == "partly"
+
+
+def test_a_vm_that_does_not_tell_its_kernel_leaves_the_claim_in_part() -> None:
+    """That containers share the host's is half of it."""
+    figures = Figures()
+    for subject in (PROCESS, CONTAINER):
+        figures.found.append(Figure(row="kernels", name="release", subject=subject.name, words="6.1"))
+    (row,) = rows_of(figures, "kernels")
+    assert row.statements[1] == Statement("the VM (tcg) does not report its own", None)
     assert row.held == "partly"
 
 
@@ -204,6 +215,23 @@ def test_the_text_fits_a_terminal(figures: Figures) -> None:
     assert max(map(len, lines)) <= WIDTH
     assert "START                                                               held in part" in lines
     assert any("vm (tcg)" in line for line in lines)
+
+
+def test_no_number_is_torn_and_no_column_touches_another() -> None:
+    """An interval that does not fit beside its value stands below it, in one piece or cut at its dash."""
+    figures = Figures()
+    for subject in SUBJECTS:
+        for name, low, high in (("total", 8.14, 8.15), ("instance", 0.87, 4.28)):
+            mib = tuple(value * 2**20 for value in (low + 0.005, low, high))
+            memory = Figure(
+                row="overhead", name=name, subject=subject.name, unit="bytes", samples=mib[:1], low=mib[1], high=mib[2]
+            )
+            figures.found.append(memory)
+    shown = text(make_rows(figures, SUBJECTS, ("overhead",)), SUBJECTS, ())
+    assert shown.count("(8.14– ") == 3
+    assert shown.count("(8.14–\n") == 1
+    assert all(len(line.label) < LABEL for lines in LINES.values() for line in lines)
+    assert not re.search(r"\d\.$|\d\.\s|\(\d+(\.\d+)?$", shown, re.MULTILINE)
 
 
 def test_the_markdown_has_a_table_of_all_rows_and_one_a_row(figures: Figures) -> None:
@@ -243,7 +271,7 @@ def test_the_document_is_plain_json_of_this_shape(figures: Figures) -> None:
         "type": "object",
         "required": ["row", "title", "article", "held", "statements", "lines", "notes"],
         "properties": {
-            "held": {"enum": ["yes", "partly", "no", "not measured", "no claim"]},
+            "held": {"enum": ["yes", "partly", "no", "not decided", "not measured", "no claim"]},
             "lines": {
                 "items": {
                     "required": ["label", "name", "cells"],
@@ -265,10 +293,10 @@ def test_the_document_is_plain_json_of_this_shape(figures: Figures) -> None:
 def test_the_remarks_name_what_makes_the_numbers_doubtful() -> None:
     """Emulation, a busy host, an interruption, what was left behind; on a quiet host with KVM nothing of it."""
     busy = Comparison(
-        "r1", ROWS, subjects=(VM,), counts={"vm": 4}, facts={"cpus": 2.0}, load=9.0, interrupted=True, left=("image x",)
+        "r1", ROWS, subjects=(VM,), counts={"vm": 4}, facts={"cpus": 2.0}, busy=0.9, interrupted=True, left=("image x",)
     )
     told = "\n".join(remarks(busy))
-    for word in ("Interrupted", "load 9.0 on 2 CPUs", "Emulated (TCG)", "at density", "density clean)"):
+    for word in ("Interrupted", "90% of its CPUs", "Emulated (TCG)", "at density", "density clean)"):
         assert word in told
-    quiet = Comparison("r1", ("disk",), subjects=(CONTAINER,), facts={"cpus": 2.0}, load=0.1)
+    quiet = Comparison("r1", ("disk",), subjects=(CONTAINER,), facts={"cpus": 2.0}, busy=0.05)
     assert remarks(quiet) == ()

@@ -63,5 +63,7 @@ def _overhead(memory: Mapping[str, Cost], workload: Workload, subject: str) -> I
 
 def _kernels(workload: WorkloadState, subject: str) -> Figure:
     if not workload.kernels:
-        return Figure(row="kernels", name="release", subject=subject, why="it has no kernel to report")
+        null = workload.workload.guest == "null"
+        why = "it has no kernel to report" if null else "the payload, which reports it, does not run in it"
+        return Figure(row="kernels", name="release", subject=subject, why=why)
     return Figure(row="kernels", name="release", subject=subject, words=", ".join(workload.kernels))

@@ -1,6 +1,5 @@
 """The whole comparison, row by row, in one directory."""
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,9 @@ from density.controller.versus.starting import measure_start
 from density.controller.versus.storing import measure_disk
 from density.controller.versus.subjects import alone
 from density.errors import DensityError, UsageError
+from density.host.cpu import CpuSensor
 from density.host.host import facts
+from density.host.reading import Unavailable
 from density.profile.spec import Profile
 
 ROWS = (
@@ -51,7 +52,7 @@ class Comparison:
         subjects: the columns, in the profile's order.
         counts: the most of each that ran at once.
         facts: the host's fingerprint.
-        load: how many tasks the host had to run before the first measurement, over the last minute.
+        busy: share of the host's CPU time that was taken in the second before anything of ours ran.
         interrupted: the person asked for the end; the rows after that are missing.
         left: names of what could not be removed.
     """
@@ -61,7 +62,7 @@ class Comparison:
     subjects: tuple[Subject, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     facts: Mapping[str, str | float] = field(default_factory=dict)
-    load: float = 0.0
+    busy: float = 0.0
     figures: Figures = field(default_factory=Figures)
     interrupted: bool = False
     left: tuple[str, ...] = ()
@@ -89,7 +90,7 @@ async def compare(
         tuple(row for row in ROWS if row in rows),
         counts={each.name: alone(profile, each).ramp.max_instances for each in profile.workloads},
         facts=facts(Path("/")),
-        load=os.getloadavg()[0],
+        busy=await _busy(),
     )
     await anyio.to_thread.run_sync(_make, run_dir)
     await _beside_ramps(profile, comparison, run_dir=run_dir, say=say)
@@ -150,6 +151,16 @@ async def _row(row: str, profile: Profile, bed: Bed, comparison: Comparison, *, 
                 left: list[str] = []
                 await start_lxc(bed, lxc, figures, say, left=left)
                 comparison.left += tuple(left)
+
+
+async def _busy() -> float:
+    """The share of the CPUs' time that is taken in a second, 0 where the host does not tell."""
+    try:
+        sensor = CpuSensor(Path("/"))
+    except Unavailable:
+        return 0.0
+    await anyio.sleep(1.0)
+    return sensor.read().get("cpu.busy_ratio", 0.0)
 
 
 def _make(run_dir: Path) -> None:

@@ -12,7 +12,7 @@ from density.report.versus.lines import WORK
 from density.report.versus.spread import Spread, below, less, ratios, spread
 from density.units import format_bytes, format_count, format_seconds
 
-Held = Literal["yes", "partly", "no", "not measured", "no claim"]
+Held = Literal["yes", "partly", "no", "not decided", "not measured", "no claim"]
 NO_CLAIM: Held = "no claim"
 
 MINUTE_SECONDS = 60.0
@@ -90,7 +90,7 @@ def overall(claim: Claim, statements: tuple[Statement, ...]) -> Held:
         return NO_CLAIM
     known = [statement.held for statement in statements if statement.held is not None]
     if not known:
-        return "not measured"
+        return "not decided" if statements else "not measured"
     if all(known):
         return "yes" if len(known) == len(statements) else "partly"
     return "partly" if any(known) else "no"
@@ -257,6 +257,8 @@ def _kernels(view: Seen) -> Iterator[Statement]:
         yield Statement(f"a container reports {container}, a process {process}", container == process)
     if process and vm:
         yield Statement(f"{vm_name(view)} reports {vm}", vm != process)
+    elif process and view.vm and not view.vm.missing:
+        yield Statement(f"{vm_name(view)} does not report its own", None)
 
 
 def _services(view: Seen) -> Iterator[Statement]:

@@ -29,7 +29,7 @@ def document(comparison: Comparison, rows: Sequence[Row], *, profile: str, secon
         "profile": profile,
         "seconds": seconds,
         "outcome": "interrupted" if comparison.interrupted else "done",
-        "host": {**comparison.facts, "load": comparison.load},
+        "host": {**comparison.facts, "busy": comparison.busy},
         "counts": comparison.counts,
         "subjects": {subject.name: _subject(subject) for subject in comparison.subjects},
         "rows": [_row(row) for row in rows],

@@ -8,7 +8,7 @@ from density.capacity.versus.figure import Figure, Figures, Subject
 from density.report.versus.spread import Spread, ratios, spread
 from density.units import format_count, format_value
 
-How = Literal["median", "slowest", "ratio", "rate", "words"]
+How = Literal["median", "max", "ratio", "rate", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def _times(when: str, key: str) -> tuple[Line, ...]:
         Line(f"{when}: created p50", f"{key}.created"),
         Line(f"{when}: started p50", f"{key}.started"),
         Line(f"{when}: ready p50", f"{key}.ready"),
-        Line(f"{when}: ready, slowest", f"{key}.ready", "slowest"),
+        Line(f"{when}: ready max", f"{key}.ready", "max"),
     )
 
 
@@ -106,7 +106,7 @@ LINES: Mapping[str, tuple[Line, ...]] = {
     "nested": (Line("container inside", "ready"),),
     "lxc": (
         Line("alone: ready p50", "alone.ready"),
-        Line("alone: ready, slowest", "alone.ready", "slowest"),
+        Line("alone: ready max", "alone.ready", "max"),
         Line("at density: ready p50", "density.ready"),
         Line("memory, one more", "total"),
         Line("instances", "count"),
@@ -150,13 +150,13 @@ def _ratio(figure: Figure, reference: Figure | None) -> Cell:
 
 
 def _number(figure: Figure, how: How) -> Cell:
-    if how == "slowest":
+    if how == "max":
         value = max(figure.samples)
         return Cell(format_value(value, figure.unit), figure.unit, value, count=len(figure.samples), note=figure.words)
     middle = _interval(figure)
     text = _written(middle.median, figure.unit)
     if figure.low is not None and middle.low != middle.high:
-        text += f" ({_written(max(0.0, middle.low), figure.unit)}–{_written(middle.high, figure.unit)})"
+        text += f" ({_between(_written(max(0.0, middle.low), figure.unit), _written(middle.high, figure.unit))})"
     return Cell(text, figure.unit, middle.median, middle.low, middle.high, middle.count, note=figure.words)
 
 
@@ -164,6 +164,12 @@ def _interval(figure: Figure) -> Spread:
     if figure.low is None or figure.high is None:
         return spread(figure.samples)
     return Spread(figure.samples[0], figure.low, figure.high, 1, sure=True)
+
+
+def _between(low: str, high: str) -> str:
+    """`887 KiB–4.28 MiB`, `8.14–8.15 MiB`: a unit that both have is written once."""
+    number, _, unit = low.partition(" ")
+    return f"{number}–{high}" if unit and high.endswith(f" {unit}") else f"{low}–{high}"
 
 
 def _written(value: float, unit: str) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from density.controller.versus.measure import Comparison
 
-BUSY = 0.5
-"""Load a CPU before the first measurement, from which on other work is in the numbers."""
+BUSY = 0.2
+"""Share of the CPUs taken before the first measurement, from which on other work is in the numbers."""
 
 
 def remarks(comparison: Comparison) -> tuple[str, ...]:
@@ -16,11 +16,10 @@ def remarks(comparison: Comparison) -> tuple[str, ...]:
 def _remarks(comparison: Comparison) -> Iterator[str]:
     if comparison.interrupted:
         yield "Interrupted: what comes after that was not measured."
-    cpus = float(comparison.facts.get("cpus", 1))
-    if comparison.load >= BUSY * cpus:
+    if comparison.busy >= BUSY:
         yield (
-            f"The host was busy with other work (load {comparison.load:.1f} on {cpus:.0f} CPUs): times are longer and"
-            " intervals wider than on a quiet one."
+            f"The host was busy with other work ({comparison.busy:.0%} of its CPUs before the first measurement): times"
+            " are longer and intervals wider than on a quiet one."
         )
     emulated = [subject.name for subject in comparison.subjects if subject.accelerator == "tcg"]
     if emulated:

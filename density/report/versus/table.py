@@ -54,7 +54,7 @@ def make_rows(figures: Figures, subjects: tuple[Subject, ...], keys: tuple[str, 
         lines = tuple(
             TableLine(
                 each.label,
-                f"{each.name}.{each.how}" if each.how in {"slowest", "ratio", "rate"} else each.name,
+                f"{each.name}.{each.how}" if each.how in {"max", "ratio", "rate"} else each.name,
                 {subject.name: cell(figures, key, each, subject, view.process) for subject in subjects},
             )
             for each in LINES[key]

@@ -15,10 +15,12 @@ HELD: Mapping[Held, str] = {
     "yes": "held",
     "partly": "held in part",
     "no": "did not hold",
+    "not decided": "not decided",
     "not measured": "not measured",
     "no claim": "",
 }
-_BREAKS = re.compile(r"(?<=[ .–-])")
+_BREAKS = re.compile(r"(?<=\D )|(?<=–)|(?<=[a-z]\.)|(?<=\w-)")
+"""Where a cell can be cut: after a word, in an interval, in a name; not in a number, nor between it and its unit."""
 
 
 def text(rows: Sequence[Row], subjects: tuple[Subject, ...], remarks: Sequence[str]) -> str:
@@ -61,13 +63,18 @@ def _line(label: str, cells: Sequence[str], width: int) -> Iterator[str]:
 
 
 def _folded(cell: str, width: int) -> list[str]:
-    """Cut where a name can be cut: after a blank, a dot, a dash."""
-    lines = [""]
-    for piece in _BREAKS.split(cell):
-        if len(lines[-1]) + len(piece.rstrip()) > width and lines[-1]:
-            lines.append("")
-        lines[-1] += piece
-    return [line.rstrip() for line in lines]
+    """In lines of this width; what stands in brackets begins a line where not all fits in one."""
+    if len(cell) <= width:
+        return [cell]
+    before, bracket, inside = cell.partition(" (")
+    lines = []
+    for part in (before, bracket.lstrip() + inside):
+        lines.append("")
+        for piece in _BREAKS.split(part):
+            if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+                lines.append("")
+            lines[-1] += piece
+    return [line.rstrip() for line in lines if line]
 
 
 def _wrapped(words: str, indent: str) -> str:
