@@ -1,7 +1,7 @@
 """What tests need of this machine, by their markers.
 
-A test marked `docker`, `libvirt`, `lxc`, `kvm`, `root` or `tools(...)` is skipped with the reason where that is not to
-be had; with DENSITY_REQUIRE_ENGINES=1 it fails instead, so that CI never passes by skipping.
+A test marked `docker`, `libvirt`, `lxc`, `kvm`, `root`, `compose` or `tools(...)` is skipped with the reason where
+that is not to be had; with DENSITY_REQUIRE_ENGINES=1 it fails instead, so that CI never passes by skipping.
 """
 
 import os
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
 import pytest
+from support.compose import compose_command
 
 
 @cache
@@ -61,6 +62,10 @@ def _no_tool(*names: str) -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
+def _no_compose() -> str:
+    return "" if compose_command() else "no compose of Docker"
+
+
 ABSENCES: Mapping[str, Callable[..., str]] = {
     "docker": _no_docker,
     "libvirt": _no_libvirt,
@@ -68,6 +73,7 @@ ABSENCES: Mapping[str, Callable[..., str]] = {
     "kvm": _no_kvm,
     "root": _no_root,
     "tools": _no_tool,
+    "compose": _no_compose,
 }
 """Why there is none of what a marker asks for; empty where there is."""
 

@@ -61,6 +61,13 @@ libvirt_driver() {
 # An engine that DOCKER_HOST names, or that is there already, is never joined by a second one, even if it refuses this user.
 docker_engine() { [ -n "${DOCKER_HOST:-}" ] || have dockerd || ask docker || [ $? = 3 ]; }
 
+compose_works() { have docker-compose || docker compose version >/dev/null 2>&1; }
+
+# Ubuntu has the plugin as a package; Debian's docker-compose is the program, and from 13 on both.
+compose_package() {
+    if apt-cache show docker-compose-v2 >/dev/null 2>&1; then echo docker-compose-v2; else echo docker-compose; fi
+}
+
 # find_missing LEVEL
 find_missing() {
     MISSING=""
@@ -76,6 +83,8 @@ find_missing() {
         want tests chromium "opens reports in the tests" have chromium
         want tests grub-pc-bin "makes disks that boot, in the tests" test -e "$SYSROOT/usr/lib/grub/i386-pc/boot.img"
         want tests chromium-driver "tells it what to open" have chromedriver
+        want tests shellcheck "reads the scripts that density writes, in the tests" have shellcheck
+        want tests "$(compose_package)" "reads the file of \`make grafana\`, in the tests" compose_works
     fi
     [ "$(uname -m)" = x86_64 ] || return 0
     want libvirt libvirt-daemon-system "the daemon that manages virtual machines" libvirt_daemon

@@ -43,14 +43,15 @@ def test_root_gets_what_is_missing_by_one_apt_call(root: Host) -> None:
     assert lines(done.stderr, "docker:") == []
 
 
-def test_only_the_tests_get_a_browser_and_prometheus(root: Host) -> None:
-    """Whoever runs density is spared what its tests look at reports and metrics with."""
+def test_only_the_tests_get_a_browser_prometheus_and_checkers(root: Host) -> None:
+    """Whoever runs density is spared what its tests look at reports, metrics and scripts with."""
+    tools = {"prometheus", "chromium", "chromium-driver", "shellcheck", "docker-compose"}
     root.run("setup.sh", "run")
-    assert not any("chromium" in call for call in root.calls("apt-get"))
+    assert not any(tool in call for call in root.calls("apt-get") for tool in tools)
     root.forget_calls()
     root.run("setup.sh", "dev")
     (install, *_) = [call for call in root.calls("apt-get") if " install " in call]
-    assert {"prometheus", "chromium", "chromium-driver"} <= set(install.split())
+    assert tools <= set(install.split())
 
 
 def test_what_apt_refused_is_tried_by_group_and_not_again_by_run(root: Host) -> None:
