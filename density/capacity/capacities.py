@@ -8,6 +8,7 @@ from typing import Literal
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds
 from density.events import CeilingForecast, WaveSettled
+from density.shares import share_out
 from density.state import RunState
 from density.statistics import floored
 
@@ -54,13 +55,8 @@ def _forecast(state: RunState, ceiling: CeilingForecast) -> Capacity:
     count = max(0, floored(ceiling.count, unknown=0))
     low = max(0, floored(ceiling.low, unknown=0))
     high = floored(ceiling.high, unknown=2 * count)
-    return Capacity(count, "forecast", low, high, _share_out(state, count))
-
-
-def _share_out(state: RunState, count: int) -> dict[str, int]:
-    """`count` instances in the workloads' shares, on top of what is alive."""
-    total = sum(workload.workload.share for workload in state.workloads.values())
-    return {name: round(count * workload.workload.share / total) for name, workload in state.workloads.items()}
+    workloads = [each.workload for each in state.workloads.values()]
+    return Capacity(count, "forecast", low, high, share_out(count, workloads))
 
 
 def _hard(state: RunState) -> Capacity:

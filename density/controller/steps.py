@@ -12,7 +12,7 @@ from density.errors import EngineUnavailable
 from density.events import Forecasted, SteppedBack, WaveStarted
 from density.model import Phase
 from density.ramp.decide import look_ahead
-from density.ramp.shape import split
+from density.shares import split
 
 
 class Steps:

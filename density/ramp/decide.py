@@ -12,7 +12,8 @@ from density.ceilings.reading import Bounds, Reading
 from density.ceilings.verdict import likeliest, suspects
 from density.events import CeilingForecast, OutcomeName
 from density.profile.spec import Profile, Ramp
-from density.ramp.shape import size, split
+from density.ramp.shape import size
+from density.shares import split
 from density.state import RunState
 from density.units import format_count, format_value
 

@@ -1,9 +1,8 @@
 """The shape of waves: how many instances the next one would have if nothing were in the way."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from density.model import Workload
 from density.profile.spec import Ramp
 
 
@@ -18,21 +17,6 @@ def size(ramp: Ramp, wave: int) -> int | None:
             return round(ramp.start * ramp.factor**wave)
         case "list":
             return ramp.waves[wave] if wave < len(ramp.waves) else None
-
-
-def split(total: int, workloads: Sequence[Workload], alive: Mapping[str, int]) -> dict[str, int]:
-    """Which workloads a wave of `total` is made of, so that all alive come as near to the shares as whole numbers can.
-
-    Each instance goes to the workload that is furthest below its share (the highest averages method, which never takes
-    an instance away again as the total grows).
-    """
-    counts = {workload.name: alive.get(workload.name, 0) for workload in workloads}
-    sizes = dict.fromkeys(counts, 0)
-    for _ in range(total):
-        chosen = min(workloads, key=lambda workload: (counts[workload.name] + 1) / workload.share)
-        counts[chosen.name] += 1
-        sizes[chosen.name] += 1
-    return sizes
 
 
 def interleave(sizes: Mapping[str, int]) -> list[str]:

@@ -233,18 +233,18 @@ def waves(run: Recorded) -> list[WaveRow]:
         if ready:
             p50, p95, p99 = (fact(f"{key}.p{q}", quantile(ready, q / 100), "seconds") for q in (50, 95, 99))
             times = (p50, p95, p99)
-            rows.append(
-                WaveRow(
-                    count(key, wave.number),
-                    wave.stage,
-                    count(f"{key}.size", sum(wave.sizes.values())),
-                    count(f"{key}.ready", len(ready)),
-                    count(f"{key}.failed", wave.failed),
-                    None if wave.alive is None else count(f"{key}.alive", wave.alive),
-                    times,
-                    None if wave.rate is None else fact(f"{key}.rate", wave.rate, "instances"),
-                )
+        rows.append(
+            WaveRow(
+                count(key, wave.number),
+                wave.stage,
+                count(f"{key}.size", sum(wave.sizes.values())),
+                count(f"{key}.ready", len(ready)),
+                count(f"{key}.failed", wave.failed),
+                None if wave.alive is None else count(f"{key}.alive", wave.alive),
+                times,
+                None if wave.rate is None else fact(f"{key}.rate", wave.rate, "instances"),
             )
+        )
     return rows
 
 

@@ -63,18 +63,19 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 async def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    """Of the same file alone, and not where another process is at work."""
-    left, other = tmp_path / ".disk.1", tmp_path / ".other.1"
-    for directory in (left, other):
+    """Of the same file alone, not where another process is at work, and nothing that only looks like it."""
+    left = tmp_path / ".density-image-[disk].1"
+    others = [tmp_path / name for name in (".density-image-d.1", ".density-image-other.1", ".[disk].backup")]
+    for directory in (left, *others):
         (directory / "tree").mkdir(parents=True)
         os.utime(directory, (0, 0))
-    async with scratch_beside(tmp_path / "disk") as scratch:
+    async with scratch_beside(tmp_path / "[disk]") as scratch:
         assert not left.exists()
         os.utime(scratch, (0, 0))
-        async with scratch_beside(tmp_path / "disk"):
+        async with scratch_beside(tmp_path / "[disk]"):
             assert scratch.exists()
     assert not scratch.exists()
-    assert other.exists()
+    assert all(other.exists() for other in others)
 
 
 def test_missing_tools_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:

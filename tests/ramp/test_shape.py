@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from density.model import Workload
 from density.profile.spec import Ramp
 from density.ramp.outlook import planned_waves
-from density.ramp.shape import interleave, size, split
+from density.ramp.shape import interleave, size
+from density.shares import share_out, split
 
 
 def workloads(*shares: float) -> list[Workload]:
@@ -51,6 +52,12 @@ def test_splitting_in_waves_is_splitting_at_once(waves: list[int], shares: list[
         for name, count in split(wave, mixed, alive).items():
             alive[name] += count
     assert alive == split(sum(waves), mixed, {})
+
+
+@given(st.integers(0, 3000), st.lists(st.floats(0.01, 500), min_size=1, max_size=6))
+def test_a_total_is_shared_out_as_a_wave_of_all(total: int, shares: list[float]) -> None:
+    """Without dealing out each one; also where shares are far apart."""
+    assert share_out(total, workloads(*shares)) == split(total, workloads(*shares), {})
 
 
 def test_a_mixed_wave_is_launched_mixed() -> None:

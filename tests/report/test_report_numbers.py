@@ -16,7 +16,7 @@ from density.report.html import page
 from density.report.recorded import read_run
 from density.units import format_count, format_odds, format_seconds, format_value
 
-RUNS = ["ceiling", "objective", "interrupted", "max", "cut-off"]
+RUNS = ["ceiling", "objective", "interrupted", "max", "cut-off", "forecast", "all-failed"]
 
 
 @pytest.fixture(params=RUNS, scope="module")
@@ -40,7 +40,7 @@ def read(run_dir: Path) -> Read:
 
 def test_every_number_is_what_the_record_says(read: Read, asked: Asked) -> None:
     """To the last digit that is written, whichever part of the page it is in."""
-    assert len(read.facts) > 100
+    assert len(read.facts) > 40
     wrong = []
     for key, value, text in read.facts:
         truth = expected(asked, key)
@@ -62,7 +62,7 @@ def test_no_other_number_is_on_the_page(read: Read, asked: Asked) -> None:
     quoted = {asked.body("stopped").get("reason", ""), *_evidence(read)}
     fixed = "|".join((
         "p50", "p95", "p99", "95% interval", "Intervals are 95%", "95th percentile", "exit code 1",
-        r"(density )?\d+\.\d+\.\d+", r"20\d{6}-\d{6}-\d{4}",
+        "fewer than 5", "at least 5", r"(density )?\d+\.\d+\.\d+", r"20\d{6}-\d{6}-\d{4}",
     ))  # fmt: skip
     for text in read.text:
         if text in quoted or text in _fingerprint(asked):
@@ -138,3 +138,16 @@ def test_captions_say_what_the_record_says(tmp_path: Path) -> None:
         for name, caption in captions(asked):
             assert read.captions[name] == caption
     assert set(read.captions) == {"count", "forecast", "ready", "ceilings", "footprint", "pressure", "rate", "tiles"}
+
+
+def test_a_wave_of_which_nothing_became_ready_is_on_the_page(tmp_path: Path) -> None:
+    """It is the one that ran into the ceiling."""
+    run_dir = recorded("last-failed", tmp_path)
+    read = Read(page(read_run(run_dir)))
+    found = {key: value for key, value, _ in read.facts}
+    with asking(run_dir) as asked:
+        waves = asked.waves()
+        assert asked.ready(waves[-1]) == []
+        last = f"wave.{waves[-1]}"
+        assert (found["waves"], found[f"{last}.ready"]) == (len(waves), 0)
+        assert found[f"{last}.failed"] == found[f"{last}.size"] == expected(asked, f"{last}.size")

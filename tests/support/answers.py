@@ -21,7 +21,8 @@ def _capacity(asked: Asked, rest: list[str]) -> float:
     counts = asked.body("held").get("counts_after", {})
     if name == "recommended":
         return float(counts.get(part[1], 0) if part[0] == "per" else sum(counts.values()))
-    observed = stopped.get("outcome") == "ceiling" or not nearest or nearest[0]["count"] < asked.peak()
+    unknown = not nearest or nearest[0]["typical"]  # typical costs promise nothing
+    observed = stopped.get("outcome") == "ceiling" or unknown or nearest[0]["count"] < asked.peak()
     if name == "slo" and (observed or asked.kept() < _most_settled(asked)):
         return float(_kept(asked, part))
     if observed and asked.lost():  # deaths are told late: rest counts
@@ -30,9 +31,15 @@ def _capacity(asked: Asked, rest: list[str]) -> float:
     if observed:
         return float(asked.peak_of(part[1]) if part[0] == "per" else asked.peak())
     if part[0] == "per":
-        shares = {each["name"]: each["share"] for each in asked.body("run_started")["workloads"]}
-        return float(round(math.floor(nearest[0]["count"]) * shares[part[1]] / sum(shares.values())))
+        return float(_seats(asked, math.floor(nearest[0]["count"])).count(part[1]))
     return float(math.floor(nearest[0][part[0]]))
+
+
+def _seats(asked: Asked, count: int) -> list[str]:
+    """Whose each of so many instances is: the highest of the shares divided by 1, 2, 3 and so on."""
+    shares = [(each["share"], each["name"]) for each in asked.body("run_started")["workloads"]]
+    averages = [(share / n, name) for share, name in shares for n in range(1, count + 1)]
+    return [name for _, name in sorted(averages, key=lambda each: -each[0])[:count]]
 
 
 def _most_settled(asked: Asked) -> int:

@@ -28,7 +28,7 @@ from density.events import (
     WorkloadPrepared,
 )
 from density.model import EngineInfo, Failure, Phase, Workload
-from density.profile.spec import Objectives, Profile, Ramp, Require, Reserve, SimulatedHost
+from density.profile.spec import Objectives, Profile, Ramp, Require, Reserve, SimulatedHost, Slice
 from density.record import RecordWriter
 from density.record.codec import decode
 
@@ -106,6 +106,14 @@ def _all_failed() -> list[Event]:
     return simulate(replace(PROFILE, workloads=(replace(PROFILE.workloads[0], image="exits"),))).events
 
 
+def _last_failed() -> list[Event]:
+    """Of the last wave nothing becomes ready: the slice has no room for one more."""
+    host = replace(PROFILE.simulated, failure_share=0.0)
+    ramp = Ramp(shape="linear", start=10, step=10, until="failure", calibrate=0)
+    web = PROFILE.workloads[:1]
+    return simulate(replace(PROFILE, workloads=web, slice=Slice(tasks=200), ramp=ramp, simulated=host)).events
+
+
 def _large() -> list[Event]:
     """Five thousand instances."""
     host = replace(PROFILE.simulated, cpus=64, memory_bytes=100 * GIB, failure_share=0.01, launch_seconds=0.05)
@@ -131,6 +139,7 @@ RUNS: Mapping[str, Callable[[], list[Event]]] = {
     "forecast": _forecast,
     "cut-off": _cut_off,
     "all-failed": _all_failed,
+    "last-failed": _last_failed,
     "hostile": _hostile,
     "large": _large,
     "real": _real,

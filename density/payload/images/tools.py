@@ -1,6 +1,7 @@
 """The programs that make images: whether they are here, and running one."""
 
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -113,13 +114,18 @@ def check_place(path: Path) -> None:
 def _scratch_beside(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return Path(mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        return Path(mkdtemp(dir=path.parent, prefix=_prefix(path)))
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def _prefix(path: Path) -> str:
+    """How the names of this file's scratch directories begin, and nobody else's."""
+    return f".density-image-{path.name}."
+
+
 def _remove_left(path: Path) -> None:
-    for left in path.parent.glob(f".{path.name}.*"):
+    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
         with suppress(OSError):  # in use, or somebody else's
             if time.time() - left.stat().st_mtime > NEW_SECONDS:
                 os.close(_locked(left))
