@@ -43,13 +43,11 @@ class Ended:
     Attributes:
         problem: what ended the run with outcome `error`; None where nothing did.
         interrupted: whether the person asked for the end.
-        abandoned: whether the person gave the teardown up as well.
     """
 
     state: RunState
     problem: DensityError | None
     interrupted: bool
-    abandoned: bool
 
 
 def new_run_id(now: float) -> str:
@@ -120,7 +118,7 @@ class Session:
             bus.emit(Stopped(anyio.current_time(), "error", str(problem)))
             torn = Torn(anyio.current_time())
         conclude(bus, torn or given_up(bus), left=left)
-        return Ended(bus.state, problem, interrupted=signals.count > 0, abandoned=signals.count > 1)
+        return Ended(bus.state, problem, interrupted=signals.count > 0)
 
 
 class _Signals:

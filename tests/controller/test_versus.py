@@ -4,6 +4,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import anyio
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from density.capacity.versus.figure import Figures, Subject
 from density.controller.engines import LXC
 from density.controller.versus import performing, starting
+from density.controller.versus.bed import Bed, Launched
 from density.controller.versus.interruption import TOLD, interruptible
 from density.controller.versus.lxc import by_lxc
 from density.controller.versus.measure import ROWS, compare
@@ -70,6 +72,36 @@ def test_lxc_runs_the_containers_workload() -> None:
     assert (lxc.column, workload.engine, workload.touch_bytes) == (container.name, "libvirt", container.touch_bytes)
     assert (lxc.profile.endpoints.libvirt, lxc.profile.ramp) == (LXC, alone(profile, container).ramp)
     assert by_lxc(profile, [replace(each, missing="not installed") for each in subjects]) is None
+
+
+class Refusing:
+    """A bed whose second subject's engine goes away in the second round."""
+
+    def __init__(self) -> None:
+        self.subjects = tuple(Subject(workload=Workload(name=name, engine="native")) for name in ("a", "b"))
+        self.launches = 0
+
+    async def launch_many(self, workload: Workload, _: int) -> list[Launched]:
+        self.launches += 1
+        if workload.name == "b" and self.launches > 2:
+            raise EngineUnavailable("native", "it went away")
+        return [Launched("x", 0.1, 0.2, 0.3)]
+
+    async def stop(self, _: Workload, __: list[Launched]) -> None:
+        """Nothing to stop."""
+
+
+async def test_an_engine_that_goes_away_takes_no_other_subjects_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was measured of the others stays, and goes on."""
+    monkeypatch.setattr(starting, "ROUNDS", 2)
+    figures = Figures()
+    await starting.measure_start(cast("Bed", Refusing()), figures, lambda _: None)
+    ready = figures.get("start", "alone.ready", "a")
+    assert ready is not None
+    assert ready.samples == (0.3, 0.3)
+    gone = figures.get("start", "", "b")
+    assert gone is not None
+    assert "it went away" in gone.why
 
 
 def test_a_smaller_ramp_keeps_what_is_no_number_of_instances() -> None:

@@ -1,6 +1,7 @@
 """The canary: how long a guest is waited for that may not come up here. In virtual time, without libvirt."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -36,7 +37,10 @@ class Booting:
         self._ready_after = ready_after
         self._machine = DEBIAN
 
+        self.booted = 0
+
     async def create(self, _: Instance, machine: Machine) -> None:
+        self.booted += 1
         self._machine = machine
 
     async def remove(self, _: Instance) -> bool:
@@ -46,6 +50,8 @@ class Booting:
         return self._lines
 
     async def wait(self, _: Instance, ready: Readiness) -> None:
+        if ready.by == "running":
+            return
         assert ready == READY
         await anyio.sleep(self._ready_after if self._machine.accelerator is TCG else 1e9)
 
@@ -78,6 +84,19 @@ def test_one_that_has_spoken_is_waited_for() -> None:
         "KVM with the CPU host-passthrough: not ready after 10 min 0 s; its last words: GRUB loading.",
     )
     assert seconds == pytest.approx(600 + 10)
+
+
+def test_what_proves_nothing_vouches_for_no_other_workload() -> None:
+    """That QEMU runs tells nothing of a guest that has to be waited for; one that is alike is not booted again."""
+    booting = Booting([], ready_after=30)
+
+    async def run() -> list[Accelerator]:
+        canary = Canary(cast("Lifecycle", booting), cast("Waiter", booting), "r", lambda: 1)
+        machines = (replace(DEBIAN, ready=Readiness("running")), DEBIAN, DEBIAN)
+        return [(await canary.find(machine, (*KVM, TCG))).accelerator for machine in machines]
+
+    assert trio.run(run, clock=MockClock(autojump_threshold=0)) == [KVM[0], TCG, TCG]
+    assert booting.booted == 3
 
 
 def test_one_that_never_comes_up_is_told() -> None:

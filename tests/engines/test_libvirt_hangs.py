@@ -1,8 +1,9 @@
-"""A libvirtd that stops answering: density gives it up and says so, and does not hang with it."""
+"""A libvirtd that stops answering, or takes nobody in: density gives it up and says so, and does not hang with it."""
 
 import os
 import signal
 from pathlib import Path
+from unittest.mock import Mock
 
 import anyio
 import pytest
@@ -13,6 +14,22 @@ from density.engines.libvirt import LibvirtEngine, connections
 from density.errors import EngineUnavailable
 
 pytestmark = [pytest.mark.anyio, pytest.mark.libvirt, pytest.mark.root]
+
+
+async def test_a_daemon_that_takes_no_more_clients_leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a daemon short of clients would be shorter by each try."""
+    opened: list[Mock] = []
+
+    def connect(_: str) -> Mock:
+        if len(opened) == 2:
+            raise EngineUnavailable("libvirt", "too many active clients")
+        opened.append(Mock())
+        return opened[-1]
+
+    monkeypatch.setattr(connections, "connect", connect)
+    with pytest.raises(EngineUnavailable, match="too many"):
+        await connections.Connections("").open()
+    assert [one.close.call_count for one in opened] == [1, 1]
 
 
 async def test_a_daemon_that_hangs_is_given_up(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,6 +162,8 @@ class Bed:
                 self._left += (await engine.reap(self.context.run_id)).left
             except EngineUnavailable as gone:
                 self._left.append(f"what {name} may still hold ({gone.reason})")
+            except Exception as error:  # noqa: BLE001 — a fault in one engine is no reason to leave what the others hold
+                self._left.append(f"what {name} may still hold ({type(error).__name__}: {error})")
 
 
 def _words(failure: Failure | None) -> str:

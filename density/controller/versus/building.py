@@ -20,7 +20,6 @@ from density.profile.spec import Endpoints
 ROUNDS = 3
 BASE_BYTES = 16 * 2**20
 """Files that stay as they are between the two builds, as a distribution's do; noise."""
-CONTAINER_NOTE = "16 MiB that stay, and a program"
 
 
 async def measure_building(bed: Bed, figures: Figures, say: Callable[[str], None], *, endpoints: Endpoints) -> None:
@@ -62,19 +61,18 @@ async def _images(bed: Bed, name: str, figures: Figures, program: bytes, endpoin
 
 
 async def _guests(cache_dir: Path, name: str, figures: Figures, program: bytes) -> None:
-    first: list[float] = []
-    again: list[float] = []
-    sizes: list[float] = []
+    builds: list[tuple[tuple[float, float], tuple[float, float]]] = []
     for _ in range(ROUNDS):
         base = os.urandom(BASE_BYTES)
-        for times in (first, again):
-            seconds, size = await anyio.to_thread.run_sync(_guest, cache_dir, program + os.urandom(8), base)
-            times.append(seconds)
-            sizes.append(size)
-    figures.add("building", "first", name, first, unit="seconds")
-    figures.add("building", "again", name, again, unit="seconds")
+        first, again = [
+            await anyio.to_thread.run_sync(_guest, cache_dir, program + os.urandom(8), base) for _ in range(2)
+        ]
+        builds.append((first, again))
+    figures.add("building", "first", name, [first for (first, _), _ in builds], unit="seconds")
+    figures.add("building", "again", name, [again for _, (again, _) in builds], unit="seconds")
+    sizes, added = [size for (_, size), _ in builds], [size for _, (_, size) in builds]
     figures.add("building", "bytes", name, sizes, unit="bytes", words="and a kernel, which is not built")
-    figures.add("building", "again.bytes", name, sizes, unit="bytes", words="written as a whole")
+    figures.add("building", "again.bytes", name, added, unit="bytes", words="written as a whole")
 
 
 def _guest(cache_dir: Path, program: bytes, base: bytes) -> tuple[float, float]:

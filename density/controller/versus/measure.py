@@ -149,8 +149,10 @@ async def _row(row: str, profile: Profile, bed: Bed, comparison: Comparison, *, 
         case "lxc":
             if lxc := by_lxc(profile, bed.subjects):
                 left: list[str] = []
-                await start_lxc(bed, lxc, figures, say, left=left)
-                comparison.left += tuple(left)
+                try:
+                    await start_lxc(bed, lxc, figures, say, left=left)
+                finally:
+                    comparison.left += tuple(left)
 
 
 async def _busy() -> float:

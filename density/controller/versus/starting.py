@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from density.capacity.versus.figure import Figures
-from density.controller.versus.bed import Bed, Launched, LaunchFailed
+from density.controller.versus.bed import Bed, Launched
+from density.errors import DensityError
 
 ROUNDS = 9
 """Nine give the median an exact 95 % interval (their second and eighth)."""
@@ -19,11 +20,11 @@ async def measure_start(bed: Bed, figures: Figures, say: Callable[[str], None]) 
                 continue
             try:
                 (launched,) = await bed.launch_many(subject.workload, 1)
-            except LaunchFailed as error:
+                await bed.stop(subject.workload, [launched])
+            except DensityError as error:  # it does not come up, or its engine went away: the others go on
                 figures.miss("start", "", subject.name, str(error))
                 del found[subject.name]
                 continue
-            await bed.stop(subject.workload, [launched])
             if number:
                 found[subject.name].append(launched)
     for name, launches in found.items():

@@ -51,13 +51,14 @@ class _Dead:
 
 
 class Canary:
-    """Boots one instance of a machine, under one accelerator after the other."""
+    """Boots one instance of a machine, under one accelerator after the other; of machines that are alike, once."""
 
     def __init__(self, lifecycle: Lifecycle, waiter: Waiter, run_id: str, new_number: Callable[[], int]) -> None:
         self._lifecycle = lifecycle
         self._waiter = waiter
         self._run_id = run_id
         self._new_number = new_number
+        self._found: dict[tuple[object, ...], Found] = {}
 
     async def find(self, machine: Machine, candidates: Sequence[Accelerator]) -> Found:
         """The first of these accelerators under which the machine comes up.
@@ -66,6 +67,12 @@ class Canary:
             UsageError: none of those that are wanted.
             EngineUnavailable: the daemon is gone.
         """
+        key = (machine.guest, machine.vcpus, machine.workload.network, _proof(machine), tuple(candidates))
+        if key not in self._found:
+            self._found[key] = await self._find(machine, candidates)
+        return self._found[key]
+
+    async def _find(self, machine: Machine, candidates: Sequence[Accelerator]) -> Found:
         tried: list[str] = []
         silent: set[str] = set()
         for accelerator in candidates:

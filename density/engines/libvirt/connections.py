@@ -59,13 +59,17 @@ class Connections:
         self._threads = CapacityLimiter(math.inf)
 
     async def open(self) -> None:
-        """Connect.
+        """Connect; where that fails, no connection stays.
 
         Raises:
             EngineUnavailable: nothing answers there.
         """
-        for _ in range(CONNECTIONS):
-            self._slots.append(_Slot(await self.limited(connect, self.uri)))
+        try:
+            for _ in range(CONNECTIONS):
+                self._slots.append(_Slot(await self.limited(connect, self.uri)))
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close every connection."""

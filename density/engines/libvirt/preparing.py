@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
 
@@ -43,7 +42,6 @@ class Preparer:
         self._connections = connections
         self._context = context
         self._canary = Canary(lifecycle, waiter, context.run_id, itertools.count(1).__next__)
-        self._found: dict[tuple[object, ...], Found] = {}
         self._lock = anyio.Lock()
 
     async def prepare(self, workload: Workload) -> tuple[Machine, Prepared]:
@@ -64,7 +62,7 @@ class Preparer:
                 return await self._container(workload), Prepared(accelerator=LXC.name, networks=networks)
             owner = await self._connections.call(qemu_owner)
             machine = await self._machine(workload, owner)
-            found = await self._accelerator(machine, candidates(workload.accelerator))
+            found = await self._canary.find(machine, candidates(workload.accelerator))
         machine = Machine(
             workload=workload, guest=machine.guest, accelerator=found.accelerator, ready=machine.ready, owner=owner
         )
@@ -96,14 +94,8 @@ class Preparer:
             ready=workload.ready,
             root=await make_root(self._context),
         )
-        await self._accelerator(machine, (LXC,))
+        await self._canary.find(machine, (LXC,))
         return machine
-
-    async def _accelerator(self, machine: Machine, candidates: Sequence[Accelerator]) -> Found:
-        key = (machine.guest, machine.vcpus, machine.workload.network, tuple(candidates))
-        if key not in self._found:
-            self._found[key] = await self._canary.find(machine, candidates)
-        return self._found[key]
 
     async def _networks(self, workload: Workload) -> dict[str, int]:
         name = workload.network

@@ -39,7 +39,6 @@ class HostModel:
         self._base = {"memory_bytes": spec.used_memory_bytes, "tasks": spec.used_tasks, "files": spec.used_files}
         self._held = dict.fromkeys(self._limits, 0.0)
         self._late, self._late_at = 0.0, self._started
-        self._denied = 0
         self._cpus = 0.0
         self._costs = {workload.name: self._cost(workload) for workload in workloads}
         self.alive = 0
@@ -84,7 +83,6 @@ class HostModel:
             if self.used(resource) + costs[resource] > self._limits[resource]:
                 return Failure(kind, message)
             if self._slice[resource] and self._held[resource] + costs[resource] > self._slice[resource]:
-                self._denied += 1
                 return Failure(kind, message)
         for resource in _LIMITED:
             self._held[resource] += costs[resource]
