@@ -48,20 +48,25 @@ def parse_share(text: str | float) -> float:
     return share
 
 
+def format_digits(value: float) -> str:
+    """Three significant digits, and every digit of a whole part that has more: `0.123`, `12.3`, `1000`."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
+
+
 def format_bytes(value: float) -> str:
     """`1.5 GiB`: three significant digits, 1024-based."""
     for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if abs(value) >= size:
-            return f"{value / size:.3g} {unit}" if abs(value) < 1000 * size else f"{value / size:.0f} {unit}"
+            return f"{format_digits(value / size)} {unit}"
     return f"{value:.0f} B"
 
 
 def format_seconds(value: float) -> str:
     """`3.2 ms`, `1.25 s`, `4 min 10 s`: as short as it stays clear."""
-    if value < 0.001:
+    if value < 0.0009995:
         return f"{value * 1e6:.0f} us"
-    if value < 1:
-        return f"{value * 1e3:.3g} ms"
+    if value < 0.9995:
+        return f"{format_digits(value * 1e3)} ms"
     if value < 120:
         return f"{value:.3g} s"
     if value < 7200:

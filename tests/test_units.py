@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from density.units import format_bytes, format_seconds, format_value, parse_bytes, parse_seconds, parse_share
+from density.units import (
+    format_bytes,
+    format_digits,
+    format_seconds,
+    format_value,
+    parse_bytes,
+    parse_seconds,
+    parse_share,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +57,20 @@ def test_printed_sizes_are_near_the_truth(size: float) -> None:
 def test_durations_are_printed_in_the_unit_that_people_would_choose(value: float, text: str) -> None:
     """From microseconds to hours."""
     assert format_seconds(value) == text
+
+
+@given(st.floats(min_value=1e-3, max_value=1e17), st.sampled_from(["bytes", "seconds", "ratio", "tasks"]))
+def test_nothing_is_printed_with_an_exponent(value: float, unit: str) -> None:
+    """Also where three digits round up to the next unit."""
+    assert "e" not in format_value(value, unit)
+    assert "e" not in format_digits(value)
+
+
+def test_what_rounds_up_to_the_next_unit_is_told_in_it() -> None:
+    """A second is not a thousand milliseconds."""
+    assert format_seconds(0.9996) == "1 s"
+    assert format_seconds(0.0009997) == "1 ms"
+    assert format_bytes(999.7 * 1024) == "1000 KiB"
 
 
 def test_counts_are_printed_whole_and_costs_with_their_fraction() -> None:

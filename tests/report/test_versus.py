@@ -217,6 +217,16 @@ def test_the_text_fits_a_terminal(figures: Figures) -> None:
     assert any("vm (tcg)" in line for line in lines)
 
 
+def test_rates_are_told_in_the_prefix_that_fits() -> None:
+    """From a few a second to the billions of a fast CPU."""
+    rates = {12.0: "12 /s", 999_700.0: "1000 k/s", 914e6: "914 M/s", 1.6e9: "1.6 G/s"}
+    for rate, text_ in rates.items():
+        figures = Figures()
+        figures.add("performance", "alone.integer", "process", [rate], unit="operations/s")
+        (row,) = rows_of(figures, "performance")
+        assert next(line for line in row.lines if line.label == "rate: integer work").cells["process"].text == text_
+
+
 def test_no_number_is_torn_and_no_column_touches_another() -> None:
     """An interval that does not fit beside its value stands below it, in one piece or cut at its dash."""
     figures = Figures()

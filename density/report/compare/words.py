@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from density.capacity.compare.difference import Difference
 from density.report.compare.comparison import CAPACITIES, Against, Comparison, Row, Verdict
 from density.report.compare.groups import CREATED, RATE, READY, Group, name
-from density.units import format_count, format_value
+from density.units import format_count, format_digits, format_value
 
 LONGEST, LONGEST_SENTENCE = 120, 400
 """Letters of a name or setting, and of a sentence with some in it, that are shown; JSON has all of them."""
@@ -35,7 +35,7 @@ def value(amount: float, unit: str) -> str:
         case "instances":
             return sign + (format_count(size) if size >= 100 or size == round(size) else f"{size:.1f}")
         case "per second":
-            return sign + (format_count(size) if size >= 1000 else f"{size:.3g}") + "/s"
+            return sign + (format_count(size) if size >= 1000 else format_digits(size)) + "/s"
         case _:
             return sign + format_value(size, unit)
 

@@ -65,7 +65,7 @@ def _objective(each: Stretch, where: str) -> str:
 
 
 def _times(ratio: float) -> str:
-    return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
+    return f"{ratio:.2g} times" if ratio < 9.95 else f"{ratio:,.0f} times"
 
 
 def _apart(plan: Plan) -> Iterator[str]:
@@ -150,6 +150,6 @@ def _as_measured(group: Filled) -> Iterator[str]:
 
 def _overcommitted(plan: Plan) -> Iterator[str]:
     words = {"cpus": "CPUs", "memory": "memory"}
-    over = [f"{share:.2g} times the {words[what]}" for what, share in plan.overcommit.items() if share > 1]
+    over = [f"{_times(share)} the {words[what]}" for what, share in plan.overcommit.items() if share > 1]
     if over:
         yield f"instances are given {listed(over, 'and')} that the hosts have; --overcommit bounds it"

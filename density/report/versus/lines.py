@@ -6,7 +6,7 @@ from typing import Literal
 
 from density.capacity.versus.figure import Figure, Figures, Subject
 from density.report.versus.spread import Spread, ratios, spread
-from density.units import format_count, format_value
+from density.units import format_count, format_digits, format_value
 
 How = Literal["median", "max", "ratio", "rate", "words"]
 
@@ -114,6 +114,7 @@ LINES: Mapping[str, tuple[Line, ...]] = {
     ),
 }
 """Row -> its lines, in order."""
+_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def cell(figures: Figures, row: str, line: Line, subject: Subject, reference: Subject | None) -> Cell:
@@ -176,7 +177,8 @@ def _written(value: float, unit: str) -> str:
     if unit == "instances":
         return format_count(value)
     if unit.endswith("/s") and unit != "bytes/s":
-        return f"{value / 1e6:.3g} M/s" if value >= 1e6 else f"{value / 1e3:.3g} k/s"
+        size, prefix = next((each for each in _PREFIXES if value >= each[0]), (1.0, ""))
+        return f"{format_digits(value / size)} {prefix}/s"
     return f"{format_value(value, 'bytes')}/s" if unit == "bytes/s" else format_value(value, unit)
 
 
