@@ -42,7 +42,7 @@ def typical_costs(workload: Workload) -> Mapping[str, float]:
             return _lxc(workload)
         case "libvirt":
             return _machine(workload)
-        case _:
+        case "native" | "simulated":
             return {
                 "memory.available": MIB // 2 + workload.touch_bytes,
                 "memory.cgroup": MIB // 2 + workload.touch_bytes,

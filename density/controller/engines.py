@@ -31,8 +31,10 @@ def real_engine(name: EngineName, context: EngineContext, endpoints: Endpoints) 
             engine = module.DockerEngine(context, endpoint=endpoints.docker)
         case "libvirt":
             engine = module.LibvirtEngine(context, uri=endpoints.libvirt)
-        case _:
+        case "native":
             engine = module.NativeEngine(context)
+        case "simulated":
+            raise ValueError("a simulated engine is made with its host, by equip")
     return engine
 
 

@@ -12,12 +12,13 @@ from density.profile.spec import Ramp
 from density.state import RunState
 from density.units import format_count
 
-_NOUNS: Mapping[EngineName, tuple[str, str]] = {
+NOUNS: Mapping[EngineName, tuple[str, str]] = {
     "docker": ("container", "containers"),
     "libvirt": ("VM", "VMs"),
     "native": ("process", "processes"),
     "simulated": ("instance", "instances"),
 }
+"""What one instance of an engine is called, and several."""
 _GROWING = ("calibrate", "ramp", "search")
 
 
@@ -91,7 +92,7 @@ def _instances(sizes: Mapping[str, int], state: RunState) -> str:
     for name, count in sizes.items():
         engine = state.workloads[name].workload.engine
         by_engine[engine] = by_engine.get(engine, 0) + count
-    named = [f"{format_count(count)} {_NOUNS[engine][count != 1]}" for engine, count in by_engine.items() if count]
+    named = [f"{format_count(count)} {NOUNS[engine][count != 1]}" for engine, count in by_engine.items() if count]
     return listed(named) or "none"
 
 

@@ -1,7 +1,9 @@
 """What the keys of a profile have to do with each other; each rule yields what is wrong and assumes nothing else is."""
 
 from collections.abc import Callable, Iterator
+from typing import get_args
 
+from density.model import EngineName
 from density.profile.document import Document, WorkloadTable
 from density.profile.kinds import Kind, kind_of, users
 from density.profile.problems import Key, Problem, listed
@@ -67,7 +69,8 @@ def _workloads(document: Document) -> Iterator[Problem]:
         key = ("workloads", name)
         kind = kind_of(workload)
         if kind is None:
-            yield Problem((*key, "engine"), 'missing; allowed is "docker", "libvirt", "native" or "simulated"')
+            names = [f'"{name}"' for name in get_args(EngineName)]
+            yield Problem((*key, "engine"), f"missing; allowed is {listed(names, 'or')}")
             continue
         yield from _used(key, workload, kind)
         yield from _ready(key, workload, kind)

@@ -1,12 +1,14 @@
 """What is happening, in words."""
 
+from typing import get_args
+
 import pytest
 
 from density.events import Event, Forecasted, InstanceChanged, StageEntered, SteppedBack, Stopped, WaveSettled
 from density.live.bar import ASCII
-from density.live.doing import Doing, doing
+from density.live.doing import NOUNS, Doing, doing
 from density.live.words import listed
-from density.model import Phase
+from density.model import EngineName, Phase
 from density.profile.spec import Ramp
 from density.state import RunState, fold
 
@@ -88,3 +90,8 @@ def test_a_sentence_becomes_shorter_by_whole_parts(width: int, text: str) -> Non
 def test_lists_read_as_people_write_them() -> None:
     """With one and, before the last."""
     assert [listed(parts) for parts in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_every_engine_has_a_noun_for_its_instances() -> None:
+    """A new one, too: without it the live view would fail at the first launch."""
+    assert set(NOUNS) == set(get_args(EngineName))
