@@ -28,7 +28,7 @@ def against(baseline: list[Run], other: list[Run]) -> Against:
 
 def different(found: Against) -> set[str]:
     """The metrics that differ."""
-    return {row.key for row in found.rows if row.verdict == "different"}
+    return {row.key for row in found.rows if row.finding == "different"}
 
 
 def row(found: Against, key: str) -> Row:
@@ -77,8 +77,8 @@ def test_a_run_that_was_not_allowed_to_go_on_says_nothing_of_capacity() -> None:
     found = against([run(1)], [run(2, "ramp.max=100", "reserve.memory=12GiB", "ramp.until=failure")])
     short = against([run(1)], [run(2, "ramp.max=100", "ramp.until=failure")])
     recommended = row(short, "capacity.recommended")
-    assert (recommended.verdict, recommended.note) == ("unknown", "run-2: stopped at its max, a lower bound")
-    assert row(short, "db.footprint.memory.available").verdict == "none"
+    assert (recommended.finding, recommended.note) == ("unknown", "run-2: stopped at its max, a lower bound")
+    assert row(short, "db.footprint.memory.available").finding == "none"
     assert row(found, "capacity.hard").key in different(found)
 
 
@@ -87,7 +87,7 @@ def test_a_workload_that_only_one_run_has(tmp_path: Path) -> None:
     alone = tmp_path / "alone.toml"
     alone.write_text('name = "simulated"\n[ramp]\nmax = 20\n[workloads.web]\nengine = "simulated"\n')
     found = against([run(1)], [compared(2, source=alone)])
-    assert row(found, "db.ready_seconds").verdict == "unknown"
+    assert row(found, "db.ready_seconds").finding == "unknown"
     assert row(found, "db.footprint.tasks.pid_max").note == "not every run has a reading of it"
     told = [(each.what, each.baseline, each.other) for each in found.conditions if "workloads.db" in each.what]
     assert told == [("workloads.db", "simulated", "not set")]
@@ -97,7 +97,7 @@ def test_each_of_several_is_held_against_the_first() -> None:
     """And false alarms are kept rare over all of it."""
     found = compare([run(1)], [[run(2)], [run(100, *HEAVIER)]])
     assert [against.group[0].run_id for against in found.others] == ["run-2", "run-100"]
-    assert found.tested == sum(row.verdict != "unknown" for against in found.others for row in against.rows)
+    assert found.tested == sum(row.finding != "unknown" for against in found.others for row in against.rows)
     assert [bool(different(against)) for against in found.others] == [False, True]
 
 
@@ -109,7 +109,7 @@ def test_how_exactly_an_objective_is_met_is_not_known_from_one_run() -> None:
     ]
     assert ended
     found = against([run(11)], ended[:1])
-    assert row(found, "capacity.slo").verdict == "unknown"
+    assert row(found, "capacity.slo").finding == "unknown"
     assert row(found, "capacity.slo").note.endswith(": ended by an objective, one run does not show how exactly")
     assert row(found, "capacity.hard").note.endswith(": ended by an objective, a lower bound")
-    assert row(against(strict[:2], strict[2:]), "capacity.slo").verdict == "none"
+    assert row(against(strict[:2], strict[2:]), "capacity.slo").finding == "none"

@@ -89,9 +89,9 @@ def test_json_has_every_metric(comparison: Comparison, judged: list[Judged]) -> 
     assert found["baseline"]["runs"] == ["run-1"]
     assert list(against["metrics"]) == [row.key for row in comparison.others[0].rows]
     capacity = against["metrics"]["capacity.hard"]
-    assert capacity["verdict"] == "different"
+    assert capacity["finding"] == "different"
     assert capacity["difference"]["change"] == capacity["difference"]["other"] - capacity["difference"]["baseline"]
-    unknown = [row for row in against["metrics"].values() if row["verdict"] == "unknown"]
+    unknown = [row for row in against["metrics"].values() if row["finding"] == "unknown"]
     assert all(row["difference"]["low"] is None and row["note"] for row in unknown)
     assert [gate["fired"] for gate in found["gates"]] == [True, False]
 

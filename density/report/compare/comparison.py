@@ -14,7 +14,7 @@ from density.report.compare.groups import CREATED, RATE, READY, Group
 CAPACITIES = ("hard", "slo", "recommended")
 QUANTILES = {"p95": 0.95, "p99": 0.99}
 """Of the time to ready; what is typical is told by its centre. Fewer metrics leave fewer differences to chance."""
-Verdict = Literal["different", "perhaps", "none", "unknown"]
+Finding = Literal["different", "perhaps", "none", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Row:
     note: str = ""
 
     @property
-    def verdict(self) -> Verdict:
+    def finding(self) -> Finding:
         """`perhaps`: past its own interval, but among so many comparisons chance alone does that."""
         if self.difference is None or not math.isfinite(self.difference.high):
             return "unknown"
@@ -51,7 +51,7 @@ class Row:
     @property
     def better(self) -> bool | None:
         """Whether the difference is for the better; None where none is seen."""
-        if self.difference is None or self.verdict != "different":
+        if self.difference is None or self.finding != "different":
             return None
         return (self.difference.change > 0) == (self.good == "more")
 
@@ -83,10 +83,10 @@ class Comparison:
 def compare(baseline: Group, others: Sequence[Group]) -> Comparison:
     """Hold each of the others against the baseline."""
     found = [list(_rows(baseline, other)) for other in others]
-    tested = [row for rows in found for row in rows if row.verdict != "unknown"]
+    tested = [row for rows in found for row in rows if row.finding != "unknown"]
     corrected = iter(holm([row.difference.p for row in tested if row.difference is not None]))
     judged = [
-        tuple(row if row.verdict == "unknown" else replace(row, p=next(corrected)) for row in rows) for rows in found
+        tuple(row if row.finding == "unknown" else replace(row, p=next(corrected)) for row in rows) for rows in found
     ]
     against = [
         Against(other, rows, tuple(conditions(baseline, other))) for other, rows in zip(others, judged, strict=True)

@@ -54,7 +54,7 @@ def _row(row: Row) -> Document:
     return {
         "unit": row.unit,
         "good": row.good,
-        "verdict": row.verdict,
+        "finding": row.finding,
         "better": row.better,
         "difference": known,
         "p_corrected": row.p,

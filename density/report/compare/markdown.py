@@ -11,7 +11,7 @@ from density.report.compare.words import (
     TITLES,
     alone,
     answer,
-    by_verdict,
+    by_finding,
     change,
     clean,
     explained,
@@ -44,8 +44,8 @@ def _against(comparison: Comparison, against: Against) -> Iterator[str]:
     if against.conditions:
         rows = [(each.what, each.baseline, each.other, each.spoils) for each in against.conditions]
         yield _table(("not the same", "baseline", "other", "what it may change"), rows)
-    for verdict, found in by_verdict(against.rows):
-        head = (TITLES[verdict], "baseline", "other", "change", "95% interval")
+    for finding, found in by_finding(against.rows):
+        head = (TITLES[finding], "baseline", "other", "change", "95% interval")
         yield _table(head, [(row.key, *values(row), change(row), known(row)) for row in found], numbers=3)
 
 

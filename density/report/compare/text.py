@@ -12,7 +12,7 @@ from density.report.compare.words import (
     TITLES,
     alone,
     answer,
-    by_verdict,
+    by_finding,
     change,
     clean,
     explained,
@@ -50,11 +50,11 @@ def _conditions(against: Against) -> Table:
 
 
 def _tables(against: Against) -> Iterator[Table]:
-    for verdict, rows in by_verdict(against.rows):
+    for finding, rows in by_finding(against.rows):
         shown = [row for row in rows if is_main(row)]
         if not shown:
             continue
-        table = _table(TITLES[verdict], "baseline", "other", "change", "95% interval", numbers=3)
+        table = _table(TITLES[finding], "baseline", "other", "change", "95% interval", numbers=3)
         for row in shown:
             table.add_row(
                 Text(clean(row.key)), *map(Text, values(row)), Text(change(row), style=_style(row)), Text(known(row))

@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterator, Sequence
 
 from density.capacity.compare.difference import Difference
-from density.report.compare.comparison import CAPACITIES, Against, Comparison, Row, Verdict
+from density.report.compare.comparison import CAPACITIES, Against, Comparison, Finding, Row
 from density.report.compare.groups import CREATED, RATE, READY, Group, name
 from density.units import format_count, format_digits, format_value
 
 LONGEST, LONGEST_SENTENCE = 120, 400
 """Letters of a name or setting, and of a sentence with some in it, that are shown; JSON has all of them."""
-TITLES: dict[Verdict, str] = {
+TITLES: dict[Finding, str] = {
     "different": "difference seen",
     "perhaps": "could be chance, among so many",
     "none": "no difference seen",
@@ -95,8 +95,8 @@ def title(comparison: Comparison, against: Against) -> str:
 
 def answer(against: Against) -> str:
     """`2 differences seen in 31 comparisons`."""
-    number = sum(row.verdict == "different" for row in against.rows)
-    tested = sum(row.verdict != "unknown" for row in against.rows)
+    number = sum(row.finding == "different" for row in against.rows)
+    tested = sum(row.finding != "unknown" for row in against.rows)
     seen = {0: "no difference", 1: "1 difference"}.get(number, f"{number} differences")
     return f"{seen} seen in {tested} comparisons"
 
@@ -107,23 +107,23 @@ def who(group: Group) -> str:
     return f"{clean(name(group))} ({clean(', '.join(profiles))})"
 
 
-def by_verdict(rows: Sequence[Row]) -> Iterator[tuple[Verdict, list[Row]]]:
-    """The rows of each verdict that has some, the most telling first."""
-    for verdict in TITLES:
-        if found := [row for row in rows if row.verdict == verdict]:
-            yield verdict, found
+def by_finding(rows: Sequence[Row]) -> Iterator[tuple[Finding, list[Row]]]:
+    """The rows of each finding that has some, the most telling first."""
+    for finding in TITLES:
+        if found := [row for row in rows if row.finding == finding]:
+            yield finding, found
 
 
 def is_main(row: Row) -> bool:
     """Whether a short table has it, whatever came out."""
-    if row.verdict in ("different", "perhaps"):
+    if row.finding in ("different", "perhaps"):
         return True
     parts = row.key.split(".", 2)
     if parts[0] == "capacity" and parts[1] in CAPACITIES:
         return True
     if len(parts) == 3 and parts[1] == "footprint":
         return parts[2] in _FOOTPRINTS
-    return row.key == RATE or (parts[1] in (CREATED, READY) and parts[2:] in ([], ["p95"]) and row.verdict != "unknown")
+    return row.key == RATE or (parts[1] in (CREATED, READY) and parts[2:] in ([], ["p95"]) and row.finding != "unknown")
 
 
 def alone(comparison: Comparison) -> str:
