@@ -10,7 +10,7 @@ from rich.console import Console
 
 from density.cli.errors import Unread
 from density.cli.find import find_run
-from density.cli.output import put
+from density.cli.output import form_of, put
 from density.errors import UsageError
 from density.report.compare.comparison import Comparison, compare
 from density.report.compare.document import document
@@ -64,7 +64,7 @@ def command(
     groups = read_groups([[find_run(run, runs_dir) for run in _members(group)] for group in runs])
     comparison = compare(groups[0], groups[1:])
     judged = judge(wanted, comparison)
-    _write(comparison, judged, "json" if as_json else form or _form_of(output), output)
+    _write(comparison, judged, "json" if as_json else form or form_of(output, _SUFFIXES), output)
     for each in judged:
         click.echo(f"{'failed' if each.fired else 'passed'}: {each.sentence}", err=True)
     return MISSED if any(each.fired for each in judged) else 0
@@ -76,10 +76,6 @@ def _members(group: str) -> list[str]:
     if not all(members):
         raise UsageError(f"a comparison needs a run before and after each comma, found {group}")
     return members
-
-
-def _form_of(output: Path | None) -> str:
-    return _SUFFIXES.get(output.suffix.lower(), "text") if output else "text"
 
 
 def _write(comparison: Comparison, judged: Sequence[Judged], form: str, output: Path | None) -> None:

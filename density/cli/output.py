@@ -1,5 +1,6 @@
 """Documents that a command writes: to a file, or to standard output."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -25,3 +26,8 @@ def put(content: str | bytes, path: Path | None) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def form_of(output: Path | None, by_suffix: Mapping[str, str]) -> str:
+    """The format that the end of a file's name asks for; text where it asks for none."""
+    return by_suffix.get(output.suffix.lower(), "text") if output else "text"

@@ -20,7 +20,7 @@ from density.capacity.plan.plan import Asked, Plan, plan
 from density.capacity.plan.policy import Policy, parse_overcommit
 from density.cli.errors import Unread
 from density.cli.find import LATEST, find_run
-from density.cli.output import put
+from density.cli.output import form_of, put
 from density.errors import UsageError
 from density.profile.toml import parse_toml
 from density.report.plan.document import document
@@ -95,7 +95,7 @@ def command(  # noqa: PLR0913 — one parameter an option
     types = tuple(host_type(spec, known, policy) for spec in specs)
     with _stdout_for_the_document():
         found = plan(Asked(demand, types, policy, spare, seconds), known)
-    _write(found, "json" if as_json else form or _form_of(output), output)
+    _write(found, "json" if as_json else form or form_of(output, _SUFFIXES), output)
     return 0
 
 
@@ -166,10 +166,6 @@ def _stdout_for_the_document() -> Iterator[None]:
         os.dup2(kept, 1)
         os.close(kept)
         os.close(nowhere)
-
-
-def _form_of(output: Path | None) -> str:
-    return _SUFFIXES.get(output.suffix.lower(), "text") if output else "text"
 
 
 def _write(found: Plan, form: str, output: Path | None) -> None:

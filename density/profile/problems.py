@@ -1,7 +1,7 @@
 """What is wrong with a profile, one sentence each."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 
@@ -34,6 +34,15 @@ class Problem:
 def dotted(key: Sequence[str]) -> str:
     """A key as TOML writes it: `workloads.web.memory`, with quotes where a part needs them."""
     return ".".join(part if _BARE.fullmatch(part) else found(part) for part in key)
+
+
+def flat(table: Mapping[str, object], key: Key = ()) -> Iterator[tuple[str, object]]:
+    """The keys and values of nested tables, keys dotted."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from flat(value, (*key, name))
+        else:
+            yield dotted((*key, name)), value
 
 
 def listed(words: Sequence[str], last: str) -> str:

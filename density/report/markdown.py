@@ -1,17 +1,14 @@
 """The report as Markdown: the same contents in the same order, without the charts."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from density.report import tables
 from density.report.answer import answer
 from density.report.checks import checks
 from density.report.facts import Fact, Said, plain
+from density.report.marked import escape, table
 from density.report.recorded import Recorded
 from density.units import format_odds, format_seconds, format_value
-
-_SPECIAL = re.compile(r"([\\`*_\[\]|~<>&$]|^[#+-]|(?<=^\d)\.)")
-_LONGEST = 1200
 
 
 def markdown(run: Recorded) -> str:
@@ -27,13 +24,6 @@ def markdown(run: Recorded) -> str:
         *_checks(run),
     ]
     return "\n\n".join(blocks) + "\n"
-
-
-def escape(text: str) -> str:
-    """Words from outside as one line that means nothing in Markdown or HTML."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    short = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}… ({len(line) - _LONGEST:,} more letters)"
-    return _SPECIAL.sub(r"\\\1", short).replace(r"\<", "&lt;").replace(r"\>", "&gt;").replace(r"\&", "&amp;")
 
 
 def _said(parts: Said) -> str:
@@ -58,12 +48,6 @@ def _heading(run: Recorded) -> str:
     return f"Run `{result['run_id']}` of {escape(result['profile'])}, {format_seconds(result['seconds'])}."
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int = 0) -> str:
-    """The last `numbers` columns are aligned to the right."""
-    rules = ["---"] * (len(head) - numbers) + ["--:"] * numbers
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rules, *rows))
-
-
 def _text(fact: Fact | None) -> str:
     return fact.text if fact else "–"
 
@@ -81,7 +65,7 @@ def _capacities(run: Recorded) -> Iterator[str]:
         ]
         for row in tables.capacities(run)
     ]
-    yield _table(("capacity", "instances", "95% interval", "kind", "what it means", "of which", "required"), rows)
+    yield table(("capacity", "instances", "95% interval", "kind", "what it means", "of which", "required"), rows)
 
 
 def _verdict(run: Recorded) -> Iterator[str]:
@@ -99,7 +83,7 @@ def _verdict(run: Recorded) -> Iterator[str]:
     if ahead := tables.ahead(run):
         yield "### What binds next" if verdict else "### What would bind first"
         rows = [[escape(row.name), escape(row.resource), row.number.text, plain(row.interval)] for row in ahead]
-        yield _table(("ceiling", "what runs out", "at instances", "95% interval"), rows, numbers=2)
+        yield table(("ceiling", "what runs out", "at instances", "95% interval"), rows, right=(2, 3))
 
 
 def _footprints(run: Recorded) -> Iterator[str]:
@@ -110,7 +94,7 @@ def _footprints(run: Recorded) -> Iterator[str]:
         for row in tables.footprints(run)
     ]
     if rows:
-        yield _table(("resource", *(escape(row.name) for row in workloads), "what it is"), rows)
+        yield table(("resource", *(escape(row.name) for row in workloads), "what it is"), rows)
     else:
         yield "Too few waves came to rest to tell what an instance takes."
     head = ("workload", "engine", "launched", "ready", "failed", "lost", "p50", "p95", "p99", "longest")
@@ -119,7 +103,7 @@ def _footprints(run: Recorded) -> Iterator[str]:
          *(_text(one) for one in row.times or (None,) * 4)]
         for row in workloads
     ]  # fmt: skip
-    yield _table(head, launches, numbers=8)
+    yield table(head, launches, right=range(2, 10))
 
 
 def _failures(run: Recorded) -> Iterator[str]:
@@ -134,13 +118,13 @@ def _failures(run: Recorded) -> Iterator[str]:
 
 def _host(run: Recorded) -> Iterator[str]:
     yield "## Host"
-    yield _table(("fact", "value"), [[escape(word), escape(what)] for word, what in tables.host(run)])
+    yield table(("fact", "value"), [[escape(word), escape(what)] for word, what in tables.host(run)])
 
 
 def _checks(run: Recorded) -> Iterator[str]:
     yield "## What would make the numbers invalid"
     rows = [[check.name, check.grade, _said(check.said), escape(check.why)] for check in checks(run)]
-    yield _table(("check", "grade", "measured", "what it would do"), rows)
+    yield table(("check", "grade", "measured", "what it would do"), rows)
     if warnings := run.result["warnings"]:
         yield "Warnings of the run:"
         yield "\n".join(f"- {escape(warning)}" for warning in warnings)

@@ -44,7 +44,7 @@ def test_the_document_is_alone_on_stdout_and_is_kept(
     (directory,) = (tmp_path / "runs").iterdir()
     assert directory.name == found["run_id"]
     assert json.loads((directory / "versus.json").read_text()) == found
-    assert (directory / "versus.md").read_text().startswith("| | the article | measured here | |")
+    assert (directory / "versus.md").read_text().startswith("|  | the article | measured here |  |")
 
 
 def test_text_and_markdown_go_to_stdout(profile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,8 @@ from density.report.facts import plain
 from density.report.formats import ONE_FILE
 from density.report.html import page
 from density.report.junit import OBJECTIVES, junit
-from density.report.markdown import escape, markdown
+from density.report.markdown import markdown
+from density.report.marked import escape
 from density.report.recorded import Recorded, read_run
 
 SMALL = [name for name in RUNS if name not in {"large", "hostile"}]
@@ -160,6 +161,8 @@ def test_hostile_names_are_text_in_markdown(tmp_path: Path) -> None:
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(widths) == 1
     assert escape("- a *b* `c` [d](e) <f> $g$ a_b |\n# h") == (r"\- a \*b\* \`c\` \[d\](e) &lt;f&gt; \$g\$ a\_b \| # h")
+    assert escape("see https://x.org, www.x.org, @me") == r"see https\://x.org, www\.x.org, \@me"
+    assert escape("-7.2% of 1.37 MiB") == "-7.2% of 1.37 MiB"
 
 
 def test_hostile_names_are_text_in_xml_and_csv(tmp_path: Path) -> None:

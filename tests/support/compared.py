@@ -9,8 +9,8 @@ from density.events import Event, RunStarted
 from density.metrics.current import bounds_of_run
 from density.profile.convert import to_tables
 from density.profile.load import load_profile
+from density.profile.problems import flat
 from density.report.compare.groups import Run, launches
-from density.report.compare.reading import flat
 from density.report.history import collect
 from density.report.recorded import Recorded
 from density.report.result import result

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
@@ -10,7 +10,7 @@ from typing import get_args
 
 from density.ceilings.catalog import BY_ID, CATALOG
 from density.errors import UsageError
-from density.profile.problems import found, listed
+from density.profile.problems import flat, found, listed
 from density.profile.scalar import Scalar
 from density.profile.scalars import NAME_ALLOWED, NAME_PATTERN, Bytes
 
@@ -82,7 +82,7 @@ def parse_hosts(tables: Mapping[str, object], source: str) -> list[HostSpec]:
         if not isinstance(table, dict):
             raise UsageError(f"{source}: {name}: found {found(table)}; allowed is a table, such as [{name}]")
         # A dotted key, such as files.process.dockerd, is nested tables to TOML.
-        specs.append(_spec(name, list(_flat(table)), f"{source}: {name}"))
+        specs.append(_spec(name, list(flat(table)), f"{source}: {name}"))
     if not specs:
         raise UsageError(f"{source}: no host; a table each, such as [big] with cpus = 64")
     return specs
@@ -101,14 +101,6 @@ def check_together(specs: Sequence[HostSpec]) -> None:
     without = [spec.name for spec in specs if spec.price is None]
     if without and len(without) < len(specs):
         raise UsageError(f"no price for {listed(without, 'and')}, while other hosts have one (0 is allowed)")
-
-
-def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _spec(name: str, pairs: Sequence[tuple[str, object]], where: str) -> HostSpec:

@@ -1,11 +1,11 @@
 """Reads the runs of a comparison."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from density.controller.session import PROFILE
 from density.errors import UsageError
-from density.profile.problems import Key, dotted
+from density.profile.problems import flat
 from density.profile.toml import parse_toml
 from density.report.compare.groups import Group, Run, launches
 from density.report.recorded import read_run
@@ -40,12 +40,3 @@ def _settings(path: Path) -> Mapping[str, object]:
         return dict(flat(parse_toml(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError):
         return {}
-
-
-def flat(table: Mapping[str, object], key: Key = ()) -> Iterator[tuple[str, object]]:
-    """The keys and values of nested tables, keys dotted."""
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield from flat(value, (*key, name))
-        else:
-            yield dotted((*key, name)), value

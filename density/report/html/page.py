@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from density.ceilings.catalog import CATALOG
@@ -15,6 +15,7 @@ from density.report.charts.palette import SHADES
 from density.report.checks import checks
 from density.report.facts import Fact, count, fact, odds, plain
 from density.report.recorded import Recorded
+from density.report.templating import environment
 from density.units import format_value
 
 LONGEST = 300
@@ -25,7 +26,7 @@ _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u206
 
 def page(run: Recorded) -> str:
     """The report as an HTML document."""
-    template = _environment().get_template("report.html.j2")
+    template = _filled().get_template("report.html.j2")
     return template.render(run=run, result=run.result, **_context(run))
 
 
@@ -52,17 +53,11 @@ def _context(run: Recorded) -> dict[str, Any]:
     }
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("density.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"said": said, "num": number, "name": name, "message": message, "shortened": shortened}
-    environment.globals |= {"count": count, "fact": fact, "odds": odds, "value": format_value, "mark": _mark}
-    return environment
+def _filled() -> Environment:
+    made = environment()
+    made.filters |= {"said": said, "num": number, "name": name, "message": message, "shortened": shortened}
+    made.globals |= {"count": count, "fact": fact, "odds": odds, "value": format_value, "mark": _mark}
+    return made
 
 
 def number(of: Fact | None) -> Markup:

@@ -1,10 +1,10 @@
 """A plan as Markdown, for a pull request or a wiki."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from density.capacity.plan.filling import Filled
 from density.capacity.plan.plan import Plan
-from density.report.markdown import escape
+from density.report.marked import escape, table
 from density.report.plan.basis_words import beyond, rests_on
 from density.report.plan.words import (
     binding,
@@ -48,13 +48,8 @@ def _blocks(plan: Plan) -> Iterator[str]:
 def _table(plan: Plan, group: Filled) -> str:
     head = ("on the fullest host", *columns(plan), "limit", "reserve", "of the room")
     rows = [*counts(plan, group), *(uses(plan, fill) for fill in group.fills)]
-    marks = ["---", *["---:"] * (len(head) - 1)]
-    filled = [(*row, *[""] * (len(head) - len(row))) for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, marks, *map(_cells, filled)))
-
-
-def _cells(row: Sequence[str]) -> list[str]:
-    return [escape(cell) for cell in row]
+    filled = [(*map(escape, row), *[""] * (len(head) - len(row))) for row in rows]
+    return table(head, filled, right=range(1, len(head)))
 
 
 def _list(sentences: Iterable[str], *, mark: str = "-") -> str:
