@@ -1,6 +1,6 @@
 """Reads the runs of a comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from density.controller.session import PROFILE
