@@ -117,11 +117,16 @@ class WaveSettled:
 
 @dataclass(frozen=True, slots=True)
 class SteppedBack:
-    """The newest instances are about to be removed: how many of each workload, and the count that stays."""
+    """The newest instances are about to be removed: how many of each workload, and the count that stays.
+
+    Attributes:
+        again: the same count will be measured once more: what was measured of it still counts.
+    """
 
     at: float
     sizes: Mapping[str, int]
     target: int
+    again: bool = False
     kind: Literal["stepped_back"] = "stepped_back"
 
 
@@ -219,7 +224,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class TesterMeasured:
-    """The tester's own cost so far, how late its last tick was, and the latest one so far."""
+    """The tester's own cost, how late its last tick was, and the latest one so far.
+
+    Attributes:
+        cpu_seconds: of its process, since the run's first sample.
+    """
 
     at: float
     cpu_seconds: float

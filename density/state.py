@@ -184,6 +184,11 @@ class RunState:
         return sum(counts[phase] for counts in self.counts.values() for phase in _IN_FLIGHT)
 
     @property
+    def recent_launches(self) -> int:
+        """Launches that the objectives of launches are judged by."""
+        return len(self.recent_failed)
+
+    @property
     def launch_rate(self) -> float:
         """Instances that became ready per second, over the current wave until its last one."""
         elapsed = self.last_ready_at - self.wave_started_at
@@ -271,7 +276,8 @@ class RunState:
         self.target = event.target
         for name, count in event.sizes.items():
             self.workloads[name].stepped_back += count
-        self._measure_anew()
+        if not event.again:
+            self._measure_anew()
 
     def _measure_anew(self) -> None:
         """What was measured at another count says nothing of this one."""

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from density.ceilings.catalog import BY_ID, readings
-from density.ceilings.reading import Bounds
+from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast, WaveSettled
+from density.profile.spec import Objectives
 from density.shares import share_out
 from density.state import RunState
 from density.statistics import floored
@@ -84,29 +85,51 @@ def most_that_ran(state: RunState) -> Mapping[str, int]:
 
 
 def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
+    """The most that kept every objective, below every count that missed one.
+
+    A forecast of the hard ceilings says nothing of objectives: where one may be missed sooner the more there are, what
+    was tried counts.
+    """
     kept = [point for point in state.settled if keeps_objectives(point, bounds)]
-    missed = len(kept) < len(state.settled)
-    if not missed and hard.kind == "forecast":
+    missed = [_count(point) for point in state.settled if not keeps_objectives(point, bounds)]
+    if not missed and hard.kind == "forecast" and not _grow_with_the_count(bounds.objectives):
         return hard
-    best = max(kept, key=lambda point: sum(point.counts.values()), default=None)
+    below = min(missed, default=math.inf)
+    best = max((point for point in kept if _count(point) < below), key=_count, default=None)
     return _observed(best.counts if best else {})
 
 
+def _grow_with_the_count(objectives: Objectives) -> bool:
+    """Whether an objective is set that more instances may miss, beside failures and the tester's own lag."""
+    chance = {"failures_share", "tester_lag_seconds"}
+    return any(value is not None for name, value in asdict(objectives).items() if name not in chance)
+
+
+def _count(point: WaveSettled) -> int:
+    return sum(point.counts.values())
+
+
+def _objectives(point: WaveSettled, bounds: Bounds) -> dict[str, Reading]:
+    """The objectives that were measured at this settled point, by their ids."""
+    return {each.ceiling: each for each in readings(point.values, bounds) if BY_ID[each.ceiling].soft}
+
+
 def keeps_objectives(point: WaveSettled, bounds: Bounds) -> bool:
-    """Whether every objective was kept at this settled point."""
-    return all(reading.room >= 0 for reading in readings(point.values, bounds) if BY_ID[reading.ceiling].soft)
+    """Whether no objective was missed at this settled point; what was not measured was not missed."""
+    return all(reading.room >= 0 for reading in _objectives(point, bounds).values())
 
 
 def most_kept(settled: Sequence[WaveSettled], bounds: Bounds) -> int:
-    """The most instances at a settled point that kept every objective."""
-    return max((sum(point.counts.values()) for point in settled if keeps_objectives(point, bounds)), default=0)
+    """The most instances at a settled point at which all objectives that the run could measure were seen to be kept."""
+    measured = [(point, _objectives(point, bounds)) for point in settled]
+    every = {name for _, objectives in measured for name in objectives}
+    kept = (_count(point) for point, found in measured if set(found) == every and keeps_objectives(point, bounds))
+    return max(kept, default=0)
 
 
 def _recommended(state: RunState, slo: Capacity) -> Capacity:
-    """What survived the hold with objectives and reserve kept; else what had kept them before."""
+    """What survived the hold with objectives and reserve kept; never more than what had kept them before."""
     if state.held is None:
         return _observed({})
     survived = _observed(state.held.counts_after)
-    if state.held.missed and slo.kind == "observed" and slo.count < survived.count:
-        return slo
-    return survived
+    return slo if slo.kind == "observed" and slo.count < survived.count else survived

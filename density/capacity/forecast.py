@@ -9,6 +9,7 @@ import numpy as np
 from density.capacity.footprint import Array, Line
 from density.capacity.outlook import Key, counts_vector, fit_lines, mix, slope_margin
 from density.capacity.typical import typical_cost
+from density.capacity.way import until_taken, whole
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast
@@ -72,18 +73,21 @@ class Outlook:
             # What else the host does may hide the cost.
             hidden = float(self._typical(reading) @ direction) <= slope + doubt
             return self._from_typical(reading) if hidden else _entry(reading, math.inf, math.inf, math.inf)
-        total = float(self.counts.sum())
-        more = (reading.limit - reading.reserve - fitted.at(self.counts)) / slope
-        margin = fitted.margin(self.counts + max(0.0, more) * direction) / slope
-        return _entry(reading, total + more, total + more - margin, total + more + margin)
+        room = reading.limit - reading.reserve - fitted.at(self.counts)
+        counts = until_taken(self.counts, direction, fitted.slopes, room)
+        total = whole(float(counts.sum()), self.workloads, self.counts, fitted.slopes, room)
+        margin = fitted.margin(np.maximum(counts, self.counts)) / slope
+        return _entry(reading, total, total - margin, total + margin)
 
     def _from_typical(self, reading: Reading) -> CeilingForecast:
-        slope = float(self._typical(reading) @ mix(self.workloads))
-        if slope <= 0:
+        direction, costs = mix(self.workloads), self._typical(reading)
+        if float(costs @ direction) <= 0:
             return _entry(reading, math.inf, math.inf, math.inf)
-        total, more = float(self.counts.sum()), reading.room / slope
-        ends = sorted((total + more / (1 + TYPICAL_SPREAD), total + more / (1 - TYPICAL_SPREAD)))
-        return _entry(reading, total + more, *ends, typical=True)
+        count, *ends = (
+            float(until_taken(self.counts, direction, costs, reading.room / times).sum())
+            for times in (1.0, 1 + TYPICAL_SPREAD, 1 - TYPICAL_SPREAD)
+        )
+        return _entry(reading, count, *sorted(ends), typical=True)
 
     def _typical(self, reading: Reading) -> Array:
         return np.array(

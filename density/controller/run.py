@@ -30,7 +30,7 @@ from density.events import (
     WorkloadPrepared,
 )
 from density.ramp.decide import Launch, Stop, bounds_of, decide, describe
-from density.ramp.search import Bisection
+from density.ramp.search import FRESH, Bisection, Try
 
 
 class Controller:
@@ -176,12 +176,21 @@ class Controller:
         state, bounds = self._bus.state, bounds_of(self._profile)
         known = Bisection(most_kept(state.settled, bounds), state.alive)
         while (step := known.next()) and not self._braked:
-            await self._steps.back_to(step.back)
-            await self._steps.grow_to(step.target)
+            await self._try(step)
             known = known.after(step.target, kept=keeps_objectives(state.settled[-1], bounds))
         if state.alive > known.kept:
             await self._steps.back_to(known.kept)
             await self._steps.settle()
+
+    async def _try(self, step: Try) -> None:
+        """Up to the target, again and again until as many were launched as the objectives are judged by."""
+        state, bounds = self._bus.state, bounds_of(self._profile)
+        for again in itertools.count():
+            await self._steps.back_to(step.back, again=again > 0)
+            await self._steps.grow_to(step.target)
+            few = state.recent_launches < FRESH and bounds.objectives.by_launches
+            if not few or self._braked or not keeps_objectives(state.settled[-1], bounds):
+                return
 
     def _brake(self, reading: Reading) -> None:
         if self._braked is None:

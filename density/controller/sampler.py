@@ -27,6 +27,7 @@ class Sampler:
         self._bounds = bounds
         self._brake = brake
         self._max_lag = 0.0
+        self._cpu_before: float | None = None
 
     async def run(self) -> None:
         """Sample until cancelled; beats that were missed are left out, not caught up."""
@@ -48,6 +49,8 @@ class Sampler:
         values = await self._host.read(thorough=thorough)
         now = anyio.current_time()
         self._bus.emit(HostSampled(now, values, now - started))
+        if self._cpu_before is None:
+            self._cpu_before = values.get("tester.cpu_seconds")
         if crossed := crossed_reserve(tuple(readings(values, self._bounds))):
             self._brake(crossed)
         return values
@@ -56,7 +59,7 @@ class Sampler:
         self._bus.emit(
             TesterMeasured(
                 anyio.current_time(),
-                cpu_seconds=values.get("tester.cpu_seconds", 0.0),
+                cpu_seconds=values.get("tester.cpu_seconds", 0.0) - (self._cpu_before or 0.0),
                 rss_bytes=values.get("tester.rss_bytes", 0.0),
                 lag_seconds=lag,
                 max_lag_seconds=self._max_lag,

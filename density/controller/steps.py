@@ -43,12 +43,16 @@ class Steps:
         state = self._bus.state
         await self.grow(split(target - state.alive, self._equipment.profile.workloads, state.alive_by_workload))
 
-    async def back_to(self, target: int) -> None:
-        """Remove the newest instances until `target` are left, in the workloads' shares."""
+    async def back_to(self, target: int, *, again: bool = False) -> None:
+        """Remove the newest instances until `target` are left, in the workloads' shares.
+
+        Args:
+            again: to measure the same count once more, so that what it has shown still counts.
+        """
         state = self._bus.state
         wanted = split(target, self._equipment.profile.workloads, {})
         surplus = {name: max(0, alive - wanted[name]) for name, alive in state.alive_by_workload.items()}
-        self._bus.emit(SteppedBack(anyio.current_time(), surplus, target))
+        self._bus.emit(SteppedBack(anyio.current_time(), surplus, target, again))
         async with anyio.create_task_group() as group:
             for name, count in surplus.items():
                 if count:

@@ -21,7 +21,7 @@ from density.host.mounts import MapsSensor, MountsSensor, mount_namespace
 from density.host.network import BridgeSensor, DevicesSensor
 from density.host.network_tables import backlog_sensor, conntrack_sensor, neighbours_sensor
 from density.host.own import OwnSensor
-from density.host.pressure import pressure_sensor
+from density.host.pressure import PressureSensor
 from density.host.reading import Sensor, Unavailable
 from density.host.seldom import Seldom
 from density.host.slice_systemd import manages
@@ -183,7 +183,7 @@ _HOST_SENSORS: Mapping[str, Callable[[Path], Sensor]] = {
     "cpu": CpuSensor,
     "tasks": tasks_sensor,
     "files": files_sensor,
-    "pressure": pressure_sensor,
+    "pressure": PressureSensor,
     "network": DevicesSensor,
     "network.neighbours.v4": lambda root: _slow(neighbours_sensor(root, "v4")),
     "network.neighbours.v6": lambda root: _slow(neighbours_sensor(root, "v6")),

@@ -79,7 +79,7 @@ def host(state: RunState, width: int) -> Iterator[Text]:
     waits = [
         (resource, f"{values[name]:.1%}")
         for resource in ("cpu", "memory", "io")
-        if (name := f"pressure.{resource}.some_avg10_ratio") in values
+        if (name := f"pressure.{resource}.some_ratio") in values
     ]
     if waits:
         yield _facts("Waiting for", waits, width)

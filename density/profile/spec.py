@@ -88,6 +88,11 @@ class Objectives:
     io_pressure_share: float | None = None
     tester_lag_seconds: float | None = 1.0
 
+    @property
+    def by_launches(self) -> bool:
+        """Whether one of them is judged by launches, of which it takes some."""
+        return self.ready_p95_seconds is not None or self.failures_share is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Require:

@@ -80,6 +80,26 @@ def test_pressure_is_a_ratio_and_seconds() -> None:
     )
 
 
+def test_pressure_since_the_last_read_knows_nothing_of_what_was_before(tmp_path: Path) -> None:
+    """A wave that has just ended does not press on the rest after it; reads too close together tell the last share."""
+    directory = tmp_path / "proc/pressure"
+    directory.mkdir(parents=True)
+
+    def waited(microseconds: int) -> None:
+        for name in pressure.RESOURCES:
+            (directory / name).write_text(f"some avg10=58.10 avg60=9.00 avg300=1.00 total={microseconds}\n")
+
+    times = iter([100.0, 100.1, 101.0, 101.1, 102.0])
+    waited(5_000_000)
+    sensor = pressure.PressureSensor(tmp_path, lambda: next(times))
+    assert "pressure.cpu.some_ratio" not in sensor.read()
+    waited(5_500_000)
+    assert sensor.read()["pressure.cpu.some_ratio"] == pytest.approx(0.5)
+    waited(5_600_000)
+    assert sensor.read()["pressure.cpu.some_ratio"] == pytest.approx(0.5)
+    assert sensor.read()["pressure.cpu.some_ratio"] == pytest.approx(0.1)
+
+
 def test_cpu_pressure_had_no_full_line() -> None:
     """Before Linux 5.13 the CPU has no line `full`, and a slice needs only the other."""
     text = "some avg10=50.00 avg60=0.00 avg300=0.00 total=1\n"

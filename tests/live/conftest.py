@@ -51,7 +51,7 @@ def events() -> list[Event]:
                 "tasks.pid_max": 32768.0,
                 "slice.tasks": 95.0,
                 "slice.tasks_limit": 100.0,
-                "pressure.cpu.some_avg10_ratio": 0.123,
+                "pressure.cpu.some_ratio": 0.123,
             },
             0.001,
         ),

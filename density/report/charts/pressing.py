@@ -35,7 +35,7 @@ def points(run: Recorded) -> list[Point]:
     """One point a rest, in the order of the counts."""
     found = []
     for rest in run.history.rests:
-        names = {what: f"pressure.{what}.some_avg10_ratio" for what, _, _ in _PRESSURES}
+        names = {what: f"pressure.{what}.some_ratio" for what, _, _ in _PRESSURES}
         pressures = {what: rest.values[name] for what, name in names.items() if name in rest.values}
         some = len(rest.probes) >= FEW_PROBES
         p50, p99 = (quantile(rest.probes, q) if some else None for q in (0.5, 0.99))
