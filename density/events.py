@@ -114,6 +114,11 @@ class WaveSettled:
     failed: Mapping[str, int]
     kind: Literal["wave_settled"] = "wave_settled"
 
+    @property
+    def count(self) -> int:
+        """Alive instances."""
+        return sum(self.counts.values())
+
 
 @dataclass(frozen=True, slots=True)
 class SteppedBack:

@@ -7,9 +7,10 @@ instances of a run of thousands at every event would cost more than the run); it
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
+from statistics import fmean
 
 from density.events import (
     CeilingForecast,
@@ -200,17 +201,37 @@ class RunState:
         Time to ready and failures are those of the last launches, probes the recent ones after `since`. The tester's
         lag is the worst since the wave began, for whatever was measured meanwhile is in doubt.
         """
-        values: dict[str, float] = {}
-        if len(self.recent_ready) >= ENOUGH_LAUNCHES:
-            values["slo.ready_p95_seconds"] = quantile(self.recent_ready, 0.95)
-        if len(self.recent_failed) >= ENOUGH_LAUNCHES:
-            values["slo.failures_ratio"] = sum(self.recent_failed) / len(self.recent_failed)
+        values = self._launches()
         probes = [probe.seconds for recent in self.probes.values() for probe in recent if probe.at >= since]
         if probes:
             values["slo.probe_p99_seconds"] = quantile(probes, 0.99)
         if self.tester:
             values["tester.lag_seconds"] = self.lag_in_wave
         return values
+
+    def _launches(self) -> dict[str, float]:
+        """What the last launches come to: of enough of them, or of fewer that already decide what is asked of them."""
+        ready, failed = self.objectives.get("ready_p95_seconds"), self.objectives.get("failures_share")
+        values = {}
+        if self._decides(self.recent_ready, ready, quantile(_with_perfect(self.recent_ready), 0.95)):
+            values["slo.ready_p95_seconds"] = quantile(self.recent_ready, 0.95)
+        if self._decides(self.recent_failed, failed, fmean(_with_perfect(self.recent_failed))):
+            values["slo.failures_ratio"] = fmean(self.recent_failed)
+        return values
+
+    def _decides(self, launches: Collection[float], limit: float | None, at_best: float) -> bool:
+        """Whether these launches say if the objective is kept: all of them keep it, or it is past mending.
+
+        A search takes no more launches where it is past mending; a ramp does, since the first ones may be slow.
+
+        Args:
+            at_best: what they come to once there are enough, all others being perfect.
+        """
+        if len(launches) >= ENOUGH_LAUNCHES:
+            return True
+        if not launches or limit is None:
+            return False
+        return max(launches) <= limit or (self.stage == "search" and at_best > limit)
 
     def values(self) -> dict[str, float]:
         """The host's last values together with `measures` and the engines' fixed limits."""
@@ -403,3 +424,8 @@ def fold(events: Iterable[Event]) -> RunState:
     for event in events:
         state.apply(event)
     return state
+
+
+def _with_perfect(launches: Collection[float]) -> list[float]:
+    """These launches, and as many without fault and delay as are missing to enough."""
+    return [*launches, *[0.0] * (ENOUGH_LAUNCHES - len(launches))]

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.catalog.objectives import BY_FIELD
 from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast, WaveSettled
 from density.profile.spec import Objectives
@@ -19,16 +20,23 @@ class Capacity:
     """A count of instances.
 
     Attributes:
-        kind: `observed` where it really ran, `forecast` where it was not tried.
+        kind: `observed` where it really ran, `forecast` where more would fit than ran, `not tried` where nothing is
+            known, such as of a hold that never came; `not measured` where an objective could not be; then the counts
+            are 0.
         low, high: 95 % interval; equal to count where observed.
         per_workload: the same count by workload.
     """
 
     count: int
-    kind: Literal["observed", "forecast"]
+    kind: Literal["observed", "forecast", "not tried", "not measured"]
     low: int
     high: int
     per_workload: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a count at all."""
+        return self.kind in {"observed", "forecast"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,10 @@ class Capacities:
     hard: Capacity
     slo: Capacity
     recommended: Capacity
+
+
+NOT_TRIED = Capacity(0, "not tried", 0, 0)
+NOT_MEASURED = Capacity(0, "not measured", 0, 0)
 
 
 def capacities(state: RunState, bounds: Bounds) -> Capacities:
@@ -85,28 +97,26 @@ def most_that_ran(state: RunState) -> Mapping[str, int]:
 
 
 def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
-    """The most that kept every objective, below every count that missed one.
+    """The most that was seen to keep every objective, below every count that missed one.
 
     A forecast of the hard ceilings says nothing of objectives: where one may be missed sooner the more there are, what
     was tried counts.
     """
-    kept = [point for point in state.settled if keeps_objectives(point, bounds)]
-    missed = [_count(point) for point in state.settled if not keeps_objectives(point, bounds)]
+    missed = [point.count for point in state.settled if not keeps_objectives(point, bounds)]
     if not missed and hard.kind == "forecast" and not _grow_with_the_count(bounds.objectives):
         return hard
     below = min(missed, default=math.inf)
-    best = max((point for point in kept if _count(point) < below), key=_count, default=None)
-    return _observed(best.counts if best else {})
+    kept = [point for point in state.settled if 0 < point.count < below and _seen_to_keep(point, bounds)]
+    if kept or below <= 1:
+        return _observed(max(kept, key=lambda point: point.count).counts if kept else {})
+    tried = any(point.count for point in state.settled)
+    return NOT_MEASURED if tried else NOT_TRIED
 
 
 def _grow_with_the_count(objectives: Objectives) -> bool:
     """Whether an objective is set that more instances may miss, beside failures and the tester's own lag."""
     chance = {"failures_share", "tester_lag_seconds"}
     return any(value is not None for name, value in asdict(objectives).items() if name not in chance)
-
-
-def _count(point: WaveSettled) -> int:
-    return sum(point.counts.values())
 
 
 def _objectives(point: WaveSettled, bounds: Bounds) -> dict[str, Reading]:
@@ -119,17 +129,25 @@ def keeps_objectives(point: WaveSettled, bounds: Bounds) -> bool:
     return all(reading.room >= 0 for reading in _objectives(point, bounds).values())
 
 
+def unmeasured(point: WaveSettled, bounds: Bounds) -> list[str]:
+    """The objectives that are set and could not be measured at this settled point, such as by too few launches."""
+    wanted = [BY_FIELD[field] for field, value in asdict(bounds.objectives).items() if value is not None]
+    measured = _objectives(point, bounds)
+    return [ceiling for ceiling in wanted if ceiling not in measured]
+
+
+def _seen_to_keep(point: WaveSettled, bounds: Bounds) -> bool:
+    return not unmeasured(point, bounds) and keeps_objectives(point, bounds)
+
+
 def most_kept(settled: Sequence[WaveSettled], bounds: Bounds) -> int:
-    """The most instances at a settled point at which all objectives that the run could measure were seen to be kept."""
-    measured = [(point, _objectives(point, bounds)) for point in settled]
-    every = {name for _, objectives in measured for name in objectives}
-    kept = (_count(point) for point, found in measured if set(found) == every and keeps_objectives(point, bounds))
-    return max(kept, default=0)
+    """The most instances at a settled point that was seen to keep every objective."""
+    return max((point.count for point in settled if _seen_to_keep(point, bounds)), default=0)
 
 
 def _recommended(state: RunState, slo: Capacity) -> Capacity:
     """What survived the hold with objectives and reserve kept; never more than what had kept them before."""
     if state.held is None:
-        return _observed({})
+        return NOT_TRIED
     survived = _observed(state.held.counts_after)
     return slo if slo.kind == "observed" and slo.count < survived.count else survived

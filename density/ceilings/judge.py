@@ -74,7 +74,7 @@ def _missed(state: RunState, bounds: Bounds, key: Key) -> tuple[int, Reading] | 
     if not BY_ID[key[0]].soft:
         return None
     found = [
-        (sum(point.counts.values()), reading)
+        (point.count, reading)
         for point in state.settled
         for reading in readings(point.values, bounds)
         if reading.key == key and reading.room < 0
@@ -102,11 +102,11 @@ def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> 
 
     Failures without one are nobody's with the odds that the suspects leave. What was measured is certain: an objective
     that was missed, a reserve that was touched, room that is less than what the host moves by itself, where no count is
-    forecast. A forecast is as good as its interval.
+    forecast. A forecast is as good as its interval. A launch that fails by the way says nothing of either.
     """
     key = reading.key
-    if state.failed_in_wave or state.lost_in_wave:
-        return 1 - sum(suspect.odds for suspect in found) if key[0] == "slo.failures" else 0.0
+    if key[0] == "slo.failures":
+        return 1 - sum(suspect.odds for suspect in found)
     if BY_ID[key[0]].soft or reading.room < 0:
         return 1.0
     mine = next((ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) == key), None)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from density.report.facts import untried
+from density.report.facts import how_found
 from density.units import format_count
 
 
@@ -17,13 +17,14 @@ def missed(document: Mapping[str, Any]) -> Iterator[str]:
         if not each["met"]:
             yield _too_few(each, document["capacity"][each["name"]], ended_by=document["outcome"])
     ready = sum(workload["ready"] for workload in document["workloads"].values())
-    if ready and document["capacity"]["hard"]["count"] and not document["capacity"]["slo"]["count"]:
+    if ready and document["capacity"]["hard"]["count"] and document["capacity"]["slo"]["count"] == 0:
         yield f"no count kept every objective; the run ended because {document['reason']}"
 
 
 def _too_few(required: Mapping[str, Any], capacity: Mapping[str, Any], *, ended_by: str) -> str:
     wanted, found = required["wanted"], required["found"]
-    by = f", by a forecast of {format_count(capacity['low'])} to {format_count(capacity['high'])}"
-    how = by if capacity["kind"] == "forecast" else untried(ended_by)
+    if capacity["count"] is None:
+        return f"{required['name']} = {format_count(wanted)} is required, and it was {capacity['kind']}"
     short = f"{format_count(wanted - found)} too few ({(wanted - found) / wanted:.1%})"
+    how = how_found(capacity, ended_by)
     return f"{required['name']} = {format_count(wanted)} is required, found {format_count(found)}{how}: {short}"

@@ -174,7 +174,8 @@ class Controller:
     async def _search(self) -> None:
         """Where an objective ended the ramp: the exact count that keeps it."""
         state, bounds = self._bus.state, bounds_of(self._profile)
-        known = Bisection(most_kept(state.settled, bounds), state.alive)
+        unmissed = max((point.count for point in state.settled if keeps_objectives(point, bounds)), default=0)
+        known = Bisection(most_kept(state.settled, bounds), state.alive, guess=unmissed)
         while (step := known.next()) and not self._braked:
             await self._try(step)
             known = known.after(step.target, kept=keeps_objectives(state.settled[-1], bounds))

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from density.live.waves import ended_in_wave, is_going_on, to_come, to_launch, total, tries_left
+from density.live.waves import ended_in_wave, is_going_on, search_left, to_come, to_launch
 from density.live.words import to_remove
 from density.profile.spec import Ramp
-from density.ramp.search import FRESH
 from density.state import RunState
 
 RECENT = 3
@@ -57,7 +56,8 @@ def _growth_left(ramp: Ramp, state: RunState) -> float | None:
     seconds = _wave_left(state, pace)
     if state.stage == "search":
         # One rest more: at its end a search goes back to the most that kept every objective.
-        seconds += tries_left(state) * (FRESH * pace.launch_seconds + pace.settle_seconds) + pace.settle_seconds
+        left = search_left(state)
+        seconds += left.instances * pace.launch_seconds + (left.waves + 1) * pace.settle_seconds
     else:
         seconds += ahead.instances * pace.launch_seconds + ahead.waves * pace.settle_seconds
         if ramp.max_seconds:
@@ -70,7 +70,7 @@ def _pace(ramp: Ramp, state: RunState) -> Pace | None:
     # Those of a search launch what was removed just before, which the counts at rest do not show.
     grown = [wave for wave in state.settled if state.outcome is None or wave.at <= state.outcome.at]
     for before, wave in list(pairwise(grown))[-RECENT:]:
-        launched += max(total(wave) - total(before), 0) + sum(wave.failed.values())
+        launched += max(wave.count - before.count, 0) + sum(wave.failed.values())
         seconds += max(wave.since - before.at, 0.0)
     if is_going_on(state):
         launched += ended_in_wave(state)

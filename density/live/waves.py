@@ -7,10 +7,11 @@ is for a person who wants to know whether to wait; the run itself decides nothin
 import math
 from typing import NamedTuple
 
-from density.events import WaveSettled
+from density.capacity.capacities import keeps_objectives, most_kept
+from density.metrics.current import bounds_of_run
 from density.profile.spec import Ramp
 from density.ramp.decide import CONVERGED_POINTS, EXPLORE, GRAIN, is_tight
-from density.ramp.search import CLOSE
+from density.ramp.search import FRESH, Bisection
 from density.ramp.shape import size
 from density.state import RunState
 
@@ -47,7 +48,7 @@ def all_waves(ramp: Ramp, state: RunState) -> int | None:
     if state.stage == "calibrate":
         return max(_calibrations(ramp, state), state.wave)
     if state.stage == "search":
-        return state.wave + tries_left(state)
+        return state.wave + search_left(state).waves
     ahead = to_come(ramp, state)
     return state.wave + ahead.waves if ahead else None
 
@@ -80,20 +81,24 @@ def to_come(ramp: Ramp, state: RunState) -> ToCome | None:
     return ToCome(FORESEEN + (most - alive) // wave, most - began_with)
 
 
-def tries_left(state: RunState) -> int:
-    """The tries that a search still needs, between the count that missed an objective and the one before it."""
-    assert state.outcome is not None, "a search follows the ramp's end"
-    before = [total(wave) for wave in state.settled if wave.at <= state.outcome.at]
-    tried = len(state.settled) - len(before) + is_going_on(state)
-    kept, missed = (before[-2], before[-1]) if len(before) > 1 else (0, 0)
-    close = max(1.0, CLOSE * kept)
-    tries = math.ceil(math.log2((missed - kept) / close)) if missed - kept > close else 0
-    return max(tries - tried, 0)
+def search_left(state: RunState) -> ToCome:
+    """The tries that a search still needs, and their launches, if none of them keeps the objectives.
 
-
-def total(wave: WaveSettled) -> int:
-    """Instances alive after a wave."""
-    return sum(wave.counts.values())
+    That is the longest way where few instances do, since each of these counts is launched several times.
+    """
+    bounds = bounds_of_run(state)
+    missed = [point.count for point in state.settled if not keeps_objectives(point, bounds)]
+    known = Bisection(most_kept(state.settled, bounds), min(missed, default=0))
+    had = state.recent_launches - (ended_in_wave(state) if is_going_on(state) else 0)
+    waves = launches = 0
+    while step := known.next():
+        each = step.target - step.back
+        repeated = step.target == state.settled[-1].count
+        few = max(FRESH - had, 1) if repeated else FRESH
+        rounds = math.ceil(few / each) if bounds.objectives.by_launches else 1
+        waves, launches = waves + rounds, launches + rounds * each
+        known = known.after(step.target, kept=False)
+    return ToCome(waves - min(waves, is_going_on(state)), launches)
 
 
 def _calibrations(ramp: Ramp, state: RunState) -> int:

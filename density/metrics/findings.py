@@ -102,8 +102,8 @@ def _capacity(state: RunState, bounds: Bounds) -> dict[str, Capacity]:
     if not state.settled and not done:
         return {}
     found = capacities(state, bounds)
-    kinds = {"hard": found.hard, "slo": found.slo}
-    return kinds | {"recommended": found.recommended} if state.held or done else kinds
+    kinds = {"hard": found.hard, "slo": found.slo, "recommended": found.recommended}
+    return {name: capacity for name, capacity in kinds.items() if capacity.is_known}
 
 
 def _footprints(lines: Mapping[str, Line]) -> dict[tuple[str, str], Footprint]:

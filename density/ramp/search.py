@@ -18,16 +18,22 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Bisection:
-    """What is known: `kept` instances kept every objective, `missed` did not."""
+    """What is known.
+
+    Attributes:
+        kept: so many instances kept every objective; missed: so many did not.
+        guess: a count between them to try first; 0: none.
+    """
 
     kept: int
     missed: int
+    guess: int = 0
 
     def next(self) -> Try | None:
         """The next count to try; None when the two are close enough."""
         if self.missed - self.kept <= max(1, int(CLOSE * self.kept)):
             return None
-        target = (self.kept + self.missed) // 2
+        target = self.guess if self.kept < self.guess < self.missed else (self.kept + self.missed) // 2
         return Try(max(0, min(self.kept, target - FRESH)), target)
 
     def after(self, target: int, *, kept: bool) -> "Bisection":

@@ -3,8 +3,9 @@
 Each number has a key, so that a page can say of each what it is, and a test can ask the record for it again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from density.units import format_count, format_odds, format_value
 
@@ -25,9 +26,12 @@ Said = tuple[str | Fact, ...]
 """A sentence: words and numbers in turn."""
 
 
-def untried(outcome: str) -> str:
-    """What belongs behind an observed capacity of a run that ended before anything stopped it; else empty."""
-    return ", and more was not tried" if outcome in {"max", "duration", "interrupted"} else ""
+def how_found(capacity: Mapping[str, Any], outcome: str) -> str:
+    """What belongs behind a capacity's count: that it is forecast, or that the run ended before anything stopped it."""
+    if capacity["kind"] == "forecast":
+        low, high = (format_count(capacity[end]) for end in ("low", "high"))
+        return f", by a forecast of {low} to {high}" if low != high else ", by a forecast"
+    return ", and more was not tried" if outcome in {"max", "duration", "interrupted", "forecast"} else ""
 
 
 def count(key: str, value: float) -> Fact:

@@ -79,7 +79,7 @@ class Wave:
     @property
     def alive(self) -> int | None:
         """How many were ready when it had settled; None where it did not."""
-        return None if self.settled is None else sum(self.settled.counts.values())
+        return None if self.settled is None else self.settled.count
 
     @property
     def rate(self) -> float | None:
@@ -141,7 +141,7 @@ class History:
     @_add.register
     def _(self, event: WaveSettled, state: RunState) -> None:  # noqa: ARG002
         probes = tuple(probe.seconds for probe in self._recent if probe.at > event.since)
-        self.rests.append(Rest(event.at, event.wave, sum(event.counts.values()), event.values, probes))
+        self.rests.append(Rest(event.at, event.wave, event.count, event.values, probes))
         self._recent.clear()
         if self.waves and self.waves[-1].settled is None:
             self.waves[-1].settled = event

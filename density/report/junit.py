@@ -6,23 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.catalog.objectives import BY_FIELD
 from density.ceilings.reading import Reading
-from density.report.facts import untried
+from density.report.facts import how_found
 from density.report.history import Rest
 from density.report.recorded import Recorded
 from density.units import format_count, format_some, format_value
 
-OBJECTIVES = {
-    "ready_p95_seconds": "slo.ready",
-    "probe_p99_seconds": "slo.probe",
-    "failures_share": "slo.failures",
-    "cpu_busy_share": "cpu.busy",
-    "cpu_pressure_share": "cpu.pressure",
-    "memory_pressure_share": "memory.pressure",
-    "io_pressure_share": "io.pressure",
-    "tester_lag_seconds": "tester.lag",
-}
-"""Field of a profile's objectives -> the soft ceiling that it sets."""
 _LONGEST = 2000
 
 
@@ -76,7 +66,8 @@ def _properties(run: Recorded) -> Iterator[tuple[str, str]]:
     yield "run_id", run.result["run_id"]
     yield "outcome", run.result["outcome"]
     for name, capacity in run.result["capacity"].items():
-        yield f"capacity.{name}", str(capacity["count"])
+        if capacity["count"] is not None:
+            yield f"capacity.{name}", str(capacity["count"])
     if verdict := run.result["verdict"]:
         yield "verdict", f"{verdict['ceiling']} {verdict['subject']}".rstrip()
 
@@ -86,16 +77,18 @@ def _required(run: Recorded) -> Iterator[Case]:
     for each in run.result["required"]:
         wanted, found = format_count(each["wanted"]), format_count(each["found"])
         capacity = run.result["capacity"][each["name"]]
-        most = untried(run.result["outcome"]) if capacity["kind"] == "observed" else ""
-        missing = f"{most}; {format_count(each['wanted'] - each['found'])} are missing"
-        said = f"{found} found, {wanted} required{'' if each['met'] else missing}"
+        how = how_found(capacity, run.result["outcome"])
+        missing = f"; {format_count(each['wanted'] - each['found'])} are missing"
+        said = f"{found} found{how}; {wanted} required{'' if each['met'] else missing}"
+        if capacity["count"] is None:
+            said = f"it was {capacity['kind']}; {wanted} required"
         yield Case("required", f"capacity.{each['name']}", "passed" if each["met"] else "failure", said)
 
 
 def _objectives(run: Recorded) -> Iterator[Case]:
     """One a soft ceiling that the profile sets: whether it was kept at every rest, and up to which count."""
     for ceiling in (
-        ceiling for field, ceiling in OBJECTIVES.items() if getattr(run.bounds.objectives, field) is not None
+        ceiling for field, ceiling in BY_FIELD.items() if getattr(run.bounds.objectives, field) is not None
     ):
         measured = [(rest, reading) for rest in run.history.rests for reading in _readings(rest, run, ceiling)]
         missed = [(rest, reading) for rest, reading in measured if reading.room < 0]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from density.capacity.capacities import Capacities, capacities
+from density.capacity.capacities import Capacities, Capacity, capacities
 from density.capacity.footprint import Line
 from density.capacity.forecast import Outlook, outlook
 from density.capacity.knee import latency
@@ -75,7 +75,12 @@ def _host(state: RunState) -> Document:
 
 
 def _capacity(found: Capacities) -> Document:
-    return asdict(found)
+    return {"hard": _counted(found.hard), "slo": _counted(found.slo), "recommended": _counted(found.recommended)}
+
+
+def _counted(capacity: Capacity) -> Document:
+    """What was not tried, or not measured, has no count."""
+    return asdict(capacity) | ({} if capacity.is_known else {"count": None, "low": None, "high": None})
 
 
 def _verdict(verdict: Verdict) -> Document:

@@ -56,8 +56,12 @@ def _labelled(rows: Iterable[Row]) -> Table:
 def _answer(result: Document) -> Text:
     hard, slo, recommended = (result["capacity"][kind] for kind in ("hard", "slo", "recommended"))
     line = Text(_count(hard), style="bold")
-    line.append(f" hard ({hard['kind']}), {_count(slo)} slo, {_count(recommended)} recommended", style="not bold")
+    line.append(f" hard ({hard['kind']}), {_named('slo', slo)}, {_named('recommended', recommended)}", style="not bold")
     return line
+
+
+def _named(name: str, capacity: Document) -> str:
+    return f"{name} {capacity['kind']}" if capacity["count"] is None else f"{_count(capacity)} {name}"
 
 
 def _count(capacity: Document) -> str:

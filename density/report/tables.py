@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from density.capacity.capacities import unmeasured
 from density.ceilings.catalog import BY_ID
 from density.events import CeilingForecast
 from density.report.facts import TYPICAL, Fact, Said, count, fact
@@ -114,13 +115,23 @@ def capacities(run: Recorded) -> list[CapacityRow]:
     """Hard, slo, recommended."""
     hard, slo, recommended = (run.result["capacity"][name] for name in ("hard", "slo", "recommended"))
     would = "the most that would fit, by the forecast" if hard["kind"] == "forecast" else "the most that ran"
-    rows = [_capacity("hard", would, hard), _capacity("slo", "with every objective kept", slo)]
-    if run.state.held is not None:
-        rows.append(_capacity("recommended", "held, with the reserve kept", recommended))
-    else:
-        rows.append(CapacityRow("recommended", "nothing was held", None, (), "not tried", ()))
+    tried = ", of what was tried" if hard["kind"] == "forecast" and slo["kind"] == "observed" else ""
+    held = "held, with the reserve kept" if run.state.held else "nothing was held"
+    rows = [
+        _capacity("hard", would, hard),
+        _capacity("slo", _kept(run, slo["count"]) + tried, slo),
+        _capacity("recommended", held, recommended),
+    ]
     required = {each["name"]: each for each in run.result["required"]}
     return [_held_against(row, required.get(row.name)) for row in rows]
+
+
+def _kept(run: Recorded, count: int | None) -> str:
+    """What slo means; where it could not be measured, for want of what."""
+    if count is not None or not run.state.settled:
+        return "with every objective kept"
+    unknown = ", ".join(unmeasured(run.state.settled[-1], run.bounds))
+    return f"with every objective kept; there was no telling of {unknown}"
 
 
 def _held_against(row: CapacityRow, required: Document | None) -> CapacityRow:
@@ -134,6 +145,8 @@ def _held_against(row: CapacityRow, required: Document | None) -> CapacityRow:
 
 def _capacity(name: str, meaning: str, capacity: Document) -> CapacityRow:
     key = f"capacity.{name}"
+    if capacity["count"] is None:  # not tried, or not measured
+        return CapacityRow(name, meaning, None, (), capacity["kind"], ())
     interval: Said = ()
     if capacity["low"] != capacity["high"]:
         interval = (count(f"{key}.low", capacity["low"]), " to ", count(f"{key}.high", capacity["high"]))

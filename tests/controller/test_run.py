@@ -7,12 +7,15 @@ import anyio
 import pytest
 from support.simulation import Simulated, simulate
 
+from density.capacity.capacities import capacities
+from density.ceilings.judge import judge
 from density.controller.run import Controller
 from density.engines.simulated import SimulatedEngine
 from density.errors import EngineUnavailable, UsageError
-from density.events import HostSampled, InstanceChanged, StageEntered, WaveSettled, WaveStarted
+from density.events import HostSampled, InstanceChanged, StageEntered, SteppedBack, WaveSettled, WaveStarted
 from density.model import Phase, Workload
-from density.profile.spec import Objectives, Profile, Ramp, SimulatedHost
+from density.profile.load import load_profile
+from density.profile.spec import Objectives, Profile, Ramp, Require, SimulatedHost, Slice
 from density.ramp.decide import bounds_of
 from density.report.result import result
 from density.state import fold
@@ -143,6 +146,73 @@ def test_an_objective_is_searched_for_to_the_exact_count() -> None:
     assert "search" in [event.stage for event in run.events if isinstance(event, StageEntered)]
     assert document["workloads"]["web"]["stepped_back"] > 0
     adds_up(run, profile)
+
+
+def test_a_forecast_of_the_host_is_none_of_its_objectives() -> None:
+    """Times to ready grow with the count: what would fit is no proof that it would be ready in time."""
+    slow = SimulatedHost(launch_growth=15.0, failure_share=0.0)
+    profile = replace(
+        PROFILE,
+        ramp=Ramp(until="forecast"),
+        objectives=Objectives(ready_p95_seconds=5.0),
+        simulated=slow,
+    )
+    run = simulate(profile)
+    found = capacities(run.state, bounds_of(profile))
+    assert found.hard.kind == "forecast"
+    assert found.slo.kind == "observed"
+    assert found.slo.count == run.state.peak.count < found.hard.count
+
+
+def test_few_launches_that_do_not_say_whether_an_objective_is_kept_prove_nothing() -> None:
+    """All of them too slow, and too few for a percentile: no capacity is told, and none is required in vain."""
+    objectives = Objectives(ready_p95_seconds=0.01)
+    profile = replace(PROFILE, ramp=Ramp(max_instances=15), objectives=objectives, require=Require(slo=15))
+    run = simulate(profile)
+    document = result(run.state, bounds_of(profile))
+    assert (document["capacity"]["slo"]["count"], document["capacity"]["slo"]["kind"]) == (None, "not measured")
+    assert document["required"] == [{"name": "slo", "wanted": 15, "found": 0, "met": False}]
+    patient = replace(profile, objectives=Objectives(ready_p95_seconds=60))
+    assert result(simulate(patient).state, bounds_of(patient))["required"][0]["met"]
+
+
+def test_a_search_among_few_instances_launches_each_count_until_it_can_be_judged() -> None:
+    """Where a fifth of all launches fail, no count keeps 5 %: also not one that was lucky with its first launches."""
+    profile = replace(
+        PROFILE,
+        ramp=Ramp(start=4, max_instances=100),
+        objectives=Objectives(failures_share=0.05),
+        simulated=SimulatedHost(failure_share=0.2, seed=5),
+    )
+    run = simulate(profile)
+    found = capacities(run.state, bounds_of(profile))
+    assert (found.slo.count, found.slo.kind) == (0, "observed")
+    assert any(isinstance(event, SteppedBack) and event.again for event in run.events)
+
+
+def test_no_more_is_recommended_than_keeps_the_objectives() -> None:
+    """A hold in which nothing is launched misses no objective of launches."""
+    profile = replace(
+        PROFILE,
+        ramp=Ramp(until="failure", hold_seconds=20),
+        slice=Slice(tasks=400),
+        objectives=Objectives(failures_share=0.05),
+    )
+    run = simulate(profile)
+    found = capacities(run.state, bounds_of(profile))
+    assert found.recommended.count <= found.slo.count < run.state.peak.count + 1
+
+
+def test_a_launch_that_fails_by_the_way_leaves_the_verdict_as_sure_as_it_was() -> None:
+    """The ramp ended at the reserve, which was measured; one of the last wave's launches failed by chance."""
+    profile = load_profile("simulated", overrides=["simulated.failures=1%"])
+    runs = [simulate(replace(profile, simulated=replace(profile.simulated, seed=seed))) for seed in range(4)]
+    by_the_way = [run.state for run in runs if run.state.failed_in_wave and run.state.outcome]
+    assert by_the_way
+    for state in by_the_way:
+        verdict = judge(state, bounds_of(profile), {})
+        assert verdict is not None
+        assert (verdict.ceiling, verdict.confidence) == ("memory.available", pytest.approx(1, abs=0.05))
 
 
 def test_an_engine_that_lists_fewer_than_it_told_of_is_believed() -> None:

@@ -60,9 +60,9 @@ def test_each_stage_has_its_words(events: list[Event]) -> None:
     state = fold(
         [*events, Stopped(9.0, "ceiling", "an objective was missed", "slo.ready"), StageEntered(9.0, "search")]
     )
-    assert _said(state) == "Searching, wave 2 of ~3: launching 5 containers and 1 VM"
+    assert _said(state) == "Searching, wave 2 of ~2: launching 5 containers and 1 VM"
     state.apply(SteppedBack(9.0, {"web": 2}, 1))
-    assert _said(state) == "Searching, wave 2 of ~3: stepping back to 1"
+    assert _said(state) == "Searching, wave 2 of ~2: stepping back to 1"
     state.apply(StageEntered(10.0, "hold"))
     assert _said(state) == "Holding, to see that everything stays alive: 3 containers ready"
     state.apply(StageEntered(20.0, "teardown"))

@@ -40,7 +40,7 @@ def read(run_dir: Path) -> Read:
 
 def test_every_number_is_what_the_record_says(read: Read, asked: Asked) -> None:
     """To the last digit that is written, whichever part of the page it is in."""
-    assert len(read.facts) > 40
+    assert len(read.facts) > 30
     wrong = []
     for key, value, text in read.facts:
         truth = expected(asked, key)

@@ -23,7 +23,7 @@ def _capacity(asked: Asked, rest: list[str]) -> float:
         return float(counts.get(part[1], 0) if part[0] == "per" else sum(counts.values()))
     unknown = not nearest or nearest[0]["typical"]  # typical costs promise nothing
     observed = stopped.get("outcome") == "ceiling" or unknown or nearest[0]["count"] < asked.peak()
-    if name == "slo" and (observed or asked.kept() < _most_settled(asked)):
+    if name == "slo":  # the profile's objectives are of times, of which a forecast says nothing
         return float(_kept(asked, part))
     if observed and asked.lost():  # deaths are told late: rest counts
         at_rest = asked.rest(_most_settled(asked))

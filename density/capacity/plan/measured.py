@@ -206,7 +206,7 @@ def _missed(state: RunState, bounds: Bounds) -> Iterator[str]:
     """The objectives that the smallest count that missed any did not keep."""
     missed = [point for point in state.settled if not keeps_objectives(point, bounds)]
     if missed:
-        first = min(missed, key=lambda point: sum(point.counts.values()))
+        first = min(missed, key=lambda point: point.count)
         for reading in readings(first.values, bounds):
             if BY_ID[reading.ceiling].soft and reading.room < 0:
                 yield reading.ceiling

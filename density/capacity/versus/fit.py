@@ -55,7 +55,7 @@ def _by_own_memory(state: RunState, bounds: Bounds, memory: Mapping[str, Cost]) 
     room = next((each.room for each in readings(settled.values, bounds) if each.key == TOTAL), 0.0)
     if memory["total"].known or not own.known or room <= 0:
         return None
-    alive = sum(settled.counts.values())
+    alive = settled.count
     most, low, high = (alive + floor(room / each) for each in (own.value, own.high, own.low))
     return Fit(most, low, high, TOTAL[0], "forecast, by the memory of its own cgroup alone")
 

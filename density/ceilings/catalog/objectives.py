@@ -70,3 +70,15 @@ OBJECTIVES = (
         fix=Fix("give the tester CPU: it is starved, so its numbers are in doubt"),
     ),
 )
+
+BY_FIELD = {
+    "ready_p95_seconds": "slo.ready",
+    "probe_p99_seconds": "slo.probe",
+    "failures_share": "slo.failures",
+    "cpu_busy_share": "cpu.busy",
+    "cpu_pressure_share": "cpu.pressure",
+    "memory_pressure_share": "memory.pressure",
+    "io_pressure_share": "io.pressure",
+    "tester_lag_seconds": "tester.lag",
+}
+"""Field of a profile's objectives -> the soft ceiling that it sets."""

@@ -35,6 +35,8 @@ def capacity(run: Recorded, kind: str, *, several: bool) -> tuple[Measured, str]
     """
     known = run.result["capacity"][kind]
     outcome = run.result["outcome"] if run.state.outcome else CUT_OFF
+    if known["count"] is None:
+        return Measured(0.0, math.inf, 1.0), known["kind"]
     if known["kind"] == "forecast":
         return Measured(known["count"], (known["high"] - known["low"]) / 2 / NORMAL), ""
     if outcome in BY_CHOICE:
