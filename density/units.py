@@ -79,6 +79,11 @@ def format_count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def format_counted(value: float, one: str, several: str) -> str:
+    """`1 instance`, `1,204 instances`."""
+    return f"{format_count(value)} {one if value == 1 else several}"
+
+
 def format_odds(odds: float) -> str:
     """`97%`; never certain where it is not."""
     return "over 99%" if 0.995 <= odds < 1 else f"{odds:.0%}"

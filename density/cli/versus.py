@@ -12,6 +12,7 @@ from density.cli.errors import INTERRUPTED, Unread
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, new_run_id
 from density.controller.versus.measure import ROWS, Comparison, compare
+from density.errors import UsageError
 from density.profile.load import load_profile
 from density.profile.spec import Profile
 from density.report.versus.document import document
@@ -28,7 +29,11 @@ PAGE = "versus.md"
 @click.argument("profile", default="versus")
 @click.option("--row", "rows", multiple=True, type=click.Choice(ROWS), help="This row alone; repeatable.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the profile; repeatable.")
-@click.option("--runs-dir", type=click.Path(path_type=Path, file_okay=False), help="Where runs are kept.")
+@click.option(
+    "--runs-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where runs are kept [DENSITY_RUNS_DIR, or ./runs].",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, all else on stderr.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Markdown on stdout, for a README.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on the way.")
@@ -47,6 +52,8 @@ def command(  # noqa: PLR0913 — one parameter an option
     PROFILE has a workload for each column (default: the shipped profile versus). Each is measured alone, one after the
     other; nothing of it stays but versus.json, versus.md and the records of the ramps.
     """
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown exclude each other")
     loaded = load_profile(profile, overrides=list(overrides))
     began, run_id = time.time(), new_run_id(time.time())
     run_dir = (runs_dir or default_runs_dir()) / run_id

@@ -15,7 +15,7 @@ from density.profile.spec import Profile, Ramp
 from density.ramp.shape import size
 from density.shares import split
 from density.state import RunState
-from density.units import format_count, format_value
+from density.units import format_count, format_counted, format_value
 
 MANY_FAILED = 0.1
 FEW_FAILED = 3
@@ -147,7 +147,8 @@ def _converged(state: RunState) -> Stop | None:
     nearest = state.forecast[0]
     if not math.isfinite(nearest.count) or not is_tight(nearest):
         return None
-    unverified = f"nothing beyond {state.alive:,} instances was launched, so that straight lines go on is not verified"
+    launched = format_counted(state.alive, "instance", "instances")
+    unverified = f"nothing beyond {launched} was launched, so that straight lines go on is not verified"
     whole, low, high = (format_count(math.floor(end)) for end in (nearest.count, nearest.low, nearest.high))
     count = f"{whole} ({low} to {high})"
     reason = f"the forecast has converged: {nearest.ceiling} at {count}; {unverified}"
@@ -156,7 +157,8 @@ def _converged(state: RunState) -> Stop | None:
 
 def _spent(ramp: Ramp, state: RunState) -> Stop | None:
     if state.alive >= ramp.max_instances:
-        return Stop("max", f"{state.alive} instances are alive, as many as the profile's max")
+        alive = format_counted(state.alive, "instance is alive", "instances are alive")
+        return Stop("max", f"{alive}, as many as the profile's max")
     if ramp.max_seconds and state.now - state.started_at >= ramp.max_seconds:
         return Stop("duration", f"the ramp's time of {ramp.max_seconds:.0f} s is over")
     return None

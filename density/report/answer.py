@@ -2,9 +2,12 @@
 
 from density.capacity.capacities import most_that_ran
 from density.ceilings.catalog import BY_ID
+from density.ceilings.catalog.objectives import BY_FIELD
 from density.report.facts import Said, count
 from density.report.recorded import Recorded
 from density.report.result import Document
+
+_FIELDS = {ceiling: field for field, ceiling in BY_FIELD.items()}
 
 
 def answer(run: Recorded) -> Said:
@@ -26,7 +29,7 @@ def answer(run: Recorded) -> Said:
         case outcome:
             began: Said = ("Interrupted with ",) if outcome == "interrupted" else ()
             end = " when the time was over" if outcome == "duration" else ""
-            return (*began, *_ran(run), f"{end}{'' if began else ' ran'}; ", *_outlook(run))
+            return (*began, *_ran(run), f"{'' if began else ' ran'}{end}; ", *_outlook(run))
 
 
 def _ceiling(run: Recorded) -> Said:
@@ -34,6 +37,8 @@ def _ceiling(run: Recorded) -> Said:
     if verdict is None or not BY_ID[verdict["ceiling"]].soft:
         stopped = f"; {_words(verdict['ceiling'], verdict['subject'])} stopped the next one." if verdict else "."
         return (*_fit(run, capacity["hard"]), stopped)
+    if getattr(run.bounds.objectives, _FIELDS.get(verdict["ceiling"], ""), True) is None:
+        return (*_fit(run, capacity["hard"]), "; with more, launches failed, and no ceiling explains it.")
     kept = capacity["slo"]
     resource = _resource(verdict["ceiling"])
     missed = f" with every objective kept; with more, one is missed: {verdict['ceiling']}, {resource}."
@@ -57,6 +62,8 @@ def _ran(run: Recorded) -> Said:
 
 def _outlook(run: Recorded) -> Said:
     hard = run.result["capacity"]["hard"]
+    if not run.state.peak.count:
+        return ("nothing was ready yet.",)
     if hard["kind"] != "forecast":
         known = not run.state.forecast or not run.state.forecast[0].typical
         return ("nothing stood in the way so far." if known else "too few were measured to say how many would fit.",)

@@ -50,7 +50,7 @@ def ceiling_table(
             Text(heading, style="dim"),
             justify="left" if first else "right",
             no_wrap=not first,
-            overflow="fold",
+            overflow="fold" if first else "ellipsis",  # a number that is cut has to show it
             min_width=22 if first else None,
         )
     table.show_header = True

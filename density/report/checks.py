@@ -98,16 +98,20 @@ def _fit(run: Recorded) -> Iterator[Check]:
         worst = max(spreads, key=lambda spread: spread.value)
         what = " ".join(run.binding or ()).strip()
         said: Said = (f"What an instance takes of {what} is known to ± ", worst, ", from ", count("rests", rests),
-                      " points at rest.")  # fmt: skip
+                      _at_rest(rests))  # fmt: skip
         graded = "doubtful" if rests < FEW_RESTS else grade(worst.value, NOISE)
         yield Check(
             "Noise", graded, said, "A wide interval comes from few points, or a host that did not come to rest."
         )
     elif run.state.peak.count:
-        said = ("No cost of an instance could be fitted, from ", count("rests", rests), " points at rest.")
+        said = ("No cost of an instance could be fitted, from ", count("rests", rests), _at_rest(rests))
         yield Check(
             "Noise", "doubtful", said, "Forecasts rest on typical costs, which may be half or twice as much here."
         )
+
+
+def _at_rest(points: int) -> str:
+    return " point at rest." if points == 1 else " points at rest."
 
 
 def _spreads(run: Recorded) -> Iterator[Fact]:
@@ -123,7 +127,8 @@ def _ending(run: Recorded) -> Iterator[Check]:
     held, torn = run.state.held, run.state.torn_down
     if held is not None:
         before, after = sum(held.counts_before.values()), sum(held.counts_after.values())
-        said: Said = (count("held.after", after), " of ", count("held.before", before), " were alive at the hold's end")
+        said: Said = (count("held.after", after), " of ", count("held.before", before))
+        said += (f" {'was' if before == 1 else 'were'} alive at the hold's end",)
         said += (f"; {'; '.join(held.missed)}." if held.missed else ", everything was kept.",)
         yield Check("Hold", "fine" if held.kept else "doubtful", said, "A count that does not stay is no capacity.")
     if torn is None:

@@ -58,7 +58,7 @@ def _samples(run: Recorded) -> Iterator[Iterable[Cell]]:
 def _waves(run: Recorded) -> Iterator[Iterable[Cell]]:
     workloads = list(run.state.workloads)
     yield ("wave", "stage", "started_at", "settled_at", "target", "size", *(f"size_{name}" for name in workloads),
-           "ready", "failed", "alive", *(f"alive_{name}" for name in workloads),
+           "ready", "failed", "lost", "alive", *(f"alive_{name}" for name in workloads),
            "ready_p50_seconds", "ready_p95_seconds", "ready_p99_seconds", "ready_per_second")  # fmt: skip
     for wave in run.history.waves:
         yield _wave(wave, run.state.started_at, workloads)
@@ -68,7 +68,7 @@ def _wave(wave: Wave, began: float, workloads: list[str]) -> Iterator[Cell]:
     settled, ready = wave.settled, wave.ready_seconds
     yield from (wave.number, wave.stage, wave.started_at - began, settled.at - began if settled else None, wave.target)
     yield from (sum(wave.sizes.values()), *(wave.sizes.get(name, 0) for name in workloads))
-    yield from (len(ready), wave.failed)
+    yield from (len(ready), wave.failed, wave.lost)
     yield wave.alive
     yield from (settled.counts.get(name, 0) if settled else None for name in workloads)
     yield from (quantile(ready, q) if ready else None for q in (0.5, 0.95, 0.99))

@@ -59,6 +59,7 @@ class Wave:
         settled: the rest after it; None where the run ended before.
         ready: workload -> times to ready of its instances that became it.
         failed: launches of it that failed, whenever.
+        lost: instances, of any wave, that were lost from its start to the next one's.
     """
 
     number: int
@@ -69,6 +70,7 @@ class Wave:
     ready: dict[str, list[float]] = field(default_factory=dict)
     last_ready_at: float = 0.0
     failed: int = 0
+    lost: int = 0
     settled: WaveSettled | None = None
 
     @property
@@ -189,6 +191,8 @@ class History:
                 life.ended_at, life.failure = event.at, event.failure
                 if event.phase is Phase.FAILED and 0 <= life.wave < len(self.waves):
                     self.waves[life.wave].failed += 1
+                if event.phase is Phase.LOST and self.waves:
+                    self.waves[-1].lost += 1
             case _:
                 pass
 

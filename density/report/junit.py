@@ -11,7 +11,7 @@ from density.ceilings.reading import Reading
 from density.report.facts import how_found
 from density.report.history import Rest
 from density.report.recorded import Recorded
-from density.units import format_count, format_some, format_value
+from density.units import format_count, format_counted, format_some, format_value
 
 _LONGEST = 2000
 
@@ -98,10 +98,10 @@ def _objectives(run: Recorded) -> Iterator[Case]:
             yield Case("objectives", ceiling, "failure", _missed(missed, measured))
         else:
             worst, at = max(((reading, rest.count) for rest, reading in measured), key=lambda pair: pair[0].ratio)
-            said = (
-                f"kept up to {format_count(max(rest.count for rest, _ in measured))} instances; at worst {_says(worst)}"
+            most = format_counted(max(rest.count for rest, _ in measured), "instance", "instances")
+            yield Case(
+                "objectives", ceiling, "passed", f"kept up to {most}; at worst {_says(worst)}, with {format_count(at)}"
             )
-            yield Case("objectives", ceiling, "passed", f"{said}, with {format_count(at)}")
 
 
 def _readings(rest: Rest, run: Recorded, ceiling: str) -> Iterator[Reading]:
@@ -112,7 +112,7 @@ def _missed(missed: list[tuple[Rest, Reading]], measured: list[tuple[Rest, Readi
     rest, reading = min(missed, key=lambda pair: pair[0].count)
     kept = max((rest.count for rest, reading in measured if reading.room >= 0), default=0)
     before = f"; kept with {format_count(kept)}" if kept else ""
-    return f"missed with {format_count(rest.count)} instances: {_says(reading)}{before}"
+    return f"missed with {format_counted(rest.count, 'instance', 'instances')}: {_says(reading)}{before}"
 
 
 def _says(reading: Reading) -> str:

@@ -14,10 +14,10 @@ from density.statistics import floored, quantile
 from density.units import format_bytes, format_count
 
 PARTS = {
-    "memory.instance": "of it the instance's own",
-    "memory.engine": "of it the engine's processes",
-    "memory.kernel": "of it the kernel's, beside what instances are charged",
-    "memory.tester": "of it the tester's",
+    "memory.instance": "the instance's own, by its cgroup",
+    "memory.engine": "the engine's processes",
+    "memory.kernel": "the kernel's, beside what instances are charged",
+    "memory.tester": "the tester's",
 }
 """Part of the memory -> what it is; see `density.capacity.split`."""
 NEXT = 3
@@ -85,6 +85,7 @@ class WaveRow:
     size: Fact
     ready: Fact
     failed: Fact
+    lost: Fact
     alive: Fact | None
     times: tuple[Fact, Fact, Fact] | None
     rate: Fact | None
@@ -253,6 +254,7 @@ def waves(run: Recorded) -> list[WaveRow]:
                 count(f"{key}.size", sum(wave.sizes.values())),
                 count(f"{key}.ready", len(ready)),
                 count(f"{key}.failed", wave.failed),
+                count(f"{key}.lost", wave.lost),
                 None if wave.alive is None else count(f"{key}.alive", wave.alive),
                 times,
                 None if wave.rate is None else fact(f"{key}.rate", wave.rate, "instances"),

@@ -47,6 +47,12 @@ def test_the_document_is_alone_on_stdout_and_is_kept(
     assert (directory / "versus.md").read_text().startswith("|  | the article | measured here |  |")
 
 
+def test_one_format_at_a_time(profile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said before anything is measured."""
+    assert main(["versus", profile, "--json", "--markdown"]) == 2
+    assert capsys.readouterr().err == "error: --json and --markdown exclude each other\n"
+
+
 def test_text_and_markdown_go_to_stdout(profile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The table for people, and the same as a page; quietly."""
     arguments = ["versus", profile, "--row", "disk", "-q", "--runs-dir", str(tmp_path / "runs")]

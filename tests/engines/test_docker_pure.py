@@ -18,6 +18,7 @@ from density.engines.docker.networks import parse_bridge, parse_usable
 from density.engines.docker.preparing import find_problems
 from density.engines.docker.removal import parse_names
 from density.engines.docker.spec import container_document
+from density.errors import EngineUnavailable
 from density.model import LABEL, Failure, Placement, Readiness, Workload
 from density.payload.channel import Channel
 
@@ -161,6 +162,18 @@ def test_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not find_endpoint("").is_local
     monkeypatch.delenv("DOCKER_HOST")
     assert find_endpoint("").socket_path == "/var/run/docker.sock"
+
+
+@pytest.mark.parametrize(
+    "url", ["ssh://host", "foo", "tcp://127.0.0.1:99999", "tcp://x:y", "tcp://host", "unix://", "npipe:////./x"]
+)
+def test_what_is_no_endpoint_is_said(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With where it came from and what is allowed, before anything is asked."""
+    monkeypatch.setenv("DOCKER_HOST", url)
+    allowed = "is no endpoint that density can ask; allowed is unix:///PATH or tcp://HOST:PORT"
+    with pytest.raises(EngineUnavailable) as caught:
+        find_endpoint("")
+    assert str(caught.value) == f"docker: {url!r}, from DOCKER_HOST, {allowed}"
 
 
 def test_refused_by_permissions() -> None:

@@ -182,6 +182,13 @@ def test_a_vm_that_does_not_tell_its_kernel_leaves_the_claim_in_part() -> None:
     assert row.held == "partly"
 
 
+def test_a_claim_of_two_sides_is_not_decided_by_one(figures: Figures) -> None:
+    """Without a VM, quick containers are half of it."""
+    (row,) = make_rows(figures, (PROCESS, CONTAINER), ("start",))
+    assert row.statements[-1] == Statement("no VM was measured", None)
+    assert row.held == "partly"
+
+
 def test_what_was_not_measured_says_why(figures: Figures) -> None:
     """A subject that cannot run, and a row that nobody measured, are no numbers but reasons."""
     figures.miss("lxc", "", "container", "libvirt: no connection driver available for lxc:///system")

@@ -89,10 +89,18 @@ def _wave(asked: Asked, rest: list[str]) -> float:
         "size": lambda: size,
         "ready": lambda: len(asked.ready(number)),
         "failed": lambda: asked.one(failed, started, ended or 9e99),
+        "lost": lambda: _lost_since(asked, started),
         "alive": lambda: asked.settled(number),
         "rate": lambda: asked.rate(number),
     }
     return float(answers[what]() or 0)
+
+
+def _lost_since(asked: Asked, started: float) -> int:
+    """Instances lost from a wave's start to the next one's."""
+    following = "SELECT min(started_at) FROM waves WHERE started_at > ?"
+    lost = "SELECT count(*) FROM failures WHERE phase = 'lost' AND at BETWEEN ? AND ?"
+    return int(asked.one(lost, started, asked.one(following, started) or 9e99))
 
 
 def _use(asked: Asked, rest: list[str]) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from docker import APIClient
@@ -53,15 +54,28 @@ def find_endpoint(asked: str) -> Endpoint:
     The CLI's contexts are not followed: a run shall not depend on what was last chosen in another terminal.
 
     Raises:
-        EngineUnavailable: TLS is asked for, without the files that it takes.
+        EngineUnavailable: no endpoint that can be asked, or TLS is asked for, without the files that it takes.
     """
     url = asked or os.environ.get("DOCKER_HOST") or DEFAULT_ENDPOINT
+    if not _is_endpoint(url):
+        source = "the profile or --docker" if asked else "DOCKER_HOST"
+        allowed = "allowed is unix:///PATH or tcp://HOST:PORT"
+        raise EngineUnavailable("docker", f"{url!r}, from {source}, is no endpoint that density can ask; {allowed}")
     if not url.startswith("tcp://"):
         return Endpoint(url)
     try:
         return Endpoint(url, kwargs_from_env(dict(os.environ)).get("tls"))
     except TLSParameterError as error:
         raise EngineUnavailable("docker", f"{url} cannot be asked by TLS: {error.msg}", remedy=TLS_REMEDY) from error
+
+
+def _is_endpoint(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        by_tcp = parts.scheme == "tcp" and bool(parts.hostname and parts.port)
+    except ValueError:  # a port that is none
+        return False
+    return by_tcp or (parts.scheme == "unix" and bool(parts.path))
 
 
 class Clients:

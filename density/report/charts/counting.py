@@ -10,7 +10,7 @@ from density.report.charts.canvas import Absent, Chart, canvas, label, legend, t
 from density.report.charts.palette import BAND, BLUE, MUTED, RED
 from density.report.history import CANCELLED
 from density.report.recorded import Recorded
-from density.units import format_count, format_seconds
+from density.units import format_count, format_counted, format_seconds
 
 NAME, TITLE = "count", "Count over time"
 _POINTS = 500
@@ -92,10 +92,9 @@ def _stages(axes: Axes, run: Recorded, end: float) -> None:
 def _says(run: Recorded) -> str:
     state, waves = run.state, len(run.history.waves)
     peak_at = next(at for at, count in run.history.counts if count == state.peak.count)
-    words = "wave" if waves == 1 else "waves"
     said = (
-        f"{format_count(state.peak.count)} instances were ready after {format_seconds(peak_at - state.started_at)}, "
-        f"in {format_count(waves)} {words}."
+        f"{format_counted(state.peak.count, 'instance was', 'instances were')} ready after "
+        f"{format_seconds(peak_at - state.started_at)}, in {format_counted(waves, 'wave', 'waves')}."
     )
     ran = sum(most_that_ran(state).values())
     return f"{said} Deaths are told late: {format_count(ran)} of them really ran." if ran < state.peak.count else said

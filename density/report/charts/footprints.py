@@ -75,8 +75,10 @@ def _says(shown: Mapping[str, Document]) -> str:
     said = []
     for name, costs in shown.items():
         whole = _whole(costs)
-        total = whole["value"] if whole else sum(_parts(costs).values())
-        said.append(f"{label(name, 60)} takes {format_bytes(total)}")
+        parts = sum(_parts(costs).values())
+        differ = whole and parts and not whole["low"] <= parts <= whole["high"]
+        by_parts = f", by its parts {format_bytes(parts)}" if differ else ""
+        said.append(f"{label(name, 60)} takes {format_bytes(whole['value'] if whole else parts)}{by_parts}")
     split = any(_parts(costs) for costs in shown.values())
-    tail = "" if split else " Whose it is could not be told."
+    tail = " Parts and whole are measured apart." if split else " Whose it is could not be told."
     return f"One more {', one more '.join(said)}.{tail}"

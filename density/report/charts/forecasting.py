@@ -60,11 +60,15 @@ def draw(run: Recorded) -> Chart | Absent:
     at = [point.at for point in known]
     top = _TALL * (reached or known[-1].count)
     highs, lows = [min(point.high, 2 * top) for point in known], [point.low for point in known]
-    axes.fill_between(at, lows, highs, color=BLUE, alpha=0.18, linewidth=0, label="95% interval")
+    if len(at) > 1:
+        axes.fill_between(at, lows, highs, color=BLUE, alpha=0.18, linewidth=0, label="95% interval")
+    else:
+        axes.vlines(at, lows, highs, color=BLUE, alpha=0.4, linewidth=3, label="95% interval")
     axes.plot(at, [point.count for point in known], "o-", color=BLUE, markersize=4.5, label="forecast")
     if reached is not None:
         axes.axhline(reached, color=INK, linewidth=1.4, linestyle=(0, (5, 2)), label="reached")
-    axes.plot(at, at, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), label="ready then")
+    then = at if len(at) > 1 else [0, *at]
+    axes.plot(then, then, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), label="ready then")
     axes.set_ylim(0, top)
     _log_counts(axes, at)
     axes.set_ylabel(label(f"count at which {key[0]} ends", 40))
@@ -80,7 +84,7 @@ def _log_counts(axes: Axes, at: list[int]) -> None:
         axes.set_xscale("log")
     apart = (at[-1] / at[0]) ** _LABEL
     marks = [at[-1]]
-    for count in reversed(at):
+    for count in reversed(at[:-1]):
         if count * apart <= marks[-1]:
             marks.append(count)
     axes.xaxis.set_major_locator(FixedLocator(marks))

@@ -1,11 +1,12 @@
 """Pressure and probe latency against count, from what was read at rest."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from density.report.charts.canvas import Absent, Chart, count_axis, draw_knee, legend, panels, seconds_axis
+from density.report.charts.canvas import Absent, Chart, count_axis, draw_knee, label, legend, panels, seconds_axis
 from density.report.charts.palette import BLUE, GREEN, INK, ORANGE, RED
 from density.report.recorded import Recorded
 from density.statistics import quantile
@@ -58,7 +59,7 @@ def draw(run: Recorded) -> Chart | Absent:
         axes.set_xlim(left=0)
         legend(axes)
     count_axis(all_axes[-1])
-    return Chart(NAME, TITLE, _says(pressed, probed), figure)
+    return Chart(NAME, TITLE, _says(run, pressed, probed), figure)
 
 
 def _pressure(axes: Axes, run: Recorded, known: list[Point]) -> None:  # noqa: ARG001 — as `_probes`
@@ -84,14 +85,24 @@ def _probes(axes: Axes, run: Recorded, known: list[Point]) -> None:
     seconds_axis(axes)
 
 
-def _says(pressed: list[Point], probed: list[Point]) -> str:
-    parts = []
+def _says(run: Recorded, pressed: list[Point], probed: list[Point]) -> str:
+    parts, bends = [], ""
     if len(pressed) > 1:
         last = pressed[-1]
         waits = ", ".join(f"{value:.1%} for {what}" for what, value in last.pressures.items())
         parts.append(f"At rest with {format_count(last.count)} ready, some task waited {waits}")
     if len(probed) > 1:
         last = probed[-1]
+        bends = "".join(_bends(run))
         ping = f"99 of 100 pings took at most {format_seconds(last.p99 or 0)} with {format_count(last.count)} ready"
         parts.append(ping)
-    return f"{'; '.join(parts)}."
+    return f"{'; '.join(parts)}.{bends}"
+
+
+def _bends(run: Recorded) -> Iterator[str]:
+    """Where pings of a workload begin to take longer."""
+    for name, workload in run.result["workloads"].items():
+        latency = workload["latency"]["probe"]
+        if latency["shape"] == "knee":
+            count, low, high = (format_count(latency[part]) for part in ("count", "low", "high"))
+            yield f" From {count} on ({low} to {high}), pings of {label(name, 60)} take longer."

@@ -42,6 +42,13 @@ class Claim:
     title: str
     says: str
     judge: Callable[["Seen"], Iterator[Statement]]
+    sides: bool = True
+
+    def statements(self, view: "Seen") -> tuple[Statement, ...]:
+        """The parts of the claim; where it is one of containers against VMs, a side that was not measured is a part."""
+        found = tuple(self.judge(view))
+        absent = () if not (found and self.sides) else tuple(_absent(view))
+        return found + absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,12 @@ def seen(figures: Figures, subjects: tuple[Subject, ...]) -> Seen:
         return min(of, key=lambda each: (bool(each.missing), each.workload.guest == "null"), default=None)
 
     return Seen(figures, first("native"), first("docker"), first("libvirt"))
+
+
+def _absent(view: Seen) -> Iterator[Statement]:
+    for name, subject in (("container", view.container), ("VM", view.vm)):
+        if subject is None or subject.missing:
+            yield Statement(f"no {name} was measured", None)
 
 
 def overall(claim: Claim, statements: tuple[Statement, ...]) -> Held:
@@ -304,8 +317,8 @@ CLAIMS: Mapping[str, Claim] = {
     "saving": Claim("Saving state", "commits with history, cheap, against snapshots", _saving),
     "building": Claim("Building", "a Dockerfile, rebuilt quickly", _building),
     "kernels": Claim("Kernels", "one for all against any", _kernels),
-    "services": Claim("Small services", "a redis, a memcached in a container each", _services),
-    "nested": Claim("Containers inside a VM", "possible", _nested),
-    "lxc": Claim("LXC, on which Docker was first built", NO_CLAIM, _lxc),
+    "services": Claim("Small services", "a redis, a memcached in a container each", _services, sides=False),
+    "nested": Claim("Containers inside a VM", "possible", _nested, sides=False),
+    "lxc": Claim("LXC, on which Docker was first built", NO_CLAIM, _lxc, sides=False),
 }
 """Row -> what the article says of containers against VMs."""

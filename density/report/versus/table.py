@@ -50,7 +50,7 @@ def make_rows(figures: Figures, subjects: tuple[Subject, ...], keys: tuple[str, 
     rows = []
     for key in keys:
         claim = CLAIMS[key]
-        statements = tuple(claim.judge(view))
+        statements = claim.statements(view)
         lines = tuple(
             TableLine(
                 each.label,
