@@ -5,11 +5,15 @@ from pathlib import Path
 import anyio
 import click
 
+from density.cli.output import put
 from density.controller.clean import Part, clean
+from density.controller.paths import known_runs, runs_dir, runtime_base
+from density.errors import EngineUnavailable, UsageError
 from density.profile.spec import Endpoints
 from density.units import format_some
 
 LEFT_BEHIND = 4
+UNAVAILABLE = EngineUnavailable.exit_code
 
 
 @click.command("clean")
@@ -21,10 +25,12 @@ def command(run: str | None, *, everything: bool, docker: str, libvirt: str) -> 
     """Remove what a run left behind: containers, VMs, processes, slices, files.
 
     Without RUN, a run's id or directory, that of every run that is not alive. Only what carries density's label is
-    touched, and results are kept. Exit code 4: something is left.
+    touched, and results are kept. Exit code 4: something is left; 5: an engine that was named does not answer.
     """
     endpoints = Endpoints(docker=docker, libvirt=libvirt)
+    named = {name for name, where in (("docker", docker), ("libvirt", libvirt)) if where}
     run_id = Path(run).name if run else None
+    is_known = run is None or _is_known(run)
 
     async def work() -> int:
         report = await clean(run_id, everything=everything, endpoints=endpoints)
@@ -33,12 +39,24 @@ def command(run: str | None, *, everything: bool, docker: str, libvirt: str) -> 
             f"kept, as it is alive: run {name} (`density clean {name}` removes it all the same)"
             for name in report.spared
         ]
-        if not any(part.removed or part.left for part in report.parts):
-            lines.append("nothing to clean")
-        click.echo("\n".join(lines))
-        return LEFT_BEHIND if report.left else 0
+        skipped = {part.name for part in report.parts if part.unavailable}
+        found = any(part.removed or part.left for part in report.parts)
+        if not found and is_known:
+            lines.append("elsewhere nothing was left behind" if skipped else "nothing to clean")
+        put("".join(f"{line}\n" for line in lines), None)
+        if not found and not is_known and not skipped & named:
+            raise UsageError(f"there is no run {run}: no directory of it, and nothing that it left behind; "
+                             "`density runs` lists those that are there")  # fmt: skip
+        if report.left:
+            return LEFT_BEHIND
+        return UNAVAILABLE if skipped & named else 0
 
     return anyio.run(work)
+
+
+def _is_known(run: str) -> bool:
+    """Whether a run has a directory, of its results or while it lives; one may have left something behind without."""
+    return Path(run).is_dir() or (runs_dir() / run).is_dir() or Path(run).name in known_runs(runtime_base())
 
 
 def _lines(part: Part) -> list[str]:

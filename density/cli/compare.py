@@ -24,7 +24,7 @@ MISSED = 3
 WIDTH = 120
 """Columns of text in a file, which has no terminal's width."""
 FORMATS = ("text", "html", "markdown", "json")
-_SUFFIXES = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json"}
+SUFFIXES = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json"}
 
 
 EXAMPLES = "\b\n" + "\n".join(
@@ -64,7 +64,7 @@ def command(
     groups = read_groups([[find_run(run, runs_dir) for run in _members(group)] for group in runs])
     comparison = compare(groups[0], groups[1:])
     judged = judge(wanted, comparison)
-    _write(comparison, judged, "json" if as_json else form or form_of(output, _SUFFIXES), output)
+    _write(comparison, judged, "json" if as_json else form or form_of(output, SUFFIXES), output)
     for each in judged:
         click.echo(f"{'failed' if each.fired else 'passed'}: {each.sentence}", err=True)
     return MISSED if any(each.fired for each in judged) else 0

@@ -28,6 +28,6 @@ def put(content: str | bytes, path: Path | None) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def form_of(output: Path | None, by_suffix: Mapping[str, str]) -> str:
-    """The format that the end of a file's name asks for; text where it asks for none."""
-    return by_suffix.get(output.suffix.lower(), "text") if output else "text"
+def form_of(output: Path | None, by_suffix: Mapping[str, str], *, otherwise: str = "text") -> str:
+    """The format that the end of a file's name asks for, else the other one."""
+    return by_suffix.get(output.suffix.lower(), otherwise) if output else otherwise

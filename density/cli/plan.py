@@ -41,7 +41,7 @@ EXAMPLES = "\b\n" + "\n".join(
     )
 )
 """Marked as lines that click leaves as they are."""
-_SUFFIXES = {".md": "markdown", ".json": "json"}
+SUFFIXES = {".md": "markdown", ".json": "json"}
 
 
 @click.command("plan", epilog=EXAMPLES)
@@ -50,13 +50,13 @@ _SUFFIXES = {".md": "markdown", ".json": "json"}
               help="How many of each workload; or a file that ends in .toml or .csv; repeatable.")  # fmt: skip
 @click.option("--host", "hosts", multiple=True, metavar="[NAME:]KEY=VALUE,...",
               help="A host type on offer; repeatable [like the measured host].")  # fmt: skip
-@click.option("--hosts", "hosts_file", type=click.Path(path_type=Path), metavar="FILE",
-              help="Host types from a TOML file, a table each.")  # fmt: skip
+@click.option("--hosts", "hosts_files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="Host types from a TOML file, a table each; repeatable.")  # fmt: skip
 @click.option("--spare", type=click.IntRange(min=0, max=9), default=0, metavar="N",
               help="The demand still fits when any N hosts are lost [0].")  # fmt: skip
 @click.option("--cpu-busy", metavar="SHARE", help="How busy CPUs may be [the run's objective, or 80%].")
-@click.option("--overcommit", metavar="cpus=N,memory=N",
-              help="Bound what instances are given: N times what a host has [no bound].")  # fmt: skip
+@click.option("--overcommit", multiple=True, metavar="cpus=N,memory=N",
+              help="Bound what instances are given: N times what a host has; repeatable [no bound].")  # fmt: skip
 @click.option("--time-limit", default="5s", show_default=True, metavar="SECONDS", help="For the search for hosts.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How to write it [by the end of -o, or text].")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
@@ -67,10 +67,10 @@ def command(  # noqa: PLR0913 — one parameter an option
     runs: tuple[str, ...],
     demands: tuple[str, ...],
     hosts: tuple[str, ...],
-    hosts_file: Path | None,
+    hosts_files: tuple[Path, ...],
     spare: int,
     cpu_busy: str | None,
-    overcommit: str | None,
+    overcommit: tuple[str, ...],
     time_limit: str,
     form: str | None,
     as_json: bool,
@@ -90,17 +90,17 @@ def command(  # noqa: PLR0913 — one parameter an option
     policy = _policy(cpu_busy, overcommit)
     seconds = _seconds(time_limit)
     demand = add_up(_demand(text) for text in demands)
-    specs = _specs(hosts, hosts_file)
+    specs = _specs(hosts, hosts_files)
     known = basis(read_measured([find_run(run, runs_dir) for run in runs or (LATEST,)]), list(demand))
     types = tuple(host_type(spec, known, policy) for spec in specs)
     with _stdout_for_the_document():
         found = plan(Asked(demand, types, policy, spare, seconds), known)
-    _write(found, "json" if as_json else form or form_of(output, _SUFFIXES), output)
+    _write(found, "json" if as_json else form or form_of(output, SUFFIXES), output)
     return 0
 
 
-def _policy(cpu_busy: str | None, overcommit: str | None) -> Policy:
-    factors = parse_overcommit(overcommit) if overcommit is not None else {}
+def _policy(cpu_busy: str | None, overcommit: Sequence[str]) -> Policy:
+    factors = parse_overcommit(overcommit)
     busy = None
     if cpu_busy is not None:
         try:
@@ -130,10 +130,10 @@ def _demand(text: str) -> dict[str, int]:
             return parse_demand(text)
 
 
-def _specs(hosts: Sequence[str], hosts_file: Path | None) -> list[HostSpec]:
+def _specs(hosts: Sequence[str], files: Sequence[Path]) -> list[HostSpec]:
     names = [f"host-{number}" if len(hosts) > 1 else "host" for number in range(1, len(hosts) + 1)]
     specs = [parse_host(text, name=name) for text, name in zip(hosts, names, strict=True)]
-    specs += parse_hosts(_tables(hosts_file), str(hosts_file)) if hosts_file else []
+    specs += [spec for file in files for spec in parse_hosts(_tables(file), str(file))]
     check_together(specs)
     return specs or [MEASURED]
 
@@ -157,6 +157,9 @@ def _read(path: Path) -> str:
 @contextmanager
 def _stdout_for_the_document() -> Iterator[None]:
     """The solver's library sometimes prints a line of its own to the process's standard output."""
+    if sys.stdout is None:  # closed before density began
+        yield
+        return
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     try:

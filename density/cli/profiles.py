@@ -2,11 +2,12 @@
 
 import click
 
+from density.cli.output import put
 from density.cli.tables import table
 from density.errors import UsageError
 from density.profile.load import load_profile
 from density.profile.problems import listed
-from density.profile.source import read_source, shipped_profiles
+from density.profile.source import read_source, shipped_directory, shipped_profiles
 
 EXAMPLES = "\b\n" + "\n".join(
     (
@@ -24,8 +25,14 @@ def command(name: str | None) -> None:
     if name is None:
         profiles = [load_profile(shipped) for shipped in shipped_profiles()]
         rows = [(profile.name, ", ".join(profile.engines), profile.description) for profile in profiles]
-        click.echo(table(("NAME", "ENGINES", "WHAT"), rows))
+        put(table(("NAME", "ENGINES", "WHAT"), rows) + "\n", None)
     elif name in shipped_profiles():
-        click.echo(read_source(name)[1], nl=False)
+        put(_copy(name), None)
     else:
         raise UsageError(f"no shipped profile is called {name!r}; there are {listed(shipped_profiles(), 'and')}")
+
+
+def _copy(name: str) -> str:
+    """A shipped profile as it is, with its schema's whole path, since the copy is kept elsewhere."""
+    schema = shipped_directory().resolve() / "profile.schema.json"
+    return read_source(name)[1].replace("#:schema ./profile.schema.json", f"#:schema {schema}", 1)

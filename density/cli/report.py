@@ -7,20 +7,22 @@ import click
 
 from density.cli.errors import Unread
 from density.cli.find import LATEST, find_run
-from density.cli.output import STDOUT, put
+from density.cli.output import STDOUT, form_of, put
 from density.errors import UsageError
 from density.report.csv import csv_files
 from density.report.formats import ONE_FILE
 from density.report.recorded import Recorded, read_run
 
 CSV = "csv"
+_SUFFIXES = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json", ".xml": "junit", ".csv": CSV}
 
 
 @click.command("report")
 @click.argument("run", default=LATEST, metavar="[RUN]")
 @click.option(
-    "--format", "format_", type=click.Choice([*ONE_FILE, CSV]), default="html", show_default=True, help="As what."
+    "--format", "form", type=click.Choice([*ONE_FILE, CSV]), help="How to write it [by the end of -o, or html]."
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
     "-o",
     "--output",
@@ -39,19 +41,24 @@ CSV = "csv"
     type=click.Path(path_type=Path, file_okay=False),
     help="Where runs are kept [DENSITY_RUNS_DIR, or ./runs].",
 )
-def command(run: str, format_: str, output: Path | None, charts: Path | None, runs_dir: Path | None) -> None:
+def command(
+    run: str, *, form: str | None, as_json: bool, output: Path | None, charts: Path | None, runs_dir: Path | None
+) -> None:
     """Write what a run found as a page to send, or for programs.
 
     RUN is a directory, an id, or latest, which is the default. The paths of what was written are printed.
     """
-    if format_ == CSV and output == STDOUT:
-        raise UsageError("csv is three files, so it goes into a directory: -o DIR")
+    if as_json and form not in (None, "json"):
+        raise UsageError(f"--json and --format {form} exclude each other")
+    kind = "json" if as_json else form or form_of(output, _SUFFIXES, otherwise="html")
+    if kind == CSV and (form is None or output == STDOUT):
+        raise UsageError("csv is three files, so it goes into a directory: --format csv -o DIR")
     run_dir = find_run(run, runs_dir)
     recorded = read_run(run_dir)
-    if format_ == CSV:
+    if kind == CSV:
         _write(output or run_dir, csv_files(recorded))
     else:
-        name, make = ONE_FILE[format_]
+        name, make = ONE_FILE[kind]
         path = output or run_dir / name
         put(make(recorded), path)
         if path != STDOUT:

@@ -1,5 +1,6 @@
 """`density run`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,17 +10,32 @@ from density.cli.running import Wanted, run_and_report
 from density.errors import UsageError
 from density.metrics.instances import LIMIT
 from density.profile.load import load_profile
+from density.profile.spec import Ramp
 
 LEFT_BEHIND = 4
 INTERRUPTED = 130
+MOST = 2**32
+"""The largest count that a profile may have."""
+LONGEST = 30
+"""Digits of a number that are read and shown."""
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("run")
 @click.argument("profile")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the profile; repeatable.")
-@click.option("--until", type=click.Choice(["safe", "failure", "forecast"]), help="When to stop growing.")
-@click.option("--max", "most", metavar="N", help="Never more than N instances.")
+@click.option(
+    "--until",
+    type=click.Choice(["safe", "failure", "forecast"]),
+    help="When to stop growing: safe at a reserve or an objective, failure when launches fail, forecast once the "
+    "forecast is sure [the profile's ramp.until].",
+)
+@click.option(
+    "--max",
+    "most",
+    metavar="N",
+    help=f"Never more than N instances [the profile's ramp.max; {Ramp().max_instances:,} where it has none].",
+)
 @click.option(
     "--require",
     "required",
@@ -27,12 +43,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="NAME=N",
     help="Capacity to reach (slo, hard, recommended), else exit code 3.",
 )
-@click.option("--runs-dir", type=click.Path(path_type=Path, file_okay=False), help="Where runs are kept.")
+@click.option("--runs-dir", type=click.Path(path_type=Path, file_okay=False),
+              help="Where runs are kept [DENSITY_RUNS_DIR, or ./runs].")  # fmt: skip
 @click.option("--metrics", default="127.0.0.1:9095", show_default=True, metavar="HOST:PORT|off", help="For Prometheus.")
 @click.option("--metrics-cert", type=_FILE, help="Serve metrics by HTTPS with this certificate (PEM).")
 @click.option("--metrics-key", type=_FILE, help="The certificate's key, where it is not in the same file (PEM).")
 @click.option("--per-instance", is_flag=True, help=f"Metrics of the first {LIMIT:,} instances, 3 series each, too.")
-@click.option("--linger", default="0s", metavar="SECONDS", help="Go on serving metrics for this long afterwards.")
+@click.option("--linger", default="0s", show_default=True, metavar="DURATION",
+              help="Go on serving metrics for this long afterwards, such as 5s or 10m.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the plan, the limits and a forecast; start nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, all else on stderr.")
 @click.option("-q", "--quiet", is_flag=True, help="No live view.")
@@ -59,7 +77,7 @@ def command(  # noqa: PLR0913 — one parameter an option
     """
     shortcuts = [f"ramp.until={until}"] if until else []
     shortcuts += [f"ramp.max={most}"] if most else []
-    shortcuts += [f"require.{_capacity(text)}" for text in required]
+    shortcuts += [f"require.{name}={count}" for name, count in _required(required).items()]
     loaded = load_profile(profile, overrides=[*overrides, *shortcuts])
     if dry_run:
         return show_plan(loaded, as_json=as_json)
@@ -76,8 +94,22 @@ def command(  # noqa: PLR0913 — one parameter an option
     return run_and_report(loaded, wanted)
 
 
-def _capacity(text: str) -> str:
-    name, equals, count = text.partition("=")
-    if not (name and equals and count):
-        raise UsageError(f"--require {text!r} is not NAME=N, such as slo=500; the names are hard, slo and recommended")
-    return text
+def _required(texts: Sequence[str]) -> dict[str, str]:
+    """Capacities to reach, by their names."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, count = text.partition("=")
+        if not (name and equals and count):
+            raise UsageError(
+                f"--require {text!r} is not NAME=N, such as slo=500; the names are hard, slo and recommended"
+            )
+        if name in found:
+            raise UsageError(f"--require has {name} twice, {found[name]} and {count}; allowed is one number of each")
+        if count.isdecimal() and int(count[:LONGEST]) > MOST:
+            raise UsageError(f"--require {name}: found {_shown(count)}; the most allowed is {MOST:,}")
+        found[name] = count
+    return found
+
+
+def _shown(count: str) -> str:
+    return count if len(count) <= LONGEST else f"{count[:LONGEST]}…"

@@ -10,9 +10,11 @@ from typing import Any
 
 import click
 
+from density.cli.output import put
 from density.cli.tables import table
 from density.controller.paths import known_runs, runtime_base
 from density.controller.paths import runs_dir as default_directory
+from density.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +40,27 @@ def command(runs_dir: Path | None, *, as_json: bool) -> None:
     alive = {name for name, held in known_runs(runtime_base()).items() if held}
     rows = list_runs(directory, alive=alive)
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        text = json.dumps([asdict(row) for row in rows], indent=2)
     elif rows:
         head = ("RUN", "STARTED", "PROFILE", "OUTCOME", "HARD", "CEILING")
-        click.echo(table(head, [_cells(row) for row in rows]))
+        text = table(head, [_cells(row) for row in rows])
     else:
-        click.echo(f"no runs in {directory.absolute()}")
+        text = f"no runs in {directory.absolute()}"
+    put(text + "\n", None)
 
 
 def list_runs(directory: Path, *, alive: set[str]) -> list[Row]:
-    """The runs kept in a directory, the newest first; one that is damaged says so."""
-    if not directory.is_dir():
+    """The runs kept in a directory, the newest first; one that is damaged says so.
+
+    Raises:
+        UsageError: it is no directory, or cannot be read.
+    """
+    try:
+        found = [_row(path, alive=path.name in alive) for path in directory.iterdir() if _is_run(path)]
+    except FileNotFoundError:
         return []
-    found = [_row(path, alive=path.name in alive) for path in directory.iterdir() if _is_run(path)]
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be read: {error.strerror}; runs are kept in a directory") from error
     return sorted(found, key=lambda row: (row.started, row.run_id), reverse=True)
 
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from density.capacity.compare.difference import Measured, difference, holm
+from density.capacity.compare.difference import Measured, difference, holm, of_counts
 
 values = st.floats(1, 1e6)
 samples = st.lists(st.integers(1, 10_000).map(float), min_size=2, max_size=8).filter(lambda found: len(set(found)) > 1)
@@ -92,6 +92,29 @@ def test_it_is_the_same_the_other_way_round(one: float, two: float, first: float
     assert back.change == -there.change
     assert back.p == pytest.approx(there.p)
     assert (back.low, back.high) == pytest.approx((-there.high, -there.low))
+
+
+@given(values, values, st.floats(0.01, 1), st.floats(0.01, 1))
+def test_no_count_falls_by_more_than_all_of_it(one: float, two: float, first: float, second: float) -> None:
+    """However large the errors are, the interval ends above -100 % and holds what was measured."""
+    found = of_counts([Measured(one, first * one)], [Measured(two, second * two)])
+    assert (found.baseline, found.other) == (one, two)
+    assert -one <= found.low <= found.change + 1e-6 * one
+    assert found.high >= found.change - 1e-6 * one
+
+
+def test_counts_are_compared_by_their_ratio() -> None:
+    """2,868 that may be 9 % off, and 135 that are exact: 95.3 % fewer, between 94.8 and 95.7 %."""
+    found = of_counts([Measured(2868, 0.09 * 2868 / 1.96)], [Measured(135, 0.0)])
+    bounds = [found.share(bound) for bound in (found.low, found.change, found.high)]
+    assert bounds == pytest.approx([-0.9570, -0.9529, -0.9485], abs=1e-4)
+    assert of_counts(exact([45, 45]), exact([60])).baseline == 45
+
+
+@pytest.mark.parametrize("unsure", [Measured(0, 1), Measured(100, math.inf, 1)])
+def test_a_count_of_which_there_is_no_ratio(unsure: Measured) -> None:
+    """None at all, or a lower bound: as any other metric."""
+    assert of_counts([unsure], exact([12])) == difference([unsure], exact([12]))
 
 
 def test_of_nothing_there_is_no_share() -> None:

@@ -1,5 +1,6 @@
 """Plans: intervals, limits, what binds, what more fits, what to raise, and where they go beyond what was measured."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,9 +15,12 @@ from density.capacity.plan.measured import Use
 from density.capacity.plan.misfit import NoHostFits
 from density.capacity.plan.policy import BUSY, Policy, busy_share
 from density.capacity.plan.resources import CPU, GIVEN_CPUS, INSTANCES, MEMORY, Cost
+from density.capacity.plan.room import first_full
 from density.errors import UsageError
 from density.model import Workload
 from density.profile.spec import Objectives
+
+DOCKERD, CONTAINERD = ("files.process", "dockerd"), ("files.process", "containerd")
 
 
 def test_one_workload_by_hand() -> None:
@@ -160,12 +164,50 @@ def test_room_is_what_still_fits() -> None:
     """So many more do fit beside the demand without a host more, and with the spare still spare."""
     demand, host = {"web": 3000, "db": 100}, "cpus=64,memory=64GiB,pid_max=4194304"
     found = planned(demand, host, spare=1)
-    for name, more in found.room.items():
+    for name, room in found.room.items():
+        more = room.best
         assert more > 0
         assert planned({**demand, name: demand[name] + more}, host, spare=1).best.total == found.best.total
         # And little more than that.
         beyond = demand[name] + more + 2 * found.best.total
         assert planned({**demand, name: beyond}, host, spare=1).best.total > found.best.total
+
+
+def test_room_has_an_interval() -> None:
+    """Of 20 MiB, 18 to 22: what 62 GiB hold at each less what is in demand; none where not even that fits."""
+    demand, host = 3000, "cpus=64,memory=64GiB,pid_max=4194304"
+    room = planned({"web": demand}, host).room["web"]
+    assert [room.least, room.best, room.most] == [0, *(int(62 * GIB / (size * MIB)) - demand for size in (20, 18))]
+    few = planned({"web": 100}, host).room["web"]
+    assert (few.least, few.best) == tuple(int(62 * GIB / (size * MIB)) - 100 for size in (22, 20))
+
+
+def test_what_ends_the_room() -> None:
+    """The resource of which the next instances take the most of what is left."""
+    found = planned({"web": 10, "db": 10}, "cpus=4,memory=64GiB")
+    (group,) = found.groups
+    ends = {name: first_full(group, found.basis, name) for name in ("web", "db")}
+    assert {name: fill and fill.key for name, fill in ends.items()} == {"web": CPU, "db": CPU}
+    (large,) = planned({"web": 10}, "cpus=400,memory=64GiB").groups
+    assert (fill := first_full(large, found.basis, "web"))
+    assert fill.key == TASKS
+
+
+def test_room_that_goes_beyond_what_was_measured_is_said() -> None:
+    """How many of it then run on one host, with what ran at once; nothing where the room is small."""
+    found = planned({"web": 50}, "cpus=4,memory=16GiB")
+    (far,) = found.stretches
+    assert (far.kind, far.workload, far.planned, far.measured) == ("room", "web", 50 + found.room["web"].best, 50)
+    assert planned({"web": 50}, "cpus=4,memory=16GiB,instances=52").stretches == ()
+
+
+def test_room_that_goes_beyond_what_kept_the_objectives() -> None:
+    """Is said where the demand itself does not."""
+    run = measured(slo=60, missed=("slo.ready",), costs={"web": COSTS["web"]}, peaks={"web": 100})
+    (said,) = planned({"web": 50}, "instances=80", runs=(run,)).stretches
+    assert (said.kind, said.workload, said.planned, said.measured) == ("objective", "web", 80, 60)
+    (itself,) = planned({"web": 70}, "instances=80", runs=(run,)).stretches
+    assert (itself.kind, itself.workload, itself.planned) == ("objective", "", 70)
 
 
 def test_what_to_raise_first_and_then() -> None:
@@ -177,6 +219,25 @@ def test_what_to_raise_first_and_then() -> None:
     assert first.hosts == planned({"web": 30_000}, "cpus=6400,memory=128GiB,pid_max=4194304").best.hosts == (5,)
     assert second.fill.key == MEMORY
     assert second.hosts == (1,)
+
+
+def test_only_what_is_named_is_raised() -> None:
+    """Another daemon's limit of the same ceiling stays, and binds next: as if the first one had been given away."""
+    files = {DOCKERD: Use(0, 500, 20_000, 0), CONTAINERD: Use(0, 400, 20_000, 0)}
+    costs = {"web": {**COSTS["web"], DOCKERD: Cost(6, 6, 6), CONTAINERD: Cost(4, 4, 4)}}
+    run = measured(uses={**USES, **files}, costs=costs)
+    host = "cpus=6400,memory=1TiB,pid_max=4194304"
+    first, second, *_ = planned({"web": 12_000}, host, runs=(run,)).raises
+    assert (first.fill.key, first.then and first.then.key, first.hosts) == (DOCKERD, CONTAINERD, (3,))
+    assert planned({"web": 12_000}, f"{host},files.process.dockerd=unlimited", runs=(run,)).best.hosts == (3,)
+    assert (second.fill.key, second.hosts) == (CONTAINERD, (1,))
+
+
+def test_hosts_for_nothing_are_saved_too() -> None:
+    """Fewer of them are better, although the price stays."""
+    free, counted = (planned({"web": 12_000}, f"cpus=640,memory=64GiB{price}") for price in (",price=0", ""))
+    assert [step.hosts for step in free.raises] == [step.hosts for step in counted.raises]
+    assert free.raises[0].rank < free.best.rank
 
 
 def test_nothing_to_raise_where_one_host_does() -> None:
@@ -194,6 +255,14 @@ def test_one_instance_that_is_too_large() -> None:
         "(2 GiB, 1 GiB used by the host itself, 1 GiB kept as reserve); "
         "on b it takes 0.1 CPUs of cpu.busy, where 0.08 CPUs are free (0.1 CPUs, 0.02 CPUs kept as reserve)"
     )
+
+
+def test_one_instance_that_is_given_too_much() -> None:
+    """Is said in the words of the table."""
+    vm = Workload(name="vm", engine="libvirt", memory_bytes=2**34, cpus=2.0)
+    run = measured(workloads={"vm": vm}, costs={"vm": COSTS["web"]})
+    with pytest.raises(NoHostFits, match="it takes 16 GiB of memory given, where 8 GiB are free"):
+        planned({"vm": 1}, runs=(run,), policy=Policy(overcommit_memory=0.5))
 
 
 def test_too_few_hosts_on_offer() -> None:
@@ -224,15 +293,23 @@ def test_where_it_goes_beyond_what_was_measured() -> None:
     assert by_kind["use", group.binds.key[0]].measured == USES[group.binds.key].highest
 
 
+@pytest.mark.parametrize("key", ["cpus", "memory", "pid_max"])
+def test_no_limit_is_no_extrapolation(key: str) -> None:
+    """It is not so many times the measured host's."""
+    found = planned({"web": 9000, "db": 90}, f"{key}=unlimited")
+    assert not any(each.kind == "limit" for each in found.stretches)
+    assert all(math.isfinite(each.planned) for each in found.stretches)
+
+
 def test_what_was_measured_is_no_extrapolation() -> None:
-    """As many as ran, on the same host."""
-    assert planned({"web": 50, "db": 20}).stretches == ()
+    """As many as ran, on the same host, with no room for more."""
+    assert planned({"web": 50, "db": 20}, "instances=70").stretches == ()
 
 
 def test_more_than_kept_every_objective_is_said() -> None:
     """Even a little more: an objective is no straight line."""
     run = measured(slo=60, missed=("slo.ready",))
-    found = planned({"web": 45, "db": 20}, runs=(run,))
+    found = planned({"web": 45, "db": 20}, "instances=65", runs=(run,))
     (stretch,) = found.stretches
     assert (stretch.kind, stretch.planned, stretch.measured, stretch.objectives) == (
         "objective",
@@ -240,12 +317,12 @@ def test_more_than_kept_every_objective_is_said() -> None:
         60,
         ("slo.ready",),
     )
-    assert planned({"web": 40, "db": 20}, runs=(run,)).stretches == ()
+    assert planned({"web": 40, "db": 20}, "instances=60", runs=(run,)).stretches == ()
 
 
 def test_a_demand_of_one_run_of_two() -> None:
     """Instances of one run are not held against the objectives of another."""
     one = measured(run_id="one", costs={"web": COSTS["web"]}, slo=20, missed=("slo.probe",))
     two = measured(run_id="two", costs={"db": COSTS["db"]})
-    found = planned({"web": 20, "db": 20}, runs=(one, replace(two, slo=one.slo)))
-    assert [each.kind for each in found.stretches] == []
+    found = planned({"web": 20, "db": 20}, "instances=40", runs=(one, replace(two, slo=one.slo)))
+    assert found.stretches == ()

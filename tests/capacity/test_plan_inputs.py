@@ -47,6 +47,8 @@ def test_bad_files_of_demand() -> None:
     """They name the file, and the line where there are lines."""
     with pytest.raises(UsageError, match=r"^f.csv: line 2 has 3 cells; allowed is WORKLOAD,COUNT"):
         demand_of_csv("web,5\ndb,6,7", "f.csv")
+    with pytest.raises(UsageError, match=r"^f.csv: line 1 has 1 cell; allowed is WORKLOAD,COUNT"):
+        demand_of_csv("web", "f.csv")
     with pytest.raises(UsageError, match=r"^f.csv: nothing is in demand"):
         demand_of_csv("workload,count\n", "f.csv")
     with pytest.raises(UsageError, match=r"^f.toml: web: found 2.5; allowed is"):
@@ -87,6 +89,13 @@ def test_hosts_in_a_file() -> None:
         ("cpus=many", 'cpus: found "many"; allowed is'),
         ("cpus=1,cpus=2", "cpus is there twice"),
         ("pid_max=1,tasks.pid_max=2", "tasks.pid_max is there twice"),
+        ("price=1,price=2", "price is there twice"),
+        ("cpus=4,count=1,count=1", "count is there twice"),
+        ("instances=0.5", 'instances: found "0.5"; allowed is a whole number, 1 or more, or "unlimited"'),
+        ("instances=many", 'instances: found "many"; allowed is a whole number, 1 or more'),
+        ("memory.cgroup=3GiB", "memory.cgroup is a limit of the run itself (its slice), which a planned host has not"),
+        ("tasks.cgroup=300", "tasks.cgroup is a limit of the run itself (its slice)"),
+        ("disk.space.runs=3GiB", "disk.space.runs is a limit of the run itself (the disk of its record)"),
         ("memory=512gib", 'memory: found "512gib"; allowed is a size such as "64MiB"'),
         ("memory=512gib", 'did you mean "512GiB"?'),
         ("memory=0", "above 0"),
@@ -132,7 +141,11 @@ def test_hosts_go_together() -> None:
 
 def test_overcommit() -> None:
     """Factors of CPUs and memory."""
-    assert parse_overcommit("cpus=4, memory=1.5") == {"cpus": 4.0, "memory": 1.5}
+    for texts in (["cpus=4, memory=1.5"], ["cpus=4", "memory=1.5"]):
+        assert parse_overcommit(texts) == {"cpus": 4.0, "memory": 1.5}
+    assert parse_overcommit([]) == {}
+    with pytest.raises(UsageError, match=r"^--overcommit cpus=5: cpus is there twice"):
+        parse_overcommit(["cpus=4", "cpus=5"])
     for text, said in (
         ("cpu=4", "unknown key cpu; did you mean cpus?"),
         ("cpus", '"cpus" is not KEY=NUMBER, such as cpus=4,memory=1.5'),
@@ -141,5 +154,5 @@ def test_overcommit() -> None:
         ("cpus=1,cpus=1", "cpus is there twice"),
     ):
         with pytest.raises(UsageError) as caught:
-            parse_overcommit(text)
+            parse_overcommit([text])
         assert said in str(caught.value)

@@ -13,7 +13,7 @@ from density.capacity.plan.basis import basis
 from density.capacity.plan.measured import Use, measure
 from density.capacity.plan.resources import CPU, INSTANCES, MEMORY, Cost, cost
 from density.errors import UsageError
-from density.events import Event, HostSampled, WaveSettled
+from density.events import Event, HostSampled, Stopped, WaveSettled
 from density.metrics.current import bounds_of_run
 from density.model import Workload
 from density.profile.spec import Ramp
@@ -37,6 +37,14 @@ def test_a_run_on_a_known_host_gives_its_true_costs() -> None:
     assert use.base < use.highest < use.limit
     assert found.peak == state.peak.count
     assert not found.unsure
+
+
+def test_a_run_that_was_cut_off_is_known() -> None:
+    """Its record has no end."""
+    events = quickstart()
+    whole, cut = fold(events), fold(event for event in events if not isinstance(event, Stopped))
+    assert measure(whole, bounds_of_run(whole)).over
+    assert not measure(cut, bounds_of_run(cut)).over
 
 
 def test_what_belongs_to_the_run_is_left_out() -> None:

@@ -1,6 +1,6 @@
 """`density clean`: it removes what runs left behind, and keeps away from runs that are alive."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -178,7 +178,7 @@ REPORTS = {
     "unavailable": (
         CleanReport(parts=(Part(name="docker", unavailable="docker: no socket"),)),
         0,
-        ["not looked at: docker: no socket", "nothing to clean"],
+        ["not looked at: docker: no socket", "elsewhere nothing was left behind"],
     ),
     "removed": (
         CleanReport(
@@ -211,3 +211,63 @@ def test_what_the_command_says(case: str, capsys: pytest.CaptureFixture[str], mo
     monkeypatch.setattr("density.cli.clean.clean", fake)
     assert main(["clean"]) == code
     assert capsys.readouterr().out.splitlines() == lines
+
+
+UNKNOWN = "there is no run nope: no directory of it, and nothing that it left behind; `density runs` lists those that"
+SKIPPED = CleanReport(parts=(Part(name="docker", unavailable="docker: no socket"),))
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[CleanReport], None]:
+    """Says what the clean-up comes to; there are no runs, alive or kept."""
+    monkeypatch.setattr("density.cli.clean.runtime_base", lambda: tmp_path / "alive")
+    monkeypatch.setenv("DENSITY_RUNS_DIR", str(tmp_path / "runs"))
+
+    def say(report: CleanReport) -> None:
+        async def fake(*_: object, **__: object) -> CleanReport:
+            return report
+
+        monkeypatch.setattr("density.cli.clean.clean", fake)
+
+    return say
+
+
+@pytest.mark.parametrize("report", [CleanReport(parts=(Part(name="docker"),)), SKIPPED])
+def test_a_run_that_nobody_knows(
+    report: CleanReport, found: Callable[[CleanReport], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Is one sentence and exit code 2: a mistyped id has cleaned nothing."""
+    found(report)
+    assert main(["clean", "nope"]) == 2
+    said = capsys.readouterr()
+    assert "to clean" not in said.out
+    assert said.err.startswith(f"error: {UNKNOWN}")
+
+
+@pytest.mark.parametrize("place", ["runs/nope", "alive/nope"])
+def test_a_run_that_left_nothing_but_is_known(
+    place: str, found: Callable[[CleanReport], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has results, or a lock: there is nothing to clean, which is no error."""
+    (tmp_path / place).mkdir(parents=True)
+    found(CleanReport(parts=(Part(name="docker"),)))
+    assert main(["clean", "nope"]) == 0
+    assert capsys.readouterr().out == "nothing to clean\n"
+
+
+def test_a_run_of_which_only_leftovers_are_known(found: Callable[[CleanReport], None]) -> None:
+    """They carry its label, so it was one."""
+    found(CleanReport(parts=(Part(name="docker", removed=("a",)),)))
+    assert main(["clean", "nope"]) == 0
+
+
+@pytest.mark.parametrize("run", [[], ["nope"]])
+def test_an_engine_that_was_named_has_to_answer(
+    run: list[str], found: Callable[[CleanReport], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 5; one that was not named may be missing, and neither says that there is nothing to clean."""
+    found(SKIPPED)
+    assert main(["clean", *run, "--docker", "unix:///nosuch"]) == 5
+    assert "not looked at: docker: no socket" in capsys.readouterr().out
+    assert main(["clean", "--libvirt", "qemu:///system"]) == 0
+    assert "nothing to clean" not in capsys.readouterr().out

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import anyio
@@ -10,21 +13,23 @@ import pytest
 from support.simulation import simulate
 
 from density.cli import main
-from density.events import RunStarted
+from density.events import Event, RunStarted, Stopped
 from density.profile.load import load_profile, profile_to_toml
 from density.record import RecordWriter
 
 HEAVIER = ("simulated.costs.web.memory=40MiB", "simulated.costs.db.memory=400MiB")
 
 
-def record(directory: Path, seed: int, *overrides: str) -> None:
-    """A run in this directory, as `density run` leaves it."""
+def record(directory: Path, seed: int, *overrides: str, until: type[Event] | None = None) -> None:
+    """A run in this directory, as `density run` leaves it; as far as before such an event, where one is given."""
     profile = load_profile("simulated", overrides=["simulated.memory=8GiB", f"simulated.seed={seed}", *overrides])
     directory.mkdir(parents=True)
     (directory / "profile.toml").write_text(profile_to_toml(profile), encoding="utf-8")
 
     started, *events = simulate(profile).events
     assert isinstance(started, RunStarted)
+    if until is not None:
+        events = list(takewhile(lambda event: not isinstance(event, until), events))
 
     async def write() -> None:
         async with RecordWriter(directory / "run.sqlite") as writer:
@@ -105,6 +110,29 @@ def test_each_format_on_stdout(form: str, start: str, runs: Path, capsys: pytest
     """As --format says."""
     assert compare(runs, "a", "b", "--format", form) == 0
     assert capsys.readouterr().out.lstrip().startswith(start)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_full_disk_and_a_closed_standard_output(form: str, runs: Path) -> None:
+    """The one is a sentence and exit code 2, the other is no reason to fail."""
+    program = [sys.executable, "-m", "density", "compare", "--runs-dir", str(runs), "--format", form, "a", "b"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "error: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, said)
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *program]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_run_that_still_goes_on(runs: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Is told as such where its lock is held; once nobody holds it, the same record was cut off."""
+    record(tmp_path / "z", 5, until=Stopped)
+    for alive, doubt in (({"z": True}, "z is not over yet, and"), ({}, "z was cut off before its end.")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("density.report.compare.reading.known_runs", lambda _, alive=alive: alive)
+            assert compare(runs, "a", str(tmp_path / "z"), "--json") == 0
+        assert json.loads(capsys.readouterr().out)["doubts"][0].startswith(doubt)
 
 
 BAD = [

@@ -95,6 +95,11 @@ def test_no_command_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) ->
 ERRORS = [
     (DensityError("It broke"), 1, "error: It broke\n"),
     (UsageError("Not so"), 2, "error: Not so\n"),
+    (
+        DensityError("web: none became ready:\n  | cannot open\n  | gave up"),
+        1,
+        "error: web: none became ready:\n  | cannot open\n  | gave up\n",
+    ),
     (ProfileError("my.toml", ["a: wrong", "b: wrong"]), 2, "error: my.toml: a: wrong\nerror: my.toml: b: wrong\n"),
     (EngineUnavailable("docker", "gone", remedy="start it"), 5, "error: docker: gone (start it)\n"),
     (
@@ -159,12 +164,27 @@ def test_a_pipe_that_nobody_reads_ends_it_without_a_word(command: list[str]) -> 
     assert done.returncode == 1
 
 
-def test_only_readers_that_are_gone_are_passed_over() -> None:
+def test_only_readers_that_are_gone_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal that was closed is passed over; a disk that is full is told."""
     with Unread():
         raise OSError(errno.EIO, "Input/output error")
-    with pytest.raises(OSError, match="No space left"), Unread():
-        raise OSError(errno.ENOSPC, "No space left on device")
+    with Path("/dev/null").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(UsageError, match=r"^standard output cannot be written: No space left on device$"), Unread():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+FULL = [["profiles"], ["profiles", "quickstart"], ["runs", "--json"], ["runs"]]
+
+
+@pytest.mark.parametrize("command", FULL)
+def test_a_full_disk_is_one_sentence(command: list[str]) -> None:
+    """Exit code 2 as with -o, and Python does not try again when it ends."""
+    with Path("/dev/full").open("wb") as full:
+        program = [sys.executable, "-m", "density", *command]
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == "error: standard output cannot be written: No space left on device\n"
+    assert done.returncode == 2
 
 
 def test_a_call_that_never_comes_back_does_not_keep_the_process() -> None:

@@ -9,6 +9,7 @@ from support.planning import quickstart
 from support.recorded_runs import record, recorded
 
 from density.cli import main
+from density.events import Stopped
 
 LARGE = "cpus=64,memory=512GiB,pid_max=4194304"
 
@@ -89,6 +90,13 @@ def test_the_cheapest_of_several_types(capsys: pytest.CaptureFixture[str], tmp_p
     big, small = "--host=big:cpus=64,memory=512GiB,price=1400", "--host=small:cpus=16,memory=64GiB,price=189.90"
     _, typed, _ = plan(capsys, "--demand=web=2000,vm=150", big, small, "--spare=1", "--json")
     assert json.loads(typed) == json.loads(from_files)
+    (tmp_path / "big.toml").write_text('[big]\ncpus = 64\nmemory = "512GiB"\nprice = 1400\n')
+    (tmp_path / "small.toml").write_text('[small]\ncpus = 16\nmemory = "64GiB"\nprice = 189.90\n')
+    files = [f"--hosts={tmp_path / name}.toml" for name in ("big", "small")]
+    _, from_two, _ = plan(capsys, *demand, *files, "--spare=1", "--json")
+    assert json.loads(from_two) == json.loads(typed)
+    code, _, err = plan(capsys, *demand, *files, files[0])
+    assert (code, "two hosts are called big" in err) == (2, True)
     found = json.loads(typed)
     assert found["answer"] == "2,000 web and 150 vm need 3 hosts, 1 of them spare, for 569.70"
     assert found["hosts"]["best"] == {"count": 3, "per_type": {"small": 3}, "price": 569.7, "gap": 0.0}
@@ -111,6 +119,17 @@ def test_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
         assert each["used_after_loss"] <= each["limit"] - each["reserve"]
 
 
+@pytest.mark.parametrize("key", ["cpus", "memory", "disk", "pid_max", "instances"])
+def test_hosts_without_a_limit(capsys: pytest.CaptureFixture[str], key: str) -> None:
+    """JSON has no infinities, and text has none either."""
+    arguments = ("--demand=web=2000,vm=150", f"--host={key}=unlimited", "--overcommit=cpus=4,memory=4")
+    code, out, _ = plan(capsys, *arguments, "--json")
+    assert code == 0
+    assert json.loads(out)["types"]
+    code, out, _ = plan(capsys, *arguments)
+    assert (code, " inf" in out) == (0, False)
+
+
 def test_two_runs_that_never_ran_together(capsys: pytest.CaptureFixture[str]) -> None:
     """Each gives its own workloads; that they never met is said."""
     code, out, _ = plan(
@@ -122,6 +141,14 @@ def test_two_runs_that_never_ran_together(capsys: pytest.CaptureFixture[str]) ->
     assert len(set(found["runs"].values())) == 2
     assert any("never ran together" in sentence for sentence in found["beyond"])
     assert any("simulated host" in sentence for sentence in found["beyond"])
+
+
+def test_a_run_that_was_killed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Can be planned with as far as it came, and that is said."""
+    record([event for event in quickstart() if not isinstance(event, Stopped)], tmp_path / "killed")
+    code, out, _ = plan(capsys, str(tmp_path / "killed"), "--demand=web=100", "--json")
+    assert code == 0
+    assert any("has no end: it was cut off or still goes on" in sentence for sentence in json.loads(out)["rests_on"])
 
 
 def test_markdown_in_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -153,6 +180,7 @@ def test_markdown_in_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         (("--demand=web=1", "--cpu-busy=x"), 2, "--cpu-busy: 'x' is not a share"),
         (("--demand=web=1", "--time-limit=x"), 2, "--time-limit: 'x' is not a duration"),
         (("--demand=web=1", "--overcommit=x"), 2, '--overcommit x: "x" is not KEY=NUMBER'),
+        (("--demand=web=1", "--overcommit=cpus=2", "--overcommit=cpus=3"), 2, "cpus=3: cpus is there twice"),
         (("--demand=web=1", "--json", "--format=text"), 2, "--json and --format text exclude each other"),
         (("--demand=vm=1", "--host=memory=3100MiB"), 3, "no host holds one vm: on host it takes"),
         (("--demand=web=5000", "--host=count=2"), 3, "at most 2 × host are on offer, and they do not hold 5,000 web"),

@@ -1,6 +1,7 @@
 """`density profiles`, `density schema`, and the tables they are shown in."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +22,13 @@ def test_the_list_names_every_profile(capsys: pytest.CaptureFixture[str], monkey
 
 
 def test_a_profile_is_printed_as_its_file_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """Comments and all, so that it can be copied and changed."""
+    """Comments and all, so that it can be copied and changed; an editor finds the schema from wherever the copy is."""
     assert main(["profiles", "quickstart"]) == 0
-    assert capsys.readouterr().out == (shipped_directory() / "quickstart.toml").read_text(encoding="utf-8")
+    first, _, rest = capsys.readouterr().out.partition("\n")
+    assert rest == (shipped_directory() / "quickstart.toml").read_text(encoding="utf-8").partition("\n")[2]
+    schema = Path(first.removeprefix("#:schema "))
+    assert schema.is_absolute()
+    assert json.loads(schema.read_text(encoding="utf-8")) == profile_schema()
 
 
 def test_a_profile_that_does_not_ship(capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,3 +116,13 @@ def test_no_runs_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     """Is no error, whether the directory exists or not."""
     assert main(["runs", "--runs-dir", str(tmp_path / "none")]) == 0
     assert capsys.readouterr().out == f"no runs in {tmp_path / 'none'}\n"
+
+
+def test_where_runs_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file is no directory of runs: one sentence, exit code 2."""
+    file = tmp_path / "file"
+    file.touch()
+    assert main(["runs", "--runs-dir", str(file)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"error: {file} cannot be read: Not a directory; runs are kept in a directory\n"

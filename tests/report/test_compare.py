@@ -1,5 +1,6 @@
 """Simulated runs compared: planted changes are found, and two runs of the same profile do not differ."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -113,3 +114,18 @@ def test_how_exactly_an_objective_is_met_is_not_known_from_one_run() -> None:
     assert row(found, "capacity.slo").note.endswith(": ended by an objective, one run does not show how exactly")
     assert row(found, "capacity.hard").note.endswith(": ended by an objective, a lower bound")
     assert row(against(strict[:2], strict[2:]), "capacity.slo").finding == "none"
+
+
+@pytest.mark.parametrize(("high", "finding"), [(110, "none"), (900, "unknown")])
+def test_a_forecast_that_is_wider_than_its_count_is_not_compared(high: float, finding: str) -> None:
+    """Of 100 ± 5 a ratio can be told, of 100 ± 400 none; and that is said."""
+    told = {"count": 100, "kind": "forecast", "low": 200 - high, "high": high}
+    forecast = [_with_hard(run(seed), told) for seed in (1, 2)]
+    hard = row(against(forecast[:1], forecast[1:]), "capacity.hard")
+    assert (hard.finding, bool(hard.note)) == (finding, finding == "unknown")
+
+
+def _with_hard(found: Run, hard: dict[str, object]) -> Run:
+    result = found.recorded.result
+    changed = {**result, "capacity": {**result["capacity"], "hard": hard}}
+    return replace(found, recorded=replace(found.recorded, result=changed))

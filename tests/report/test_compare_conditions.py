@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from support.compared import compared
+from support.compared import compared, unended
 
 from density.report.compare.conditions import Condition, conditions, doubts
+from density.report.compare.found import capacity
 from density.report.compare.groups import Run
 
 SMALL = ("simulated.memory=6GiB", "ramp.max=20")
@@ -93,3 +94,25 @@ def test_a_profile_that_was_not_kept(run: Run) -> None:
     assert list(doubts([run])) == []
     assert list(doubts([lost])) == ["run-1: its profile.toml cannot be read, so the profiles were not compared."]
     assert told(lost, lost) == []
+
+
+@pytest.mark.parametrize(
+    ("alive", "outcome", "note", "doubt"),
+    [
+        (False, "cut off", "was cut off", "run-1 was cut off before its end."),
+        (True, "running", "still goes on", "run-1 is not over yet, and what it has found may still change."),
+    ],
+)
+def test_a_run_without_an_end_is_called_the_same_everywhere(
+    alive: bool,  # noqa: FBT001 — a table
+    outcome: str,
+    note: str,
+    doubt: str,
+    run: Run,
+) -> None:
+    """In the conditions and beside its capacity: still running, or cut off; and it is a doubt."""
+    short = unended(1, *SMALL, alive=alive)
+    short.recorded.result["capacity"]["hard"] = {"count": 8, "kind": "observed"}
+    assert [(each.what, each.other) for each in told(run, short) if each.what == "outcome"] == [("outcome", outcome)]
+    assert capacity(short, "hard", several=False)[1] == f"{note}, a lower bound"
+    assert list(doubts([short])) == [doubt]

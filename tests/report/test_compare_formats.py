@@ -21,7 +21,7 @@ from density.report.compare.gates import Judged, judge, parse_gate
 from density.report.compare.html import html
 from density.report.compare.markdown import markdown
 from density.report.compare.text import print_comparison
-from density.report.compare.words import change, clean, effect, interval, value
+from density.report.compare.words import change, clean, effect, interval, is_main, value
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTILE = (
@@ -80,6 +80,18 @@ def test_no_line_is_wider_than_the_terminal(width: int, comparison: Comparison, 
     """Whatever names are shown."""
     for found in (comparison, hostile):
         assert max(map(len, text(found, width=width).splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_names_are_whole_at_any_width(width: int, tmp_path: Path) -> None:
+    """So that they can be copied into a gate, also long ones, and where a note stands beside them."""
+    source = tmp_path / "long.toml"
+    source.write_text('name = "long"\n[ramp]\nmax = 20\n[workloads.a-name-of-24-letters-00]\nengine = "simulated"\n')
+    found = compare([compared(2, source=source)], [[compared(3, "ramp.max=45", source=source)]])
+    shown = [line.split("  ")[0] for line in text(found, width=width).splitlines()]
+    assert "ramp.max" in shown
+    for row in filter(is_main, found.others[0].rows):
+        assert row.key in shown
 
 
 def test_json_has_every_metric(comparison: Comparison, judged: list[Judged]) -> None:

@@ -9,11 +9,13 @@ from support.planning import COSTS, GIB, MIB, TASKS, measured, planned
 from density.capacity.capacities import Capacity
 from density.capacity.plan.plan import Outcome
 from density.capacity.plan.policy import Policy
-from density.capacity.plan.resources import CPU, MEMORY, Cost
+from density.capacity.plan.resources import CPU, MEMORY, Cost, name_of
 from density.model import Workload
-from density.report.plan.basis_words import beyond, rests_on
+from density.report.plan.basis_words import rests_on
+from density.report.plan.beyond_words import beyond
 from density.report.plan.markdown import markdown
-from density.report.plan.words import amount, amount_of, binding, interval, name_of, price, proof, raising, room, title
+from density.report.plan.room_words import raising, room
+from density.report.plan.words import amount, amount_of, binding, interval, price, proof, title
 
 HOST = "cpus=64,memory=64GiB,pid_max=4194304"
 
@@ -54,18 +56,38 @@ def test_what_binds() -> None:
     kept = binding(planned({"web": 2500}, "cpus=64,memory=640GiB").groups[0])
     assert kept == "tasks.pid_max binds, at 97% of its room, with the limit of the measured host"
     assert binding(planned({"web": 10}, HOST).groups[0]) == "nothing binds; memory.available comes to 0% of its room"
+    assert binding(planned({"web": 9}, "instances=10").groups[0]) == "instances bind, at 90% of their room"
+    few = planned({"web": 3}, "instances=10").groups[0]
+    assert binding(few) == "nothing binds; instances come to 30% of their room"
 
 
 def test_what_more_fits_and_what_to_raise() -> None:
     """With the knob's own text, and what it saves."""
     found = planned({"web": 10_000}, "cpus=640,memory=128GiB")
-    assert room(found) == f"at least {found.room['web']:,} web more"
+    assert room(found) == "288 web more"
+    assert room(planned({"web": 100}, HOST)) == "3,074 web more (2,785 to 3,427)"
+    both = planned({"web": 100, "db": 10}, "cpus=64,instances=130", spare=1)
+    assert room(both) == "20 web more or 20 db more, with the spare still spare"
     assert next(iter(raising(found))) == (
         "tasks.pid_max: without it 2 hosts would do, and then memory.available binds; sysctl -w kernel.pid_max=4194304"
     )
     full = planned({"web": 3174}, HOST, spare=1)
-    assert room(full) == "nothing more fits beside the demand, if the spare is to stay one"
+    assert room(full) == (
+        "nothing more fits beside the demand, if the spare is to stay one "
+        "(353 web would at the lower ends of the footprints' intervals)"
+    )
+    assert room(planned({"web": 30}, "instances=30")) == "nothing more fits beside the demand"
     assert list(raising(full)) == []
+
+
+def test_what_raising_saves_without_prices_and_with_none() -> None:
+    """Hosts for nothing are saved too; what saves nothing alone, and what saves nothing with those above it."""
+    free = planned({"web": 10_000}, "cpus=640,memory=128GiB,price=0")
+    assert next(iter(raising(free))).startswith("tasks.pid_max: without it 2 for 0 would do, and then")
+    first, second = (replace(step, hosts=free.best.hosts) for step in (free.raises[0], free.raises[0]))
+    alone, together = raising(replace(free, raises=(first, second)))
+    assert alone.startswith("tasks.pid_max: alone it saves no host; ")
+    assert together.startswith("tasks.pid_max: with those above it, it saves nothing yet; ")
 
 
 def test_amounts() -> None:
@@ -90,6 +112,8 @@ def test_what_is_not_as_it_was_measured() -> None:
             "no more than 60 kept every objective in run 20260101-000000-0000, where slo.ready and slo.probe were "
             "missed beyond that; 300 on a host are 5 times as many, and whether they keep them was not measured"
         ),
+        "with 2,259 web more, 2,539 of it on a host are 51 times as many as ran at once (50)",
+        "with 464 db more, 484 of it on a host are 24 times as many as ran at once (20)",
         "run 20260101-000000-0000 came to rest only 2 times: too few for its intervals to mean anything",
         "db ran emulated (tcg): with KVM they take less CPU, and other memory",
     ]
@@ -98,7 +122,7 @@ def test_what_is_not_as_it_was_measured() -> None:
 def test_an_objective_that_no_count_kept() -> None:
     """Is no factor of nothing."""
     run = replace(measured(missed=("slo.ready",)), slo=Capacity(0, "observed", 0, 0))
-    (said,) = beyond(planned({"web": 10}, runs=(run,)))
+    (said,) = beyond(planned({"web": 10}, "instances=10", runs=(run,)))
     assert said == (
         "no count kept every objective in run 20260101-000000-0000 (slo.ready was missed), "
         "so 10 on a host may not either"
@@ -118,7 +142,27 @@ def test_costs_that_are_not_measured_are_said() -> None:
         "memory.available is planned by typical costs, as the run could not tell them: web 10 MiB to 30 MiB"
     )
     few = list(beyond(planned({"web": 50}, HOST, runs=(measured(costs=costs),))))
-    assert not any("typical" in sentence for sentence in few)
+    assert few[-1] == said[-1]
+
+
+def test_typical_costs_that_decide_nothing_are_not_said() -> None:
+    """Of tasks: where they take little and memory is full long before; below 10 they have fractions."""
+    costs = {"web": {**COSTS["web"], TASKS: Cost(1, 0.5, 1.5, measured=False)}}
+    said = "tasks.pid_max is planned by typical costs, as the run could not tell them: web 0.5 to 1.5"
+    assert said not in beyond(planned({"web": 50}, HOST, runs=(measured(costs=costs),)))
+    assert said in beyond(planned({"web": 50}, "cpus=64,memory=64GiB,pid_max=2100", runs=(measured(costs=costs),)))
+    assert said in beyond(planned({"web": 1}, "cpus=64,memory=64GiB,pid_max=2100", runs=(measured(costs=costs),)))
+
+
+def test_an_objective_that_room_does_not_keep() -> None:
+    """With how many more."""
+    run = measured(slo=60, missed=("slo.ready",), costs={"web": COSTS["web"]}, peaks={"web": 100})
+    assert list(beyond(planned({"web": 50}, "instances=80", runs=(run,)))) == [
+        (
+            "no more than 60 kept every objective in run 20260101-000000-0000, where slo.ready was missed beyond that; "
+            "with 30 web more, 80 on a host are 1.3 times as many, and whether they keep them was not measured"
+        )
+    ]
 
 
 def test_what_it_rests_on() -> None:
@@ -137,6 +181,20 @@ def test_what_it_rests_on() -> None:
     ]
     like = list(rests_on(planned({"vm": 30}, runs=(run,))))
     assert "hosts are like the measured one" in like
+
+
+def test_two_limits_that_nobody_measured() -> None:
+    """Are several, not one."""
+    said = rests_on(planned({"web": 30}, "disk=1TiB,inodes=1000000"))
+    assert "disk.space and disk.inodes of host-1 cannot bind: no run measured them" in said
+
+
+def test_a_run_that_has_no_end_is_said() -> None:
+    """Killed or not over: with how much of it there is."""
+    said = "run 20260101-000000-0000 has no end: it was cut off or still goes on, so far {} of it came to rest"
+    assert said.format("8 waves") in rests_on(planned({"web": 30}, runs=(measured(over=False),)))
+    assert said.format("1 wave") in rests_on(planned({"web": 30}, runs=(measured(over=False, points=1),)))
+    assert not any("has no end" in sentence for sentence in rests_on(planned({"web": 30})))
 
 
 @pytest.mark.parametrize("spare", [0, 1])

@@ -47,6 +47,7 @@ def measured(
     missed: tuple[str, ...] = (),
     objectives: Objectives = Objectives(),
     points: int = 8,
+    over: bool = True,
     facts: Mapping[str, str | float] | None = None,
     accelerators: Mapping[str, str] | None = None,
 ) -> Measured:
@@ -66,6 +67,7 @@ def measured(
         points=points,
         slo=Capacity(slo or total, "observed", slo or total, slo or total),
         missed=missed,
+        over=over,
     )
 
 

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import fmean, variance
+from dataclasses import dataclass, replace
+from statistics import fmean, geometric_mean, variance
 
 from scipy import stats
 
@@ -63,6 +63,28 @@ def difference(baseline: Sequence[Measured], others: Sequence[Measured]) -> Diff
     change = means[1] - means[0]
     margin, p = margin_and_p(change, error, freedom, negligible=SAME * max(map(abs, means)))
     return Difference(means[0], means[1], change, change - margin, change + margin, p)
+
+
+def of_counts(baseline: Sequence[Measured], others: Sequence[Measured]) -> Difference:
+    """The difference of counts by their ratio, since none can fall by more than all of it.
+
+    Args:
+        baseline, others: runs, each with an error below its value, or one that is not known.
+
+    The values are geometric means. Where a count is 0, or its error is not known, it is that of their means.
+    """
+    groups = (baseline, others)
+    if any(run.value <= 0 or math.isinf(run.error) for group in groups for run in group):
+        return difference(baseline, others)
+    logs = [[replace(run, value=math.log(run.value), error=run.error / run.value) for run in group] for group in groups]
+    ratio = difference(*logs)
+    before, after = (_geometric_mean([run.value for run in group]) for group in groups)
+    low, high = (before * math.expm1(bound) for bound in (ratio.low, ratio.high))
+    return Difference(before, after, after - before, low, high, ratio.p)
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    return values[0] if len(set(values)) == 1 else geometric_mean(values)  # counts that agree stay whole
 
 
 def combined(within: tuple[float, float], baseline: Sequence[float], others: Sequence[float]) -> tuple[float, float]:

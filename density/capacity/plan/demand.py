@@ -58,9 +58,8 @@ def demand_of_csv(text: str, source: str) -> dict[str, int]:
         if not any(cells) or (number == 1 and tuple(cell.lower() for cell in cells) == _HEAD):
             continue
         if len(cells) != 2:
-            raise UsageError(
-                f"{source}: line {number} has {len(cells)} cells; allowed is WORKLOAD,COUNT, such as web,500"
-            )
+            have = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
+            raise UsageError(f"{source}: line {number} has {have}; allowed is WORKLOAD,COUNT, such as web,500")
         pairs.append((cells[0], cells[1]))
     return _demand(pairs, source)
 

@@ -1,18 +1,17 @@
 """The hosts that a person offers: `big:cpus=64,memory=512GiB,price=900`, or tables of a TOML file, one a host type."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
-from typing import get_args
 
-from density.ceilings.catalog import BY_ID, CATALOG
+from density.capacity.plan.host_values import COUNT, PRICE, read_count, read_limit, read_price
+from density.capacity.plan.resources import OF_THE_RUN
+from density.ceilings.catalog import CATALOG
 from density.errors import UsageError
 from density.profile.problems import flat, found, listed
-from density.profile.scalar import Scalar
-from density.profile.scalars import NAME_ALLOWED, NAME_PATTERN, Bytes
+from density.profile.scalars import NAME_ALLOWED, NAME_PATTERN
 
 KEYS: Mapping[str, str] = {
     "cpus": "cpu.busy",
@@ -25,15 +24,9 @@ KEYS: Mapping[str, str] = {
     "instances": "instances",
 }
 """What most people set of a host -> the resource that it limits. Ids of hard ceilings do as well."""
-PRICE, COUNT = "price", "count"
-UNLIMITED = "unlimited"
-_BYTES: Scalar = get_args(Bytes)[1]
-"""Sizes are written as profiles write them."""
 _HARD = tuple(ceiling.id for ceiling in CATALOG if not ceiling.soft)
+_OF_THE_RUN = {f"{ceiling}.{subject}".rstrip("."): what for (ceiling, subject), what in OF_THE_RUN.items()}
 _EXAMPLE = "cpus=64,memory=512GiB"
-_NUMBER_ALLOWED = f'a number above 0, such as 64, or "{UNLIMITED}"'
-_PRICE_ALLOWED = "a number such as 899.90, 0 or more"
-_COUNT_ALLOWED = "a whole number, 1 or more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +100,18 @@ def _spec(name: str, pairs: Sequence[tuple[str, object]], where: str) -> HostSpe
     problems = [] if re.fullmatch(NAME_PATTERN, name) else [f"{found(name)} is no name; allowed is {NAME_ALLOWED}"]
     limits: dict[str, float] = {}
     price, most = None, None
+    seen: set[str] = set()
     for key, value in pairs:
         try:
+            resource = key if key in {PRICE, COUNT} else _resource(key)
+            problems += [f"{key} is there twice"] if resource in seen else []
+            seen.add(resource)
             if key == PRICE:
-                price = _price(value)
+                price = read_price(value)
             elif key == COUNT:
-                most = _count(value)
+                most = read_count(value)
             else:
-                resource = _resource(key)
-                problems += [f"{key} is there twice"] if resource in limits else []
-                limits[resource] = _limit(key, resource, value)
+                limits[resource] = read_limit(key, resource, value)
         except ValueError as error:
             problems.append(str(error))
     if problems:
@@ -127,6 +122,8 @@ def _spec(name: str, pairs: Sequence[tuple[str, object]], where: str) -> HostSpe
 def _resource(key: str) -> str:
     if key in KEYS:
         return KEYS[key]
+    if key in _OF_THE_RUN:
+        raise ValueError(f"{key} is a limit of the run itself ({_OF_THE_RUN[key]}), which a planned host has not")
     if any(key == id_ or key.startswith(f"{id_}.") for id_ in _HARD):
         return key
     known = (*KEYS, PRICE, COUNT, *_HARD)
@@ -135,43 +132,3 @@ def _resource(key: str) -> str:
         f"did you mean {near[0]}?" if near else f"allowed are {', '.join(known[: len(KEYS) + 2])} and ids of ceilings"
     )
     raise ValueError(f"unknown key {key}; {hint}")
-
-
-def _limit(key: str, resource: str, value: object) -> float:
-    if value == UNLIMITED:
-        return math.inf
-    ceiling = BY_ID.get(resource) or BY_ID.get(resource.rpartition(".")[0])
-    if ceiling is not None and ceiling.unit == "bytes":
-        try:
-            size = float(_BYTES.read(value))
-        except ValueError as error:
-            raise ValueError(f"{key}: {error}") from error
-        if not size:
-            raise ValueError(f"{key}: found {found(value)}; allowed is {_BYTES.allowed}, above 0")
-        return size
-    number = _number(value)
-    if number is None or number <= 0:
-        raise ValueError(f"{key}: found {found(value)}; allowed is {_NUMBER_ALLOWED}")
-    return float(number)
-
-
-def _price(value: object) -> Fraction:
-    number = _number(value)
-    if number is None:
-        raise ValueError(f"{PRICE}: found {found(value)}; allowed is {_PRICE_ALLOWED}")
-    return number
-
-
-def _count(value: object) -> int:
-    number = _number(value)
-    if number is None or number.denominator != 1 or number < 1:
-        raise ValueError(f"{COUNT}: found {found(value)}; allowed is {_COUNT_ALLOWED}")
-    return int(number)
-
-
-def _number(value: object) -> Fraction | None:
-    """Exactly as it is written, `0.10` being a tenth; None: no number of 0 or more."""
-    text = value if isinstance(value, str) else repr(value)
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,20}(_[0-9]{1,3})*(\.[0-9]{1,12})?", text):
-        return None
-    return Fraction(text)

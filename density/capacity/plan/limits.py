@@ -64,9 +64,9 @@ class HostType:
     memory_bytes: float = 0.0
     unknown: tuple[str, ...] = ()
 
-    def without(self, ceiling: str) -> "HostType":
-        """The same host, were this ceiling out of the way."""
-        return replace(self, limits={key: limit for key, limit in self.limits.items() if key[0] != ceiling})
+    def without(self, resource: Key) -> "HostType":
+        """The same host, were this resource without a limit; other subjects of its ceiling keep theirs."""
+        return replace(self, limits={key: limit for key, limit in self.limits.items() if key != resource})
 
 
 def host_type(spec: HostSpec, basis: Basis, policy: Policy) -> HostType:

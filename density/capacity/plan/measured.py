@@ -9,7 +9,7 @@ from density.capacity.capacities import Capacity, capacities, keeps_objectives, 
 from density.capacity.footprint import Line
 from density.capacity.forecast import TYPICAL_SPREAD
 from density.capacity.outlook import fit, fit_lines
-from density.capacity.plan.resources import CPU, MEMORY, Cost, Key, cost, is_sure
+from density.capacity.plan.resources import CPU, MEMORY, OF_THE_RUN, Cost, Key, cost, is_sure
 from density.capacity.rested import Rested, rested
 from density.capacity.split import split_memory
 from density.capacity.typical import typical_cost
@@ -18,8 +18,6 @@ from density.ceilings.reading import Bounds, Reading
 from density.model import Workload
 from density.state import Point, RunState
 
-_OF_THE_RUN = frozenset({("memory.cgroup", ""), ("tasks.cgroup", ""), ("disk.space", "runs"), ("disk.inodes", "runs")})
-"""The run's slice, and the disk of its record: a planned host has neither."""
 _TESTER = "tester"
 
 
@@ -47,6 +45,7 @@ class Measured:
         accelerators: of the workloads that are VMs: `kvm` or `tcg`.
         costs: workload -> resource -> what one instance takes.
         peaks: the most of each workload that were ready at once; `peak`: of all together.
+        over: whether the run came to its end; else it was cut off, or still goes on.
         points: how many waves came to rest; with too few of them no interval is known.
         slo: the most that kept every objective, and `missed`: those that a larger count did not keep.
     """
@@ -63,6 +62,7 @@ class Measured:
     points: int
     slo: Capacity
     missed: tuple[str, ...]
+    over: bool
 
     @property
     def unsure(self) -> bool:
@@ -93,6 +93,7 @@ def measure(state: RunState, bounds: Bounds) -> Measured:
         points=len(state.rests),
         slo=capacities(state, bounds).slo,
         missed=tuple(_missed(state, bounds)),
+        over=state.outcome is not None,
     )
 
 
@@ -157,7 +158,7 @@ def _seen(state: RunState, bounds: Bounds) -> dict[Key, Use]:
 
 def _of_hosts(found: Iterator[Reading] | Sequence[Reading]) -> Iterator[Reading]:
     for reading in found:
-        if not BY_ID[reading.ceiling].soft and reading.key not in _OF_THE_RUN and reading.subject != _TESTER:
+        if not BY_ID[reading.ceiling].soft and reading.key not in OF_THE_RUN and reading.subject != _TESTER:
             yield reading
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from density.capacity.plan.basis import Basis
 from density.capacity.plan.limits import HostType
-from density.capacity.plan.resources import End, Key, unit_of
+from density.capacity.plan.resources import End, Key, name_of, unit_of
 from density.errors import DensityError
 from density.profile.problems import listed
 from density.units import format_count, format_value
@@ -50,7 +50,7 @@ def _short(host: HostType, basis: Basis, name: str, end: End) -> Iterator[str]:
             used = f", {_written(limit.base, key)} used by the host itself" if limit.base else ""
             kept = f", {_written(limit.reserve, key)} kept as reserve" if limit.reserve else ""
             all_of_it = _written(limit.limit, key)
-            yield f"{_written(takes, key)} of {key[0]}, where {left} are free ({all_of_it}{used}{kept})"
+            yield f"{_written(takes, key)} of {name_of(key)}, where {left} are free ({all_of_it}{used}{kept})"
 
 
 def _written(value: float, key: Key) -> str:

@@ -6,13 +6,14 @@ from fractions import Fraction
 
 from density.capacity.plan.basis import Basis
 from density.capacity.plan.filling import Filled, bins_of, filled
-from density.capacity.plan.headroom import Raise, raises, room_for
+from density.capacity.plan.headroom import Raise, Rank, raises
 from density.capacity.plan.limits import HostType
 from density.capacity.plan.misfit import NoHostFits, misfit
 from density.capacity.plan.packing import DoesNotFit, Purchase, cheapest
 from density.capacity.plan.policy import Policy
 from density.capacity.plan.resources import GIVEN_CPUS, GIVEN_MEMORY, End
-from density.capacity.plan.stretch import Stretch, stretches
+from density.capacity.plan.room import Room, rooms
+from density.capacity.plan.stretch import Stretch, of_room, stretches
 
 ASIDE = 0.3
 """The share of the time that each search beside the main one gets."""
@@ -57,6 +58,11 @@ class Outcome:
         """Hosts of all types."""
         return sum(self.hosts)
 
+    @property
+    def rank(self) -> Rank:
+        """To compare."""
+        return self.price, self.total
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -65,7 +71,7 @@ class Plan:
     Attributes:
         best, low, high: hosts at the best estimate, and at the lower and upper ends of all footprints together.
         groups: the host types that are bought.
-        room: how many more of each workload alone fit, at least, with the spare hosts still spare.
+        room: how many more of each workload alone fit, with the spare hosts still spare.
         raises: what to raise first, and what for.
         overcommit: how many times the CPUs and the memory of all hosts instances are given; 0: they have no limit.
     """
@@ -76,7 +82,7 @@ class Plan:
     low: Outcome
     high: Outcome
     groups: tuple[Filled, ...]
-    room: Mapping[str, int]
+    room: Mapping[str, Room]
     raises: tuple[Raise, ...]
     stretches: tuple[Stretch, ...]
     overcommit: Mapping[str, float]
@@ -96,7 +102,7 @@ def plan(asked: Asked, basis: Basis) -> Plan:
     demand, hosts = asked.demand, asked.hosts
     bought = _buy(asked, basis, "best", asked.seconds)
     groups = filled(hosts, basis, demand, bought)
-    room = room_for(bins_of(hosts, basis, demand, "best"), bought, tuple(demand.values()), spare=asked.spare)
+    room = rooms(hosts, basis, demand, bought, spare=asked.spare)
     return Plan(
         asked=asked,
         basis=basis,
@@ -104,9 +110,9 @@ def plan(asked: Asked, basis: Basis) -> Plan:
         low=_at(asked, basis, "low"),
         high=_at(asked, basis, "high"),
         groups=groups,
-        room=dict(zip(demand, room, strict=True)),
+        room=room,
         raises=raises(hosts, basis, demand, bought, spare=asked.spare, seconds=asked.seconds * ASIDE),
-        stretches=stretches(groups, basis, demand),
+        stretches=(*stretches(groups, basis, demand), *of_room(room, groups, hosts, basis)),
         overcommit=_overcommit(basis, demand, groups),
     )
 

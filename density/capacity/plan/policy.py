@@ -1,5 +1,6 @@
 """How full a person wants hosts to get."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -35,14 +36,14 @@ def busy_share(basis: Basis, policy: Policy) -> float:
     return min((share for share in asked if share is not None), default=BUSY)
 
 
-def parse_overcommit(text: str) -> dict[str, float]:
-    """From `cpus=4,memory=1.5`.
+def parse_overcommit(texts: Sequence[str]) -> dict[str, float]:
+    """From `cpus=4,memory=1.5`, each key once in all of them.
 
     Raises:
         UsageError: one sentence.
     """
     factors: dict[str, float] = {}
-    for part in text.split(","):
+    for text, part in [(whole, part) for whole in texts for part in whole.split(",")]:
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals:
             raise UsageError(f"--overcommit {text}: {found(part.strip())} is not KEY=NUMBER, such as cpus=4,memory=1.5")

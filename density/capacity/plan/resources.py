@@ -1,5 +1,6 @@
 """What a plan counts on each host: the hard ceilings of the catalogue, and what only a plan knows of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,10 +21,29 @@ INSTANCES: Key = ("instances", "")
 GIVEN_MEMORY: Key = ("given.memory", "")
 GIVEN_CPUS: Key = ("given.cpus", "")
 """What instances were given, used or not: a VM's RAM and vCPUs, a container's limits."""
+OF_THE_RUN: Mapping[Key, str] = {
+    ("memory.cgroup", ""): "its slice",
+    ("tasks.cgroup", ""): "its slice",
+    ("disk.space", "runs"): "the disk of its record",
+    ("disk.inodes", "runs"): "the disk of its record",
+}
+"""What a planned host has not, and whose it is."""
 
 _UNITS = {CPU[0]: "CPUs", INSTANCES[0]: "instances", GIVEN_MEMORY[0]: "bytes", GIVEN_CPUS[0]: "CPUs"}
 INDIFFERENT = 0.5
 """A cost is taken as measured where its 95 % interval is no wider than ± this share of it."""
+
+
+def name_of(key: Key) -> str:
+    """`files.process dockerd`; of what only a plan counts, in words."""
+    match key[0]:
+        case "given.memory":
+            return "memory given"
+        case "given.cpus":
+            return "CPUs given"
+        case _:
+            # A subject is what an engine or a person called something.
+            return "".join(letter if letter.isprintable() else " " for letter in " ".join(filter(None, key)))
 
 
 def unit_of(key: Key) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from density.errors import UsageError
+from density.errors import DensityError, UsageError
 from density.payload.images.tools import run
 
 SUITE = "bookworm"
@@ -14,6 +14,10 @@ SECONDS = 1800.0
 
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _SUITE = re.compile(r"[a-z][a-z0-9.-]*")
+_MIRROR = re.compile(r"(https?://|file:/)\S+")
+_NOT_THERE = re.compile("Unable to locate package|no installation candidate|does not have a Release file")
+_NO_MIRROR = re.compile("invalid mirror|Failed to fetch")
+"""What was asked for is not there, in the words of mmdebstrap and apt."""
 _ISOLATED = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 """What mmdebstrap mounts into the tree is in no other process's view, and ends with it however it ends: nothing that is
 removed afterwards can be the host's own /dev."""
@@ -40,8 +44,10 @@ class Packages:
                 raise UsageError(f"{name!r} is no name of a package; one has a-z, 0-9, +, - and . alone")
         if not _SUITE.fullmatch(self.suite):
             raise UsageError(f"{self.suite!r} is no name of a suite; one is bookworm, trixie or the like")
-        if self.mirror.startswith("-") or " " in self.mirror:
-            raise UsageError(f"{self.mirror!r} is no address of an archive; one begins with http://, https:// or file:")
+        if self.mirror and not _MIRROR.fullmatch(self.mirror):
+            raise UsageError(
+                f"{self.mirror!r} is no address of an archive; one begins with http://, https:// or file:/"
+            )
 
 
 def command(
@@ -71,8 +77,14 @@ async def bootstrap(
     """The tree, in a directory of `scratch`; the arguments are those of `command`.
 
     Raises:
-        DensityError: there is no such suite or package, or no way to the archive; in the tool's own words.
+        UsageError: there is no such suite or package, or nothing at the mirror; in the tool's own words.
+        DensityError: there is no way to Debian's own archive, or the tool failed.
     """
     tree = scratch / "tree"
-    await run(command(packages, tree, variant=variant, hooks=hooks), through=_ISOLATED, seconds=SECONDS)
+    try:
+        await run(command(packages, tree, variant=variant, hooks=hooks), through=_ISOLATED, seconds=SECONDS)
+    except DensityError as error:
+        if _NOT_THERE.search(str(error)) or (packages.mirror and _NO_MIRROR.search(str(error))):
+            raise UsageError(str(error)) from error
+        raise
     return tree

@@ -75,9 +75,9 @@ async def container_archive(
     """A tar in the cache with the image's one layer, made there if it is not yet; the arguments are `debian_disk`'s.
 
     Raises:
-        UsageError: this is not root, or the cache cannot be written.
+        UsageError: this is not root, the cache cannot be written, or there is no such suite or mirror.
         EngineUnavailable: the programs for it are not here.
-        DensityError: no such suite, no way to the archive, or the package has no such program.
+        DensityError: no way to the archive, or the package has no such program.
     """
     path = cache_dir / f"{wanted.name}-{wanted.packages.suite}-{wanted.key}.tar"
     if not fresh and await run_sync(path.exists):

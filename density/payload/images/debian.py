@@ -124,9 +124,9 @@ async def debian_disk(wanted: DebianDisk, cache_dir: Path, *, say: Callable[[str
         fresh: make it again, with what the packages are by now.
 
     Raises:
-        UsageError: this is not root, or the cache cannot be written.
+        UsageError: this is not root, the cache cannot be written, or there is no such suite, package or mirror.
         EngineUnavailable: the programs for it are not here.
-        DensityError: no such package, no way to the archive, or a tool failed.
+        DensityError: no way to the archive, or a tool failed.
     """
     path = wanted.path(cache_dir)
     if not fresh and await run_sync(path.exists):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from density.capacity.compare.batches import Statistic, at_quantile, centre, equal_counts, rate
-from density.capacity.compare.difference import ALPHA, Difference, Measured, difference, holm
+from density.capacity.compare.difference import ALPHA, Difference, Measured, difference, holm, of_counts
 from density.report.compare.conditions import Condition, conditions, doubts
 from density.report.compare.found import capacity, footprints, is_cost
 from density.report.compare.groups import CREATED, RATE, READY, Group
@@ -114,13 +114,13 @@ def _names(several: Iterable[Iterable[str]]) -> list[str]:
 
 def _capacity(kind: str, baseline: Group, other: Group) -> Row:
     several = len(baseline) + len(other) > 2
-    found = [[capacity(run.recorded, kind, several=several) for run in group] for group in (baseline, other)]
+    found = [[capacity(run, kind, several=several) for run in group] for group in (baseline, other)]
     before, after = ([measured for measured, _ in group] for group in found)
     notes: dict[str, list[str]] = {}
     for run, (_, note) in zip((*baseline, *other), (*found[0], *found[1]), strict=True):
         notes.setdefault(note, []).append(run.run_id)
     notes.pop("", None)
-    row = Row(key=f"capacity.{kind}", unit="instances", good="more", difference=difference(before, after))
+    row = Row(key=f"capacity.{kind}", unit="instances", good="more", difference=of_counts(before, after))
     return replace(row, note="; ".join(f"{', '.join(runs)}: {note}" for note, runs in notes.items()))
 
 

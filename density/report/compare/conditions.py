@@ -64,6 +64,11 @@ def conditions(baseline: Group, other: Group) -> Iterator[Condition]:
 def doubts(group: Group) -> Iterator[str]:
     """What makes the figures of single runs invalid, or keeps conditions from being compared; sentences."""
     for run in group:
+        if not run.recorded.whole:
+            what = (
+                "is not over yet, and what it has found may still change" if run.alive else "was cut off before its end"
+            )
+            yield f"{run.run_id} {what}."
         for check in checks(run.recorded):
             if check.grade == "invalid" and check.name != "Simulated":
                 yield f"{run.run_id}: {plain(check.said)} {check.why}"
@@ -124,7 +129,7 @@ def _settings(run: Run) -> Facts:
 
 
 def _outcome(run: Run) -> Facts:
-    return {"outcome": run.recorded.result["outcome"]}
+    return {"outcome": run.outcome}
 
 
 def _spoilt(what: str) -> str:

@@ -7,6 +7,7 @@ from density.capacity.compare.difference import Measured
 from density.capacity.footprint import GUARD, UNSEEN, student
 from density.ceilings.catalog import BY_ID
 from density.ramp.decide import GRAIN
+from density.report.compare.groups import CUT_OFF, RUNNING, Run
 from density.report.recorded import Recorded
 
 NORMAL = 1.96
@@ -15,37 +16,43 @@ SHORT = GRAIN + GUARD * UNSEEN
 """A ramp may end short of a ceiling by this share: by what it keeps off a reserve, and what is not worth a wave."""
 NOTHING = 0.05
 """Bytes or whole things: what an instance takes less of than this it does not take; other processes come and go."""
-CUT_OFF = "cut off"
 BY_CHOICE = {
     "max": "stopped at its max",
     "duration": "ran out of its time",
     "interrupted": "was interrupted",
     "error": "ended in an error",
     CUT_OFF: "was cut off",
+    RUNNING: "still goes on",
     "forecast": "stopped at its forecast",
 }
 """Outcomes after which a run might have gone further, in words."""
 
 
-def capacity(run: Recorded, kind: str, *, several: bool) -> tuple[Measured, str]:
+def capacity(run: Run, kind: str, *, several: bool) -> tuple[Measured, str]:
     """A capacity, and a note where it says less than it seems to; then its error is infinite.
 
     Args:
         several: whether runs are compared in groups, whose scatter shows how exactly an objective is met.
     """
-    known = run.result["capacity"][kind]
-    outcome = run.result["outcome"] if run.state.outcome else CUT_OFF
+    recorded, outcome = run.recorded, run.outcome
+    known = recorded.result["capacity"][kind]
     if known["count"] is None:
         return Measured(0.0, math.inf, 1.0), known["kind"]
     if known["kind"] == "forecast":
-        return Measured(known["count"], (known["high"] - known["low"]) / 2 / NORMAL), ""
+        return _forecast(known["count"], (known["high"] - known["low"]) / 2 / NORMAL)
     if outcome in BY_CHOICE:
         return Measured(known["count"], math.inf, 1.0), f"{BY_CHOICE[outcome]}, a lower bound"
-    if _by_objective(run) and kind == "hard":
+    if _by_objective(recorded) and kind == "hard":
         return Measured(known["count"], math.inf, 1.0), "ended by an objective, a lower bound"
-    if _by_objective(run) and not several:
+    if _by_objective(recorded) and not several:
         return Measured(known["count"], math.inf, 1.0), "ended by an objective, one run does not show how exactly"
-    return Measured(known["count"], _resolution(run, known["count"]) / NORMAL), ""
+    return Measured(known["count"], _resolution(recorded, known["count"]) / NORMAL), ""
+
+
+def _forecast(count: float, error: float) -> tuple[Measured, str]:
+    if error >= count:
+        return Measured(count, math.inf, 1.0), "a forecast that is too wide to compare"
+    return Measured(count, error), ""
 
 
 def footprints(run: Recorded) -> Iterator[tuple[str, str, Measured]]:

@@ -1,13 +1,12 @@
 """Gates for CI: `capacity.slo -3%` fires where the capacity fell by more than 3 % against the baseline."""
 
-import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from density.errors import UsageError
-from density.report.compare.comparison import Comparison, Row
+from density.report.compare.comparison import Comparison, Finding, Row
 from density.report.compare.groups import Group, name
 from density.report.compare.words import change, clean, interval, value
 from density.units import parse_bytes, parse_seconds
@@ -17,6 +16,11 @@ ALLOWED = (
 )
 _GATE = re.compile(r"\s*(\S+)\s+([+-])\s*([0-9]\S*)\s*")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_SURE: Mapping[Finding, str] = {
+    "different": "more than noise",
+    "perhaps": "could be chance, among so many metrics",
+    "none": "may be noise",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,6 @@ def _said(gate: Gate, row: Row, *, fired: bool) -> str:
 
 
 def _noise(row: Row) -> str:
-    found = row.difference
-    assert found is not None
-    if not math.isfinite(found.high):
+    if row.finding == "unknown":
         return f"whether that is noise is not known ({clean(row.note)})"
-    sure = "more than noise" if found.low > 0 or found.high < 0 else "may be noise"
-    return f"{sure}: 95% interval {interval(row)}"
+    return f"{_SURE[row.finding]}: 95% interval {interval(row)}"

@@ -9,6 +9,8 @@ from density.capacity.compare.batches import Series
 from density.report.history import History
 from density.report.recorded import Recorded
 
+CUT_OFF, RUNNING = "cut off", "running"
+"""Outcomes of a run without an end in its record, as `density runs` calls them."""
 CREATED, READY, RATE = "created_seconds", "ready_seconds", "rate"
 LEAST_SECONDS = 1e-6
 """Clocks of engines and of the tester meet in a launch: what took no time, or less, is taken to have taken this."""
@@ -20,16 +22,25 @@ class Run:
 
     Attributes:
         settings: its profile as it was used, by dotted keys; empty where that was not kept.
+        alive: whether it still goes on.
     """
 
     recorded: Recorded
     settings: Mapping[str, object]
     launches: Mapping[str, Series]
+    alive: bool = False
 
     @property
     def run_id(self) -> str:
         """As it is called."""
         return self.recorded.state.run_id
+
+    @property
+    def outcome(self) -> str:
+        """Why it stopped growing; `running` or `cut off` where it did not come to that."""
+        if self.recorded.state.outcome:
+            return self.recorded.state.outcome.outcome
+        return RUNNING if self.alive else CUT_OFF
 
 
 Group = Sequence[Run]

@@ -1,8 +1,9 @@
 """Reads the runs of a comparison."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
+from density.controller.paths import known_runs, runtime_base
 from density.controller.session import PROFILE
 from density.errors import UsageError
 from density.profile.problems import flat
@@ -20,7 +21,8 @@ def read_groups(directories: Sequence[Sequence[Path]]) -> list[Group]:
     """
     if len(directories) < 2:
         raise UsageError("a comparison needs two runs or more: the baseline, then what is held against it")
-    groups = [[_read(directory) for directory in group] for group in directories]
+    alive = {name for name, held in known_runs(runtime_base()).items() if held}
+    groups = [[_read(directory, alive) for directory in group] for group in directories]
     seen: set[str] = set()
     for run in (run for group in groups for run in group):
         if run.run_id in seen:
@@ -29,9 +31,10 @@ def read_groups(directories: Sequence[Sequence[Path]]) -> list[Group]:
     return [tuple(group) for group in groups]
 
 
-def _read(directory: Path) -> Run:
+def _read(directory: Path, alive: Container[str]) -> Run:
     recorded = read_run(directory)
-    return Run(recorded, _settings(directory / PROFILE), launches(recorded.history))
+    goes_on = not recorded.whole and recorded.state.run_id in alive
+    return Run(recorded, _settings(directory / PROFILE), launches(recorded.history), goes_on)
 
 
 def _settings(path: Path) -> Mapping[str, object]:

@@ -11,7 +11,8 @@ from density.capacity.plan.plan import Outcome, Plan
 from density.capacity.plan.policy import busy_share
 from density.capacity.plan.resources import Key, fix_of, unit_of
 from density.capacity.plan.spread import Group
-from density.report.plan.basis_words import beyond, rests_on
+from density.report.plan.basis_words import rests_on
+from density.report.plan.beyond_words import beyond
 from density.report.plan.words import title
 
 SCHEMA = 1
@@ -33,7 +34,7 @@ def document(plan: Plan) -> Document:
             "high": _outcome(plan, plan.high),
         },
         "types": [_type(plan, group) for group in plan.groups],
-        "room": dict(plan.room),
+        "room": {name: {"best": room.best, "least": room.least, "most": room.most} for name, room in plan.room.items()},
         "raise": [_raise(plan, step) for step in plan.raises],
         "extrapolation": [
             {

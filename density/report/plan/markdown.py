@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator
 from density.capacity.plan.filling import Filled
 from density.capacity.plan.plan import Plan
 from density.report.marked import escape, table
-from density.report.plan.basis_words import beyond, rests_on
+from density.report.plan.basis_words import rests_on
+from density.report.plan.beyond_words import beyond
+from density.report.plan.room_words import raising, room
 from density.report.plan.words import (
     binding,
     bought,
@@ -13,8 +15,6 @@ from density.report.plan.words import (
     counts,
     interval,
     proof,
-    raising,
-    room,
     title,
     type_of,
     uses,

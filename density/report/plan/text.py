@@ -8,7 +8,10 @@ from rich.text import Text
 
 from density.capacity.plan.filling import Filled
 from density.capacity.plan.plan import Plan
-from density.report.plan.basis_words import beyond, rests_on
+from density.capacity.plan.resources import name_of
+from density.report.plan.basis_words import rests_on
+from density.report.plan.beyond_words import beyond
+from density.report.plan.room_words import raising, room
 from density.report.plan.words import (
     LEGEND,
     binding,
@@ -16,10 +19,7 @@ from density.report.plan.words import (
     columns,
     counts,
     interval,
-    name_of,
     proof,
-    raising,
-    room,
     title,
     type_of,
     uses,

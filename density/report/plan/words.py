@@ -1,4 +1,4 @@
-"""The sentences of a plan that say how many hosts, how full they are, and what more fits."""
+"""The sentences of a plan that say how many hosts, and how full they are."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -7,24 +7,21 @@ from fractions import Fraction
 from density.capacity.plan.filling import Fill, Filled
 from density.capacity.plan.limits import MEASURED
 from density.capacity.plan.plan import Outcome, Plan
-from density.capacity.plan.resources import Key, fix_of, unit_of
+from density.capacity.plan.resources import GIVEN_CPUS, INSTANCES, Key, name_of, unit_of
 from density.profile.problems import listed
-from density.report.ceilings import UNLIMITED, ceiling_name
+from density.report.ceilings import UNLIMITED
 from density.units import format_count, format_value
 
 _MILLIONS = 1e8
+RELEVANT = 0.1
+"""Limits and costs of what takes less than this share of its room decide nothing."""
+PLURAL = (INSTANCES, GIVEN_CPUS)
+"""Resources whose names are several things."""
 
 
-def name_of(key: Key) -> str:
-    """`files.process dockerd`; of what only a plan counts, in words."""
-    match key[0]:
-        case "given.memory":
-            return "memory given"
-        case "given.cpus":
-            return "CPUs given"
-        case _:
-            # A subject is what an engine or a person called something.
-            return "".join(letter if letter.isprintable() else " " for letter in ceiling_name(*key))
+def binds(key: Key) -> str:
+    """`memory.available binds`, `instances bind`."""
+    return f"{name_of(key)} {'bind' if key in PLURAL else 'binds'}"
 
 
 def amount(value: float, key: Key) -> str:
@@ -43,6 +40,11 @@ def amount_of(value: float, key: Key) -> str:
     """With the noun of what is counted: `32,768 tasks`, `24 GiB`."""
     unit = unit_of(key)
     return amount(value, key) if unit == "bytes" else f"{amount(value, key)} {unit}"
+
+
+def times(ratio: float) -> str:
+    """`2.7 times`, `19 times`."""
+    return f"{ratio:.2g} times" if ratio < 9.95 else f"{ratio:,.0f} times"
 
 
 def hosts_word(count: int) -> str:
@@ -77,13 +79,14 @@ def bought(plan: Plan, outcome: Outcome) -> str:
 
 def interval(plan: Plan) -> str:
     """What the ends of the footprints' intervals come to."""
-    low, high = (_end(plan, outcome) for outcome in (plan.low, plan.high))
+    low, high = (end_of(plan, outcome) for outcome in (plan.low, plan.high))
     if low == high:
         return f"{low} at both ends of the footprints' 95% intervals"
     return f"{high} at the upper ends of the footprints' 95% intervals, {low} at the lower ends"
 
 
-def _end(plan: Plan, outcome: Outcome) -> str:
+def end_of(plan: Plan, outcome: Outcome) -> str:
+    """Hosts, and their price where they have one; or why none fits."""
     if outcome.problem:
         return f"none that fits ({outcome.problem.splitlines()[0]})"
     text = bought(plan, outcome) if len(plan.asked.hosts) > 1 else format_count(outcome.total)
@@ -106,14 +109,20 @@ def type_of(group: Filled) -> str:
 def binding(group: Filled) -> str:
     """What is full first on hosts of a type."""
     if group.binds is None:
-        share = (
-            f"; {name_of(group.fills[0].key)} comes to {group.fills[0].share:.0%} of its room" if group.fills else ""
-        )
-        return f"nothing binds{share}"
+        return "nothing binds" + (f"; {_of_room(group.fills[0])}" if group.fills else "")
     whose = (
         "" if group.binds.limit.given or group.host.name == MEASURED.name else ", with the limit of the measured host"
     )
-    return f"{name_of(group.binds.key)} binds, at {group.binds.share:.0%} of its room{whose}"
+    return f"{binds(group.binds.key)}, at {group.binds.share:.0%} of {_its(group.binds.key)} room{whose}"
+
+
+def _of_room(fill: Fill) -> str:
+    verb = "come" if fill.key in PLURAL else "comes"
+    return f"{name_of(fill.key)} {verb} to {fill.share:.0%} of {_its(fill.key)} room"
+
+
+def _its(key: Key) -> str:
+    return "their" if key in PLURAL else "its"
 
 
 def columns(plan: Plan) -> tuple[str, ...]:
@@ -145,25 +154,3 @@ def uses(plan: Plan, fill: Fill) -> tuple[str, ...]:
 
 
 LEGEND = "of the room: of what the host's own use and the reserve leave to instances"
-
-
-def room(plan: Plan) -> str:
-    """How many more of each workload fit."""
-    more = [f"{format_count(count)} {name}" for name, count in plan.room.items()]
-    if not any(plan.room.values()):
-        return "nothing more fits beside the demand" + (", if the spare is to stay one" if plan.asked.spare else "")
-    kept = ", with the spare still spare" if plan.asked.spare else ""
-    return f"at least {listed(more, 'or')} more{kept}"
-
-
-def raising(plan: Plan) -> Iterator[str]:
-    """What to raise, one after the other, what that would save, and how it is done."""
-    for index, step in enumerate(plan.raises):
-        name, fix = name_of(step.fill.key), fix_of(step.fill.key)
-        if step.price >= plan.best.price:
-            yield f"{name}: alone it saves no host; {fix}"
-            continue
-        outcome = Outcome(step.hosts, step.price)
-        hosts = _end(plan, outcome) if len(plan.asked.hosts) > 1 or plan.priced else hosts_word(outcome.total)
-        then = f", and then {name_of(step.then.key)} binds" if step.then else ""
-        yield f"{name}: without it{' too' if index else ''} {hosts} would do{then}; {fix}"
