@@ -112,7 +112,10 @@ def _failures(profile: Profile, state: RunState) -> Stop | None:
     bound = likeliest(found)
     words = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
     said = next((change.failure.message for change in reversed(state.last_failures) if change.failure), "")
-    reason = f"{kinds.total()} of {ended} launches of the wave failed or were lost: {words} ({said})"
+    failed = f"{state.failed_in_wave.total()} of {ended} launches of the wave failed" if state.failed_in_wave else ""
+    lost = format_counted(state.lost_in_wave.total(), "instance was lost", "instances were lost")
+    what = " and ".join(filter(None, (failed, lost if state.lost_in_wave else "")))
+    reason = f"{what}: {words} ({said})"
     surge = set(kinds) <= MOMENTARY and _has_room(state, bounds_of(profile), bound, costs)
     return Stop("ceiling", reason, *bound, surge=surge)
 
