@@ -8,7 +8,7 @@ from typing import Literal
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import BY_FIELD
 from density.ceilings.reading import Bounds, Reading
-from density.events import CeilingForecast, WaveSettled
+from density.events import CeilingForecast, Stopped, WaveSettled
 from density.profile.spec import Objectives
 from density.shares import share_out
 from density.state import RunState
@@ -48,6 +48,7 @@ class Capacities:
     recommended: Capacity
 
 
+TESTER_LAG = "tester.lag"
 NOT_TRIED = Capacity(0, "not tried", 0, 0)
 NOT_MEASURED = Capacity(0, "not measured", 0, 0)
 
@@ -102,7 +103,7 @@ def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
     A forecast of the hard ceilings says nothing of objectives: where one may be missed sooner the more there are, what
     was tried counts.
     """
-    missed = [point.count for point in state.settled if not keeps_objectives(point, bounds)]
+    missed = [point.count for point in state.settled if _misses(point, bounds, state.outcome)]
     if not missed and hard.kind == "forecast" and not _grow_with_the_count(bounds.objectives):
         return hard
     below = min(missed, default=math.inf)
@@ -127,6 +128,13 @@ def _objectives(point: WaveSettled, bounds: Bounds) -> dict[str, Reading]:
 def keeps_objectives(point: WaveSettled, bounds: Bounds) -> bool:
     """Whether no objective was missed at this settled point; what was not measured was not missed."""
     return all(reading.room >= 0 for reading in _objectives(point, bounds).values())
+
+
+def _misses(point: WaveSettled, bounds: Bounds, outcome: Stopped | None) -> bool:
+    """Whether an objective was missed; that the tester was late counts where it ended the run, else it is a doubt."""
+    late = outcome is not None and outcome.ceiling == TESTER_LAG
+    found = _objectives(point, bounds).items()
+    return any(reading.room < 0 and (late or ceiling != TESTER_LAG) for ceiling, reading in found)
 
 
 def unmeasured(point: WaveSettled, bounds: Bounds) -> list[str]:

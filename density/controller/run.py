@@ -167,7 +167,7 @@ class Controller:
             return Stop("ceiling", f"the reserve was touched: {describe(self._braked)}", *self._braked.key)
         step = decide(self._profile, self._bus.state, wave)
         if isinstance(step, Stop) and step.surge and self._launcher.ease():
-            self._warn(f"launching fewer at once: launches ran into {step.ceiling} for a moment, at rest there is room")
+            self._warn(f"launching fewer at once, for a moment it was too many: {step.reason}")
             return Launch(1)
         return step
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from density.capacity.capacities import TESTER_LAG
 from density.capacity.forecast import Outlook, outlook
 from density.capacity.outlook import Key
 from density.ceilings.catalog import BY_ID, readings
@@ -81,10 +82,13 @@ def decide(profile: Profile, state: RunState, wave: int) -> Launch | Stop:
     """
     bounds = bounds_of(profile)
     current = list(readings(state.values(), bounds))
+    missed = _objective(state, bounds) if profile.ramp.until != "failure" else None
+    if missed and missed.surge:
+        missed = _spent(profile.ramp, state) or missed
     stop = (
         _failures(profile, state)
         or _crossed(current)
-        or (_objective(state, bounds) if profile.ramp.until != "failure" else None)
+        or missed
         or (_converged(state) if profile.ramp.until == "forecast" else None)
         or _spent(profile.ramp, state)
     )
@@ -136,11 +140,14 @@ def _crossed(current: Sequence[Reading]) -> Stop | None:
 
 
 def _objective(state: RunState, bounds: Bounds) -> Stop | None:
-    """Objectives are judged by what was measured at rest: while launching, the launches are what is felt."""
+    """Objectives are judged by what was measured at rest: while launching, the launches are what is felt.
+
+    A tester that was late may have launched too many at once, or the host stood still for a moment.
+    """
     for reading in readings(state.settled[-1].values, bounds):
         if BY_ID[reading.ceiling].soft and reading.room < 0:
             said = f"an objective was missed with {format_count(state.alive)} ready: {describe(reading)}"
-            return Stop("ceiling", said, *reading.key)
+            return Stop("ceiling", said, *reading.key, surge=reading.ceiling == TESTER_LAG)
     return None
 
 

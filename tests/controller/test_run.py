@@ -12,7 +12,15 @@ from density.ceilings.judge import judge
 from density.controller.run import Controller
 from density.engines.simulated import SimulatedEngine
 from density.errors import EngineUnavailable, UsageError
-from density.events import HostSampled, InstanceChanged, StageEntered, SteppedBack, WaveSettled, WaveStarted
+from density.events import (
+    HostSampled,
+    InstanceChanged,
+    StageEntered,
+    SteppedBack,
+    TesterMeasured,
+    WaveSettled,
+    WaveStarted,
+)
 from density.model import Phase, Workload
 from density.profile.load import load_profile
 from density.profile.spec import Objectives, Profile, Ramp, Require, SimulatedHost, Slice
@@ -188,6 +196,22 @@ def test_a_search_among_few_instances_launches_each_count_until_it_can_be_judged
     found = capacities(run.state, bounds_of(profile))
     assert (found.slo.count, found.slo.kind) == (0, "observed")
     assert any(isinstance(event, SteppedBack) and event.again for event in run.events)
+
+
+def test_a_host_that_stands_still_for_a_moment_does_not_end_a_ramp() -> None:
+    """The tester was late once; it launches fewer at once, goes on, and no capacity is lower for it."""
+
+    async def stall(controller: Controller, _: SimulatedEngine) -> None:
+        await anyio.sleep(12)
+        controller._bus.emit(TesterMeasured(anyio.current_time(), 0, 0, 3.9, 3.9))
+
+    run = simulate(PROFILE, during=stall)
+    assert [point.values["tester.lag_seconds"] for point in run.state.settled].count(3.9) == 1
+    assert run.state.outcome is not None
+    assert run.state.outcome.outcome == "max"
+    assert run.state.peak.count == 60
+    found = capacities(run.state, bounds_of(PROFILE))
+    assert found.recommended.count == 60
 
 
 def test_no_more_is_recommended_than_keeps_the_objectives() -> None:

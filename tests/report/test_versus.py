@@ -182,6 +182,19 @@ def test_a_vm_that_does_not_tell_its_kernel_leaves_the_claim_in_part() -> None:
     assert row.held == "partly"
 
 
+def test_a_lower_bound_decides_nothing_that_lies_above_it() -> None:
+    """24 containers ran, and an objective ended it: whether a thousand fit is not known."""
+    figures = Figures()
+    for subject, count in ((CONTAINER, 24.0), (VM, 30.0)):
+        figures.found.append(
+            Figure(row="capacity", name="count", subject=subject.name, unit="instances", samples=(count,), low=count,
+                   high=math.inf, words="a lower bound: an objective ended it")
+        )  # fmt: skip
+    (row,) = rows_of(figures, "capacity")
+    assert row.statements[0] == Statement("24 containers fit (a lower bound: an objective ended it)", None)
+    assert row.lines[0].cells["container"].text == "24"
+
+
 def test_a_claim_of_two_sides_is_not_decided_by_one(figures: Figures) -> None:
     """Without a VM, quick containers are half of it."""
     (row,) = make_rows(figures, (PROCESS, CONTAINER), ("start",))

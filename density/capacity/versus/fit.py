@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import floor
+from math import floor, inf
 
 from density.capacity.capacities import capacities
 from density.capacity.versus.memory import TOTAL, Cost
-from density.ceilings.catalog import readings
+from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds
 from density.state import RunState
 
@@ -15,7 +15,7 @@ UNKNOWN = "the ramp was too short to tell"
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A count with its 95 % interval.
+    """A count with its 95 % interval, which has no upper end where the count is a lower bound.
 
     Attributes:
         first: the ceiling that ends it first.
@@ -34,14 +34,15 @@ def how_many(state: RunState, bounds: Bounds, memory: Mapping[str, Cost]) -> Fit
     hard = capacities(state, bounds).hard
     found = Fit(hard.count, hard.low, hard.high, _first(state), hard.kind)
     if state.outcome and state.outcome.outcome == "ceiling":
-        return found
+        soft = BY_ID[state.outcome.ceiling].soft
+        return replace(found, high=inf, words="a lower bound: an objective ended it") if soft else found
     by_memory = _by_own_memory(state, bounds, memory)
     if by_memory and (hard.kind == "observed" or by_memory.count < found.count):
         return by_memory
     return (
         found
         if hard.kind == "forecast"
-        else replace(found, first=UNKNOWN, words="a lower bound: as many as were tried")
+        else replace(found, high=inf, first=UNKNOWN, words="a lower bound: as many as were tried")
     )
 
 

@@ -3,6 +3,7 @@
 The article has words only. Where it leaves the number open, the bounds below are ours, and docs/versus.md lists them.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -205,7 +206,8 @@ def _capacity(view: Seen) -> Iterator[Statement]:
 
 def _fit(view: Seen, row: str, found: Spread, subject: Subject | None, noun: str) -> str:
     """`1,911 containers fit (874 to 2,948, forecast)`."""
-    known = [f"{format_count(found.low)} to {format_count(found.high)}"] if found.low != found.high else []
+    interval = found.low != found.high and math.isfinite(found.high)
+    known = [f"{format_count(found.low)} to {format_count(found.high)}"] if interval else []
     known += [words] if (words := view.words(row, "count", subject)) else []
     return f"{format_count(found.median)} {noun} fit" + (f" ({', '.join(known)})" if known else "")
 

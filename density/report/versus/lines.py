@@ -1,5 +1,6 @@
 """Which figures make up each row, and how each is written; pure."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -156,7 +157,7 @@ def _number(figure: Figure, how: How) -> Cell:
         return Cell(format_value(value, figure.unit), figure.unit, value, count=len(figure.samples), note=figure.words)
     middle = _interval(figure)
     text = _written(middle.median, figure.unit)
-    if figure.low is not None and middle.low != middle.high:
+    if figure.low is not None and middle.low != middle.high and math.isfinite(middle.high):
         text += f" ({_between(_written(max(0.0, middle.low), figure.unit), _written(middle.high, figure.unit))})"
     return Cell(text, figure.unit, middle.median, middle.low, middle.high, middle.count, note=figure.words)
 
