@@ -28,7 +28,8 @@ SAMPLES = ROOT / "docs/samples"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BY_NAME = {
     "host", "engines", "workloads", "footprint", "per_workload", "kernels", "footprints", "runs", "demand", "per_type",
-    "metrics", "subjects", "cells", "counts", "overcommit", "instances", "accelerators", "cost", "price",
+    "metrics", "subjects", "cells", "counts", "overcommit", "instances", "accelerators", "cost", "price", "room",
+    "extrapolation[]",  # each kind has its own keys
 }  # fmt: skip
 """Tables of a document whose keys are names of a run, a host or a workload."""
 
@@ -61,7 +62,7 @@ def tables(value: object, path: str = "") -> dict[str, set[str]]:
     """Path -> the keys of the tables there, those of all elements of a list together."""
     found: dict[str, set[str]] = {}
     if isinstance(value, dict):
-        by_name = path.rpartition("/")[2] in BY_NAME
+        by_name = path.rpartition("/")[2] in BY_NAME or path == "/footprints/*"
         if not by_name:
             found[path] = set(value)
         children = [(inner, f"{path}/{'*' if by_name else key}") for key, inner in value.items()]
