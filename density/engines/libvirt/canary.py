@@ -67,7 +67,8 @@ class Canary:
             UsageError: none of those that are wanted.
             EngineUnavailable: the daemon is gone.
         """
-        key = (machine.guest, machine.vcpus, machine.workload.network, _proof(machine), tuple(candidates))
+        nothing_proved = _proof(machine).by == "running"
+        key = (machine.guest, machine.vcpus, machine.workload.network, nothing_proved, tuple(candidates))
         if key not in self._found:
             self._found[key] = await self._find(machine, candidates)
         return self._found[key]
