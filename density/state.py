@@ -7,10 +7,9 @@ instances of a run of thousands at every event would cost more than the run); it
 
 import math
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
-from statistics import fmean
 
 from density.events import (
     CeilingForecast,
@@ -35,12 +34,10 @@ from density.events import (
     WorkloadPrepared,
 )
 from density.model import EngineInfo, Phase, Workload
+from density.recent import RecentLaunches
 from density.statistics import LatencySeries, quantile
 
 RECENT_PROBES = 200
-RECENT_LAUNCHES = 100
-ENOUGH_LAUNCHES = 20
-"""Below this many, one slow or failed launch would be more than 5 % of them, and no share or percentile means much."""
 RECENT_FAILURES = 20
 RECENT_SAMPLES = 300
 _ENDED = frozenset({Phase.FAILED, Phase.LOST})
@@ -159,8 +156,7 @@ class RunState:
         self.failed_in_wave: Counter[str] = Counter()
         self.lost_in_wave: Counter[str] = Counter()
         self.ready_in_wave = 0
-        self.recent_ready: deque[float] = deque(maxlen=RECENT_LAUNCHES)
-        self.recent_failed: deque[bool] = deque(maxlen=RECENT_LAUNCHES)
+        self.recent = RecentLaunches()
         self.wave_started_at = 0.0
         self.last_ready_at = 0.0
         self.outcome: Stopped | None = None
@@ -185,11 +181,6 @@ class RunState:
         return sum(counts[phase] for counts in self.counts.values() for phase in _IN_FLIGHT)
 
     @property
-    def recent_launches(self) -> int:
-        """Launches that the objectives of launches are judged by."""
-        return len(self.recent_failed)
-
-    @property
     def launch_rate(self) -> float:
         """Instances that became ready per second, over the current wave until its last one."""
         elapsed = self.last_ready_at - self.wave_started_at
@@ -201,37 +192,13 @@ class RunState:
         Time to ready and failures are those of the last launches, probes the recent ones after `since`. The tester's
         lag is the worst since the wave began, for whatever was measured meanwhile is in doubt.
         """
-        values = self._launches()
+        values = self.recent.measures(self.objectives, searching=self.stage == "search")
         probes = [probe.seconds for recent in self.probes.values() for probe in recent if probe.at >= since]
         if probes:
             values["slo.probe_p99_seconds"] = quantile(probes, 0.99)
         if self.tester:
             values["tester.lag_seconds"] = self.lag_in_wave
         return values
-
-    def _launches(self) -> dict[str, float]:
-        """What the last launches come to: of enough of them, or of fewer that already decide what is asked of them."""
-        ready, failed = self.objectives.get("ready_p95_seconds"), self.objectives.get("failures_share")
-        values = {}
-        if self._decides(self.recent_ready, ready, quantile(_with_perfect(self.recent_ready), 0.95)):
-            values["slo.ready_p95_seconds"] = quantile(self.recent_ready, 0.95)
-        if self._decides(self.recent_failed, failed, fmean(_with_perfect(self.recent_failed))):
-            values["slo.failures_ratio"] = fmean(self.recent_failed)
-        return values
-
-    def _decides(self, launches: Collection[float], limit: float | None, at_best: float) -> bool:
-        """Whether these launches say if the objective is kept: all of them keep it, or it is past mending.
-
-        A search takes no more launches where it is past mending; a ramp does, since the first ones may be slow.
-
-        Args:
-            at_best: what they come to once there are enough, all others being perfect.
-        """
-        if len(launches) >= ENOUGH_LAUNCHES:
-            return True
-        if not launches or limit is None:
-            return False
-        return max(launches) <= limit or (self.stage == "search" and at_best > limit)
 
     def values(self) -> dict[str, float]:
         """The host's last values together with `measures` and the engines' fixed limits."""
@@ -304,8 +271,7 @@ class RunState:
         """What was measured at another count says nothing of this one."""
         for probes in self.probes.values():
             probes.clear()
-        self.recent_ready.clear()
-        self.recent_failed.clear()
+        self.recent.clear()
         self.lag_in_wave = 0.0
 
     @_fold.register
@@ -341,7 +307,7 @@ class RunState:
             case Phase.FAILED:
                 workload.launched += 1
                 workload.failed += 1
-                self.recent_failed.append(True)
+                self.recent.add(None)
                 self._failure(workload, event, self.failed_in_wave)
             case Phase.LOST:
                 workload.lost += 1
@@ -358,8 +324,7 @@ class RunState:
         if kernel := event.details.get("kernel"):
             workload.kernels[kernel] += 1
         self.ready_in_wave += 1
-        self.recent_ready.append(seconds)
-        self.recent_failed.append(False)
+        self.recent.add(seconds)
         self.last_ready_at = event.at
         if self.alive > self.peak.count:
             self.peak = Peak(self.alive, self.alive_by_workload)
@@ -424,8 +389,3 @@ def fold(events: Iterable[Event]) -> RunState:
     for event in events:
         state.apply(event)
     return state
-
-
-def _with_perfect(launches: Collection[float]) -> list[float]:
-    """These launches, and as many without fault and delay as are missing to enough."""
-    return [*launches, *[0.0] * (ENOUGH_LAUNCHES - len(launches))]

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from density.ceilings.catalog import BY_ID, readings
-from density.ceilings.catalog.objectives import BY_FIELD
+from density.ceilings.catalog import readings
+from density.ceilings.catalog.objectives import BY_FIELD, OBJECTIVES, TESTER_LAG
 from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast, Stopped, WaveSettled
 from density.profile.spec import Objectives
@@ -48,7 +48,6 @@ class Capacities:
     recommended: Capacity
 
 
-TESTER_LAG = "tester.lag"
 NOT_TRIED = Capacity(0, "not tried", 0, 0)
 NOT_MEASURED = Capacity(0, "not measured", 0, 0)
 
@@ -122,7 +121,7 @@ def _grow_with_the_count(objectives: Objectives) -> bool:
 
 def _objectives(point: WaveSettled, bounds: Bounds) -> dict[str, Reading]:
     """The objectives that were measured at this settled point, by their ids."""
-    return {each.ceiling: each for each in readings(point.values, bounds) if BY_ID[each.ceiling].soft}
+    return {each.ceiling: each for each in readings(point.values, bounds, OBJECTIVES)}
 
 
 def keeps_objectives(point: WaveSettled, bounds: Bounds) -> bool:

@@ -10,12 +10,11 @@ from density.cli.running import Wanted, run_and_report
 from density.errors import UsageError
 from density.metrics.instances import LIMIT
 from density.profile.load import load_profile
+from density.profile.scalar import MOST_COUNT
 from density.profile.spec import Ramp
 
 LEFT_BEHIND = 4
 INTERRUPTED = 130
-MOST = 2**32
-"""The largest count that a profile may have."""
 LONGEST = 30
 """Digits of a number that are read and shown."""
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -105,8 +104,8 @@ def _required(texts: Sequence[str]) -> dict[str, str]:
             )
         if name in found:
             raise UsageError(f"--require has {name} twice, {found[name]} and {count}; allowed is one number of each")
-        if count.isdecimal() and int(count[:LONGEST]) > MOST:
-            raise UsageError(f"--require {name}: found {_shown(count)}; the most allowed is {MOST:,}")
+        if count.isdecimal() and int(count[:LONGEST]) > MOST_COUNT:
+            raise UsageError(f"--require {name}: found {_shown(count)}; the most allowed is {MOST_COUNT:,}")
         found[name] = count
     return found
 

@@ -12,7 +12,7 @@ import click
 
 from density.cli.output import put
 from density.cli.tables import table
-from density.controller.paths import known_runs, runtime_base
+from density.controller.paths import alive_runs
 from density.controller.paths import runs_dir as default_directory
 from density.errors import UsageError
 
@@ -37,8 +37,7 @@ class Row:
 def command(runs_dir: Path | None, *, as_json: bool) -> None:
     """List the runs so far, the newest first."""
     directory = runs_dir or default_directory()
-    alive = {name for name, held in known_runs(runtime_base()).items() if held}
-    rows = list_runs(directory, alive=alive)
+    rows = list_runs(directory, alive=alive_runs())
     if as_json:
         text = json.dumps([asdict(row) for row in rows], indent=2)
     elif rows:

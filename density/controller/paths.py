@@ -106,6 +106,11 @@ def known_runs(base: Path) -> dict[str, bool]:
     return {name: _is_held(base / name / _LOCK) for name in names}
 
 
+def alive_runs() -> set[str]:
+    """The runs on this host that go on."""
+    return {name for name, held in known_runs(runtime_base()).items() if held}
+
+
 @contextmanager
 def none_alive(base: Path) -> Iterator[bool]:
     """Whether no run is alive; then none starts either, until this is left."""

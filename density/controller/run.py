@@ -189,7 +189,7 @@ class Controller:
         for again in itertools.count():
             await self._steps.back_to(step.back, again=again > 0)
             await self._steps.grow_to(step.target)
-            few = state.recent_launches < FRESH and bounds.objectives.by_launches
+            few = len(state.recent) < FRESH and bounds.objectives.by_launches
             if not few or self._braked or not keeps_objectives(state.settled[-1], bounds):
                 return
 

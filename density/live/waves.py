@@ -89,7 +89,7 @@ def search_left(state: RunState) -> ToCome:
     bounds = bounds_of_run(state)
     missed = [point.count for point in state.settled if not keeps_objectives(point, bounds)]
     known = Bisection(most_kept(state.settled, bounds), min(missed, default=0))
-    had = state.recent_launches - (ended_in_wave(state) if is_going_on(state) else 0)
+    had = len(state.recent) - (ended_in_wave(state) if is_going_on(state) else 0)
     waves = launches = 0
     while step := known.next():
         each = step.target - step.back

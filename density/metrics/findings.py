@@ -90,7 +90,7 @@ def _still(state: RunState) -> RunState:
     still = copy.copy(state)
     still.rests, still.settled = [*state.rests], [*state.settled]
     still.samples_in_wave = state.samples_in_wave.copy()
-    still.recent_ready, still.recent_failed = state.recent_ready.copy(), state.recent_failed.copy()
+    still.recent = state.recent.copy()
     still.failed_in_wave, still.lost_in_wave = state.failed_in_wave.copy(), state.lost_in_wave.copy()
     still.probes = {name: probes.copy() for name, probes in state.probes.items()}
     still.addresses = {**state.addresses}

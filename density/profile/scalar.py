@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 from density.profile.problems import ExplainedError, found, listed
 
 OFF = "off"
-_MOST_COUNT = 2**32
+MOST_COUNT = 2**32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +94,7 @@ def whole(value: object) -> int:
 def count(least: int) -> Scalar:
     """A whole number."""
     allowed = f"a whole number, {least} or more"
-    return Scalar(within(whole, least, _MOST_COUNT), allowed, {"type": "integer", "minimum": least})
+    return Scalar(within(whole, least, MOST_COUNT), allowed, {"type": "integer", "minimum": least})
 
 
 def text_or_number(pattern: str, **numeric: float) -> dict[str, Any]:

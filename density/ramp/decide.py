@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from density.capacity.capacities import TESTER_LAG
 from density.capacity.forecast import Outlook, outlook
 from density.capacity.outlook import Key
 from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.catalog.objectives import OBJECTIVES, TESTER_LAG
 from density.ceilings.errors import EXHAUSTION
 from density.ceilings.reading import Bounds, Reading
 from density.ceilings.verdict import likeliest, suspects
@@ -144,8 +144,8 @@ def _objective(state: RunState, bounds: Bounds) -> Stop | None:
 
     A tester that was late may have launched too many at once, or the host stood still for a moment.
     """
-    for reading in readings(state.settled[-1].values, bounds):
-        if BY_ID[reading.ceiling].soft and reading.room < 0:
+    for reading in readings(state.settled[-1].values, bounds, OBJECTIVES):
+        if reading.room < 0:
             said = f"an objective was missed with {format_count(state.alive)} ready: {describe(reading)}"
             return Stop("ceiling", said, *reading.key, surge=reading.ceiling == TESTER_LAG)
     return None

@@ -2,12 +2,9 @@
 
 from density.capacity.capacities import most_that_ran
 from density.ceilings.catalog import BY_ID
-from density.ceilings.catalog.objectives import BY_FIELD
 from density.report.facts import Said, count
 from density.report.recorded import Recorded
 from density.report.result import Document
-
-_FIELDS = {ceiling: field for field, ceiling in BY_FIELD.items()}
 
 
 def answer(run: Recorded) -> Said:
@@ -37,7 +34,7 @@ def _ceiling(run: Recorded) -> Said:
     if verdict is None or not BY_ID[verdict["ceiling"]].soft:
         stopped = f"; {_words(verdict['ceiling'], verdict['subject'])} stopped the next one." if verdict else "."
         return (*_fit(run, capacity["hard"]), stopped)
-    if getattr(run.bounds.objectives, _FIELDS.get(verdict["ceiling"], ""), True) is None:
+    if verdict["ceiling"] == "slo.failures" and run.bounds.objectives.failures_share is None:
         return (*_fit(run, capacity["hard"]), "; with more, launches failed, and no ceiling explains it.")
     kept = capacity["slo"]
     resource = _resource(verdict["ceiling"])

@@ -130,7 +130,7 @@ def test_a_run_that_still_goes_on(runs: Path, capsys: pytest.CaptureFixture[str]
     record(tmp_path / "z", 5, until=Stopped)
     for alive, doubt in (({"z": True}, "z is not over yet, and"), ({}, "z was cut off before its end.")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("density.report.compare.reading.known_runs", lambda _, alive=alive: alive)
+            patch.setattr("density.controller.paths.known_runs", lambda _, alive=alive: alive)
             assert compare(runs, "a", str(tmp_path / "z"), "--json") == 0
         assert json.loads(capsys.readouterr().out)["doubts"][0].startswith(doubt)
 

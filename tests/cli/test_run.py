@@ -3,9 +3,9 @@
 import pytest
 
 from density.cli import main
-from density.cli.run import MOST
 from density.errors import ProfileError
 from density.profile.load import load_profile
+from density.profile.scalar import MOST_COUNT
 
 
 def test_the_help_says_what_is_taken_where_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,6 +36,6 @@ def test_what_cannot_be_required(required: list[str], sentence: str, capsys: pyt
 
 def test_the_most_that_can_be_required_is_a_profile_s() -> None:
     """One more is what a profile refuses too."""
-    load_profile("simulated", overrides=[f"require.slo={MOST}"])
+    load_profile("simulated", overrides=[f"require.slo={MOST_COUNT}"])
     with pytest.raises(ProfileError):
-        load_profile("simulated", overrides=[f"require.slo={MOST + 1}"])
+        load_profile("simulated", overrides=[f"require.slo={MOST_COUNT + 1}"])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from density.errors import UsageError
 from density.profile.problems import found
+from density.units import format_counted
 
 ALLOWED = "a whole number, 1 or more"
 MOST = 10_000_000
@@ -58,7 +59,7 @@ def demand_of_csv(text: str, source: str) -> dict[str, int]:
         if not any(cells) or (number == 1 and tuple(cell.lower() for cell in cells) == _HEAD):
             continue
         if len(cells) != 2:
-            have = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
+            have = format_counted(len(cells), "cell", "cells")
             raise UsageError(f"{source}: line {number} has {have}; allowed is WORKLOAD,COUNT, such as web,500")
         pairs.append((cells[0], cells[1]))
     return _demand(pairs, source)

@@ -14,6 +14,7 @@ from density.capacity.rested import Rested, rested
 from density.capacity.split import split_memory
 from density.capacity.typical import typical_cost
 from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.catalog.objectives import OBJECTIVES
 from density.ceilings.reading import Bounds, Reading
 from density.model import Workload
 from density.state import Point, RunState
@@ -208,6 +209,4 @@ def _missed(state: RunState, bounds: Bounds) -> Iterator[str]:
     missed = [point for point in state.settled if not keeps_objectives(point, bounds)]
     if missed:
         first = min(missed, key=lambda point: point.count)
-        for reading in readings(first.values, bounds):
-            if BY_ID[reading.ceiling].soft and reading.room < 0:
-                yield reading.ceiling
+        yield from (each.ceiling for each in readings(first.values, bounds, OBJECTIVES) if each.room < 0)

@@ -4,7 +4,7 @@ Ids are public: verdicts, metrics and reports use them (docs/ceilings.md lists t
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from density.ceilings.catalog.engines import ENGINES
 from density.ceilings.catalog.entry import Ceiling, Fix
@@ -22,9 +22,9 @@ CATALOG: tuple[Ceiling, ...] = (*MEMORY, *TASKS, *FILES, *NETWORK, *KERNEL, *ENG
 BY_ID: Mapping[str, Ceiling] = {ceiling.id: ceiling for ceiling in CATALOG}
 
 
-def readings(values: Mapping[str, float], bounds: Bounds) -> Iterator[Reading]:
-    """Every ceiling that these values tell of; a value that is no number tells of none."""
-    for ceiling in CATALOG:
+def readings(values: Mapping[str, float], bounds: Bounds, ceilings: Sequence[Ceiling] = CATALOG) -> Iterator[Reading]:
+    """Every one of these ceilings that the values tell of; a value that is no number tells of none."""
+    for ceiling in ceilings:
         for subject, used, limit, reserve in ceiling.read(values, bounds):
             if math.isfinite(used) and math.isfinite(limit):
                 yield Reading(ceiling.id, subject, used, limit, reserve)

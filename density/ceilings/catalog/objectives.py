@@ -3,6 +3,7 @@
 from density.ceilings.catalog.entry import Ceiling, Fix, errors
 from density.ceilings.reading import objective
 
+TESTER_LAG = "tester.lag"
 OBJECTIVES = (
     Ceiling(
         id="cpu.busy",
@@ -62,7 +63,7 @@ OBJECTIVES = (
         fix=Fix("see the failures by kind"),
     ),
     Ceiling(
-        id="tester.lag",
+        id=TESTER_LAG,
         resource="lateness of the tester's own tick",
         unit="seconds",
         read=objective("tester.lag_seconds", "tester_lag_seconds"),
@@ -79,6 +80,6 @@ BY_FIELD = {
     "cpu_pressure_share": "cpu.pressure",
     "memory_pressure_share": "memory.pressure",
     "io_pressure_share": "io.pressure",
-    "tester_lag_seconds": "tester.lag",
+    "tester_lag_seconds": TESTER_LAG,
 }
 """Field of a profile's objectives -> the soft ceiling that it sets."""

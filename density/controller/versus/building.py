@@ -61,18 +61,18 @@ async def _images(bed: Bed, name: str, figures: Figures, program: bytes, endpoin
 
 
 async def _guests(cache_dir: Path, name: str, figures: Figures, program: bytes) -> None:
-    builds: list[tuple[tuple[float, float], tuple[float, float]]] = []
+    first: list[tuple[float, float]] = []
+    again: list[tuple[float, float]] = []
     for _ in range(ROUNDS):
         base = os.urandom(BASE_BYTES)
-        first, again = [
-            await anyio.to_thread.run_sync(_guest, cache_dir, program + os.urandom(8), base) for _ in range(2)
-        ]
-        builds.append((first, again))
-    figures.add("building", "first", name, [first for (first, _), _ in builds], unit="seconds")
-    figures.add("building", "again", name, [again for _, (again, _) in builds], unit="seconds")
-    sizes, added = [size for (_, size), _ in builds], [size for _, (_, size) in builds]
+        for built in (first, again):
+            built.append(await anyio.to_thread.run_sync(_guest, cache_dir, program + os.urandom(8), base))
+    times, sizes = zip(*first, strict=True)
+    times_again, sizes_again = zip(*again, strict=True)
+    figures.add("building", "first", name, times, unit="seconds")
+    figures.add("building", "again", name, times_again, unit="seconds")
     figures.add("building", "bytes", name, sizes, unit="bytes", words="and a kernel, which is not built")
-    figures.add("building", "again.bytes", name, added, unit="bytes", words="written as a whole")
+    figures.add("building", "again.bytes", name, sizes_again, unit="bytes", words="written as a whole")
 
 
 def _guest(cache_dir: Path, program: bytes, base: bytes) -> tuple[float, float]:

@@ -112,6 +112,12 @@ def draw_knee(axes: Axes, latency: Document) -> None:
         axes.axvline(latency["count"], color=INK, linewidth=1.2, linestyle=(0, (2, 2)), label="knee")
 
 
+def knee_at(latency: Document) -> str:
+    """Where it is, as the beginning of a sentence: `From 181 on (162 to 184)`."""
+    count, low, high = (format_count(latency[part]) for part in ("count", "low", "high"))
+    return f"From {count} on ({low} to {high})"
+
+
 def panels(count: int) -> tuple[Figure, list[Axes]]:
     """A figure with panels one above the other, along the same x."""
     height = HEIGHT_INCHES + EACH_PANEL_INCHES * (count - 1)

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from density.report.charts.canvas import Absent, Chart, count_axis, draw_knee, label, legend, panels, seconds_axis
+from density.report.charts.canvas import (
+    Absent,
+    Chart,
+    count_axis,
+    draw_knee,
+    knee_at,
+    label,
+    legend,
+    panels,
+    seconds_axis,
+)
 from density.report.charts.palette import BLUE, GREEN, INK, ORANGE, RED
 from density.report.recorded import Recorded
 from density.statistics import quantile
@@ -104,5 +114,4 @@ def _bends(run: Recorded) -> Iterator[str]:
     for name, workload in run.result["workloads"].items():
         latency = workload["latency"]["probe"]
         if latency["shape"] == "knee":
-            count, low, high = (format_count(latency[part]) for part in ("count", "low", "high"))
-            yield f" From {count} on ({low} to {high}), pings of {label(name, 60)} take longer."
+            yield f" {knee_at(latency)}, pings of {label(name, 60)} take longer."

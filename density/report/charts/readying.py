@@ -5,7 +5,17 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from density.report.charts.canvas import Absent, Chart, count_axis, draw_knee, label, legend, panels, seconds_axis
+from density.report.charts.canvas import (
+    Absent,
+    Chart,
+    count_axis,
+    draw_knee,
+    knee_at,
+    label,
+    legend,
+    panels,
+    seconds_axis,
+)
 from density.report.charts.palette import BLUE, INK, ORANGE, RED
 from density.report.history import Wave
 from density.report.recorded import Recorded
@@ -98,5 +108,4 @@ def _bend(latency: Document) -> str:
         return ""
     if latency["shape"] != "knee":
         return f" No knee: {latency['reason']}."
-    count, low, high = (format_count(latency[part]) for part in ("count", "low", "high"))
-    return f" From {count} on ({low} to {high}), times grow faster."
+    return f" {knee_at(latency)}, times grow faster."

@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
-from density.controller.paths import known_runs, runtime_base
+from density.controller.paths import alive_runs
 from density.controller.session import PROFILE
 from density.errors import UsageError
 from density.profile.problems import flat
@@ -21,7 +21,7 @@ def read_groups(directories: Sequence[Sequence[Path]]) -> list[Group]:
     """
     if len(directories) < 2:
         raise UsageError("a comparison needs two runs or more: the baseline, then what is held against it")
-    alive = {name for name, held in known_runs(runtime_base()).items() if held}
+    alive = alive_runs()
     groups = [[_read(directory, alive) for directory in group] for group in directories]
     seen: set[str] = set()
     for run in (run for group in groups for run in group):

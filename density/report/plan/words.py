@@ -10,7 +10,7 @@ from density.capacity.plan.plan import Outcome, Plan
 from density.capacity.plan.resources import GIVEN_CPUS, INSTANCES, Key, name_of, unit_of
 from density.profile.problems import listed
 from density.report.ceilings import UNLIMITED
-from density.units import format_count, format_value
+from density.units import format_count, format_counted, format_value
 
 _MILLIONS = 1e8
 RELEVANT = 0.1
@@ -49,7 +49,7 @@ def times(ratio: float) -> str:
 
 def hosts_word(count: int) -> str:
     """`1 host`, `7 hosts`."""
-    return f"{format_count(count)} host{'' if count == 1 else 's'}"
+    return format_counted(count, "host", "hosts")
 
 
 def price(value: Fraction) -> str:

@@ -17,11 +17,14 @@ def markdown(rows: Sequence[Row], subjects: tuple[Subject, ...], remarks: Sequen
 
 
 def _overview(rows: Sequence[Row]) -> str:
-    said = ("; ".join(statement.text for statement in row.statements) or "; ".join(row.notes) for row in rows)
-    cells = [
-        (row.title, escape(row.says), escape(words), HELD[row.held]) for row, words in zip(rows, said, strict=True)
-    ]
-    return table(("", "the article", "measured here", ""), cells)
+    return table(
+        ("", "the article", "measured here", ""),
+        [(row.title, escape(row.says), escape(_said(row)), HELD[row.held]) for row in rows],
+    )
+
+
+def _said(row: Row) -> str:
+    return "; ".join(statement.text for statement in row.statements) or "; ".join(row.notes)
 
 
 def _details(row: Row, subjects: tuple[Subject, ...]) -> Iterator[str]:
