@@ -27,6 +27,23 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OwnLimit:
+    """A limit of one instance itself, which it had reached when it failed or was lost.
+
+    Attributes:
+        ceiling: id of the catalogue: `memory.instance`, `tasks.instance`, `files.instance`, `cpu.instance`.
+        used: the most that it used, as far as that is known.
+        limit: what it was allowed, in the ceiling's unit.
+        hits: how often the kernel refused, killed or throttled at this limit; 0 where no counter could be read.
+    """
+
+    ceiling: str
+    used: float
+    limit: float
+    hits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why an instance failed or was lost.
 
@@ -34,11 +51,17 @@ class Failure:
         kind: the class of the error, a word of `density.ceilings.errors` (`no_memory`, `timeout`, `exited`, ...).
         message: the engine's own words, one line.
         evidence: the last lines that the instance itself printed (console or log), oldest first.
+        exit_code: of the instance's first process; None where it did not exit, or nobody knows.
+        signal: that ended it (`SIGKILL`), else empty.
+        own_limits: the instance's own limits that it had reached, the likeliest cause first.
     """
 
     kind: str
     message: str
     evidence: tuple[str, ...] = ()
+    exit_code: int | None = None
+    signal: str = ""
+    own_limits: tuple[OwnLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

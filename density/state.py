@@ -33,7 +33,7 @@ from density.events import (
     WaveStarted,
     WorkloadPrepared,
 )
-from density.model import EngineInfo, Phase, Workload
+from density.model import EngineInfo, Failure, OwnLimit, Phase, Workload
 from density.recent import RecentLaunches
 from density.statistics import LatencySeries, quantile
 
@@ -54,6 +54,14 @@ class Tally:
 
 
 @dataclass(slots=True)
+class OwnTally:
+    """How many instances of a workload failed or were lost at one limit of their own, and the highest use of them."""
+
+    count: int
+    highest: OwnLimit
+
+
+@dataclass(slots=True)
 class WorkloadState:
     """What became of one workload's instances.
 
@@ -64,6 +72,7 @@ class WorkloadState:
         created_seconds, started_seconds, ready_seconds: from the intended time of the launch, one entry an instance.
         ready_at: time to ready by what the host bore when the launch was requested.
         probed_at: round trips of probes by what it bore when they came back.
+        own_limits: instances that failed or were lost at a limit of their own, by the likeliest ceiling of each.
     """
 
     workload: Workload
@@ -82,6 +91,7 @@ class WorkloadState:
     probed_at: LatencySeries = field(default_factory=LatencySeries)
     failures: dict[str, Tally] = field(default_factory=dict)
     kernels: Counter[str] = field(default_factory=Counter)
+    own_limits: dict[str, OwnTally] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -155,6 +165,7 @@ class RunState:
         self.last_failures: deque[InstanceChanged] = deque(maxlen=RECENT_FAILURES)
         self.failed_in_wave: Counter[str] = Counter()
         self.lost_in_wave: Counter[str] = Counter()
+        self.own_limits_in_wave: Counter[tuple[str, str]] = Counter()
         self.ready_in_wave = 0
         self.recent = RecentLaunches()
         self.wave_started_at = 0.0
@@ -255,6 +266,7 @@ class RunState:
         self.last_ready_at = event.at
         self.failed_in_wave.clear()
         self.lost_in_wave.clear()
+        self.own_limits_in_wave.clear()
         self.ready_in_wave = 0
         self.lag_in_wave = 0.0
         self.samples_in_wave.clear()
@@ -338,6 +350,17 @@ class RunState:
             event.failure.kind, Tally(0, event.failure.message, event.failure.evidence)
         )
         tally.count += 1
+        self._own_limit(workload, event.failure)
+
+    def _own_limit(self, workload: WorkloadState, failure: Failure) -> None:
+        if not failure.own_limits:
+            return
+        own = failure.own_limits[0]
+        self.own_limits_in_wave[own.ceiling, workload.workload.name] += 1
+        tally = workload.own_limits.setdefault(own.ceiling, OwnTally(0, own))
+        tally.count += 1
+        if own.used > tally.highest.used:
+            tally.highest = own
 
     @_fold.register
     def _(self, event: WaveSettled) -> None:

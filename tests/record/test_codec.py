@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from density.events import CeilingForecast, Event, Forecasted, HostFound, HostSampled, InstanceChanged, ProbeMeasured
-from density.model import Failure, Phase
+from density.model import Failure, OwnLimit, Phase
 from density.record.codec import decode, encode
 
 
@@ -87,3 +87,22 @@ def test_what_is_no_event_is_a_value_error() -> None:
     """A body of an unknown kind is refused, not guessed."""
     with pytest.raises(ValueError, match="Input tag 'unknown' found using 'kind' does not match"):
         decode('{"at": 1.0, "kind": "unknown"}')
+
+
+def test_a_failure_of_an_older_record_is_read() -> None:
+    """A failure that was recorded before exit codes and own limits were has neither of them."""
+    body = (
+        '{"at": 1.0, "instance_id": "a", "workload": "w", "phase": "lost", "kind": "instance_changed",'
+        ' "failure": {"kind": "exited", "message": "gone", "evidence": ["x"]}, "details": {}}'
+    )
+    event = decode(body)
+    assert isinstance(event, InstanceChanged)
+    assert event.failure == Failure("exited", "gone", ("x",), exit_code=None, signal="", own_limits=())
+
+
+def test_own_limits_come_back() -> None:
+    """What is recorded of an instance's own limits is read again with its types."""
+    own = OwnLimit("memory.instance", 67108864.0, 67108864.0, 12)
+    failure = Failure("oom_killed", "gone", (), 137, "SIGKILL", (own,))
+    event = InstanceChanged(1.0, "a", "w", Phase.LOST, failure)
+    assert decode(encode(event)) == event
