@@ -12,10 +12,10 @@ from density.metrics.table.entry import INFO, Metric, Read, Row, Seen
 
 
 def _known(seen: Seen) -> Iterator[Row]:
-    for ceiling in dict.fromkeys(reading.ceiling for reading in seen.readings):
-        entry = BY_ID[ceiling]
-        kind = "lethal" if entry.lethal else "soft" if entry.soft else "hard"
-        yield Row((ceiling, entry.resource, entry.unit, kind), 1)
+    for reading in seen.readings:
+        entry = BY_ID[reading.ceiling]
+        kind = "lethal" if entry.is_lethal(reading.subject) else "soft" if entry.soft else "hard"
+        yield Row((*reading.key, entry.resource, entry.unit, kind), 1)
 
 
 def _ceilings(value: Callable[[Reading], float]) -> Read:
@@ -61,8 +61,8 @@ _COST = ("workload", "resource")
 
 # fmt: off
 CEILINGS: tuple[Metric, ...] = (
-    Metric("density_ceiling_info", "gauge", INFO, ("ceiling", "resource", "unit", "kind"),
-           "What a ceiling is of; its kind is lethal, hard or soft; always 1.", _known),
+    Metric("density_ceiling_info", "gauge", INFO, (*_CEILING, "resource", "unit", "kind"),
+           "What a ceiling is of, and for this subject lethal, hard or soft; always 1.", _known),
     Metric("density_ceiling_used_ratio", "gauge", "ratio", _CEILING,
            "Use of a ceiling as a share of its limit.", _ceilings(lambda reading: reading.ratio)),
     Metric("density_ceiling_reserve_ratio", "gauge", "ratio", _CEILING,
