@@ -232,12 +232,13 @@ class TesterMeasured:
     """The tester's own cost, how late its last tick was, and the latest one so far.
 
     Attributes:
-        cpu_seconds: of its process, since the run's first sample.
+        cpu_seconds: of its process, since the run's first sample; None where it cannot be read, as on a simulated host.
+        rss_bytes: memory of its process; None likewise.
     """
 
     at: float
-    cpu_seconds: float
-    rss_bytes: float
+    cpu_seconds: float | None
+    rss_bytes: float | None
     lag_seconds: float
     max_lag_seconds: float
     kind: Literal["tester_measured"] = "tester_measured"

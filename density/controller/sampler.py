@@ -56,11 +56,12 @@ class Sampler:
         return values
 
     def _tester(self, values: Mapping[str, float], lag: float) -> None:
+        cpu = values.get("tester.cpu_seconds")
         self._bus.emit(
             TesterMeasured(
                 anyio.current_time(),
-                cpu_seconds=values.get("tester.cpu_seconds", 0.0) - (self._cpu_before or 0.0),
-                rss_bytes=values.get("tester.rss_bytes", 0.0),
+                cpu_seconds=None if cpu is None else cpu - (self._cpu_before or 0.0),
+                rss_bytes=values.get("tester.rss_bytes"),
                 lag_seconds=lag,
                 max_lag_seconds=self._max_lag,
             )

@@ -59,8 +59,8 @@ def _tester(run: Recorded) -> Iterator[Check]:
     lag = tester.max_lag_seconds
     said: Said = ("Its latest tick came ", fact("tester.max_lag_seconds", lag, "seconds"), " late.")
     yield Check("Lag of the tester", grade(lag, LAG), said, "A tester that waits for the CPU measures its own waiting.")
-    if not tester.rss_bytes:
-        return  # a simulated run has nothing to read it from
+    if tester.cpu_seconds is None or tester.rss_bytes is None:
+        return
     cpus = run.state.host.get("cpu.count") or float(run.result["host"].get("cpus") or 1)
     share = tester.cpu_seconds / max(1e-9, run.result["seconds"] * cpus)
     said = (

@@ -154,9 +154,9 @@ def _footprints(known: Outlook, parts: Mapping[str, Line]) -> dict[str, Document
 def _tester(state: RunState) -> Document:
     tester = state.tester
     return {
-        "cpu_seconds": tester.cpu_seconds if tester else 0.0,
-        "rss_bytes": tester.rss_bytes if tester else 0.0,
-        "max_lag_seconds": tester.max_lag_seconds if tester else 0.0,
+        "cpu_seconds": tester.cpu_seconds if tester else None,
+        "rss_bytes": tester.rss_bytes if tester else None,
+        "max_lag_seconds": tester.max_lag_seconds if tester else None,
     }
 
 

@@ -128,13 +128,19 @@ def _closing(result: Document, run_dir: str) -> Iterator[Row]:
         yield "" if index else "failures", said
     for index, warning in enumerate(result["warnings"]):
         yield "" if index else "warnings", Text(warning, style="yellow")
-    torn, tester = result["teardown"], result["tester"]
+    torn = result["teardown"]
     removed = f"{format_count(torn['removed'])} in {format_seconds(torn['seconds'])}, "
     if torn["left"]:
         left = f"LEFT BEHIND {len(torn['left'])}: {format_some(torn['left'])}"
         yield "removed", Text(f"{removed}{left}", style="bold red")
     else:
         yield "removed", Text(f"{removed}nothing left behind")
-    lag = format_seconds(tester["max_lag_seconds"])
-    yield "tester", Text(f"{tester['cpu_seconds']:.1f} s of CPU, at most {lag} late")
+    yield "tester", Text(_tester(result["tester"]))
     yield "record", Text(run_dir)
+
+
+def _tester(tester: Document) -> str:
+    cpu, lag = tester["cpu_seconds"], tester["max_lag_seconds"]
+    parts = ["CPU not measured" if cpu is None else f"{cpu:.1f} s of CPU"]
+    parts += [] if lag is None else [f"at most {format_seconds(lag)} late"]
+    return ", ".join(parts)

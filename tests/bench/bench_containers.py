@@ -147,15 +147,15 @@ def test_cost_of_the_tester(tmp_path: Path, say: Say) -> None:
         assert record.execute("SELECT count(*) FROM instances WHERE ready_at IS NOT NULL").fetchone() == (500,)
     waves = [event.at for event in events if isinstance(event, WaveStarted)]
     stages = {event.stage: event.at for event in events if isinstance(event, StageEntered)}
-    tester = [event for event in events if isinstance(event, TesterMeasured)]
+    spent = [(e.at, e.cpu_seconds) for e in events if isinstance(e, TesterMeasured) and e.cpu_seconds is not None]
 
     def cpu(at: float) -> float:
-        return next(event.cpu_seconds for event in tester if event.at >= at)
+        return next(seconds for when, seconds in spent if when >= at)
 
     last_ready = max(e.at for e in events if isinstance(e, InstanceChanged) and e.phase is Phase.READY)
     each = (cpu(last_ready) - cpu(waves[1])) / 490 * 1000
-    held = [event for event in tester if stages["hold"] + 2 <= event.at < stages["teardown"] - 1]
-    idle = (held[-1].cpu_seconds - held[0].cpu_seconds) / (held[-1].at - held[0].at)
+    held = [(when, seconds) for when, seconds in spent if stages["hold"] + 2 <= when < stages["teardown"] - 1]
+    idle = (held[-1][1] - held[0][1]) / (held[-1][0] - held[0][0])
     few = [e.cost_seconds for e in events if isinstance(e, HostSampled) and waves[0] + 5 < e.at < waves[1]]
     many = [e.cost_seconds for e in events if isinstance(e, HostSampled) and e.at > stages["hold"] + 2]
     at_few, at_many = statistics.median(few) * 1000, statistics.median(many) * 1000

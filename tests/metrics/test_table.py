@@ -6,6 +6,8 @@ import pytest
 from metrics.observed import beginning, ending, get, observe, series, text_of
 from prometheus_client.parser import text_string_to_metric_families
 
+from density.events import HostSampled
+from density.events import TesterMeasured as CostMeasured  # pytest collects what is called Test...
 from density.metrics.instances import LIMIT
 from density.metrics.table import INFO, TABLE
 from density.metrics.table.instances import INSTANCES
@@ -134,3 +136,23 @@ def test_promtool_finds_nothing_to_say(*, per_instance: bool) -> None:
     text = text_of([*beginning(), *ending()], per_instance=per_instance)
     done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_ceiling_critical_for_one_subject_alone_says_so() -> None:
+    """`files.process` of libvirtd is lethal and of dockerd is not: the alert on lethal ceilings has to see the one."""
+    values = {f"daemon.{name}.{what}": 100.0 for name in ("dockerd", "libvirtd") for what in ("fds", "fds_limit")}
+    text = text_of([*beginning(), HostSampled(50.0, values, 0.001)])
+    kinds = {
+        dict(labels)["subject"]: dict(labels)["kind"]
+        for name, labels in series(text)
+        if name == "density_ceiling_info" and dict(labels)["ceiling"] == "files.process"
+    }
+    assert kinds == {"dockerd": "hard", "libvirtd": "lethal"}
+
+
+def test_what_density_takes_is_absent_where_it_was_not_measured() -> None:
+    """On a simulated host nothing reads density's own process: no series, where a 0 would be a measurement."""
+    event = CostMeasured(50.0, cpu_seconds=None, rss_bytes=None, lag_seconds=0.0, max_lag_seconds=0.0)
+    names = {name for name, _ in series(text_of([*beginning(), event]))}
+    assert "density_tester_lag_seconds" in names
+    assert not names & {"density_tester_cpu_seconds_total", "density_tester_resident_memory_bytes"}

@@ -40,7 +40,7 @@ def _sample(state: RunState) -> float | None:
     return state.samples_in_wave[-1].cost_seconds if state.samples_in_wave else None
 
 
-def _tester(value: Callable[[TesterMeasured], float]) -> Read:
+def _tester(value: Callable[[TesterMeasured], float | None]) -> Read:
     """One number of the tester's own measurement."""
     return one(lambda state: value(state.tester) if state.tester else None)
 
