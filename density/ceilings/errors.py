@@ -58,10 +58,10 @@ EXHAUSTION = frozenset(
 )
 """Kinds that mean a resource ran out, so that launching more is pointless."""
 
-OTHER_KINDS = frozenset({"no_image", "overloaded", "timeout", "exited", "refused", "engine", "cancelled"})
-"""Kinds given by an engine that knows more than the words: `timeout` (never ready in time), `exited` (ended before it
-was ready), `refused` (no connection), `cancelled` (the run was
-ended first), `engine` (anything else it said)."""
+OTHER_KINDS = frozenset({"no_image", "own_limit", "overloaded", "timeout", "exited", "refused", "engine", "cancelled"})
+"""Kinds given by an engine that knows more than the words: `own_limit` (the kernel refused or killed at a limit of the
+instance itself, so that the host did not run out of anything), `timeout` (never ready in time), `exited` (ended before
+it was ready), `refused` (no connection), `cancelled` (the run was ended first), `engine` (anything else it said)."""
 
 
 def classify(message: str) -> str:

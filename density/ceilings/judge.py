@@ -57,7 +57,7 @@ def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
         limit=reading.limit,
         confidence=named.odds if named else _confidence(state, reading, found),
         evidence=(outcome.reason, *_evidence(state, bounds, named, reading), *_also(others)),
-        fix=ceiling.fix.text,
+        fix=ceiling.fix.of(outcome.subject),
         next=tuple(_next(state, key)),
     )
 

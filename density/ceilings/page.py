@@ -12,6 +12,8 @@ use them. This page is made from the catalogue (`density/ceilings/catalog/`); CO
 - **lethal**: running into it takes the host (or that subject) down, so no run goes past the reserve.
 - **hard**: the kernel or an engine refuses more; with `until = "failure"` a run goes there.
 - **soft**: never forecast. An objective of the profile, or something that can be full without anything failing.
+- **own**: a limit of each instance itself (its `memory`, for example), not of the host. Never forecast. Read from those
+  instances that failed.
 
 Where a ceiling has several subjects (a bridge, a daemon, a user as `uid0`, a kind of namespace), each is read and
 forecast alone. Limits of the host and of the nearest cgroup or unit are both read, and the nearer counts. What a kernel
@@ -29,7 +31,7 @@ def _section(ceiling: Ceiling) -> str:
 
 
 def _lines(ceiling: Ceiling) -> Iterator[str]:
-    kind = "lethal" if ceiling.lethal else "soft" if ceiling.soft else "hard"
+    kind = "lethal" if ceiling.lethal else "soft" if ceiling.soft else "own" if ceiling.own else "hard"
     resource = ceiling.resource[0].upper() + ceiling.resource[1:]
     also = f", lethal for {' and '.join(sorted(ceiling.lethal_for))}" if ceiling.lethal_for else ""
     yield f"{resource}. In {ceiling.unit}; {kind}{also}."

@@ -176,6 +176,11 @@ def objective(measured: str, limit: str) -> Reader:
     return read
 
 
+def nothing(values: Values, bounds: Bounds) -> Iterator[Found]:  # noqa: ARG001 — the readers' common shape
+    """For what no value of the host tells: the limits of instances themselves, known from those that failed."""
+    yield from ()
+
+
 def subjects(values: Values, prefix: str, last: str) -> Iterator[str]:
     """Every SUBJECT of the names `PREFIX.SUBJECT.LAST`, sorted."""
     head, tail = prefix + ".", "." + last

@@ -33,6 +33,8 @@ IN_FLIGHT = 8
 """Launches in flight take more for a moment than running instances do; so many are allowed for."""
 MOVED = 20.0
 """How much more likely a ceiling is whose own counter moved."""
+BY_WORDS = 0.3
+"""The weight of an instance's own limit that fits what it said last, where no counter tells whether it was this one."""
 UNKNOWN = 0.03
 """The weight of a cause that is not in the catalogue, where the likeliest of it would have 1."""
 UNLIKELY = 0.1
@@ -67,8 +69,9 @@ def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
     weights = {
         key: _fits(BY_ID[key[0]].errors, failures) * _near(reading, costs.get(key), failures.total())
         for key, reading in highest.items()
-        if BY_ID[key[0]].errors & set(failures)
+        if BY_ID[key[0]].errors & set(failures) and not BY_ID[key[0]].own
     }
+    weights |= {key: _own_weight(state, key, failures.total()) for key in own_readings(state)}
     for ceiling in counted:
         for key in [key for key in weights if key[0] == ceiling]:
             weights[key] *= MOVED
@@ -77,9 +80,22 @@ def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
         weights.pop(("memory.available", ""), None)
     total = sum(weights.values()) + UNKNOWN
     return [
-        Suspect(*key, weight / total, tuple(_evidence(key, highest[key], costs, counted)))
+        Suspect(
+            *key,
+            weight / total,
+            tuple(
+                _own_evidence(state, key) if BY_ID[key[0]].own else _evidence(key, highest[key], costs, counted),
+            ),
+        )
         for key, weight in sorted(weights.items(), key=lambda item: -item[1])
     ]
+
+
+def _own_weight(state: RunState, key: Key, failed: int) -> float:
+    """The share of the failures that met this limit of the instance itself."""
+    ceiling, workload = key
+    counted = state.workloads[workload].own_limits[ceiling].highest.hits > 0
+    return state.own_limits_in_wave[key] / failed * (1.0 if counted else BY_WORDS)
 
 
 def _fits(errors: frozenset[str], failures: Mapping[str, int]) -> float:
@@ -105,7 +121,30 @@ def highest_readings(state: RunState, bounds: Bounds) -> dict[Key, Reading]:
             known = highest.get(reading.key)
             if known is None or reading.ratio > known.ratio:
                 highest[reading.key] = reading
-    return highest
+    return highest | own_readings(state)
+
+
+def own_readings(state: RunState) -> dict[Key, Reading]:
+    """The instances' own limits that some of them met in the current wave; the subject is the workload."""
+    found = {}
+    for ceiling, workload in state.own_limits_in_wave:
+        own = state.workloads[workload].own_limits[ceiling].highest
+        found[ceiling, workload] = Reading(ceiling, workload, own.used, own.limit)
+    return found
+
+
+def _own_evidence(state: RunState, key: Key) -> Iterator[str]:
+    """How many instances met this limit of their own, of how many."""
+    ceiling, workload = key
+    known = state.workloads[workload]
+    own = known.own_limits[ceiling]
+    limit = format_value(own.highest.limit, BY_ID[ceiling].unit)
+    noun = "" if BY_ID[ceiling].unit == "bytes" else f" {BY_ID[ceiling].unit}"
+    met = "met" if own.highest.hits else "may have met"
+    yield (
+        f"{own.count} of {known.launched} instances of {workload} {met} the instance's own limit of {limit}{noun}; "
+        f"{known.failed + known.lost} of {known.launched} failed or died"
+    )
 
 
 def _moved(state: RunState) -> Iterator[tuple[str, str]]:

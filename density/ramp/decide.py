@@ -110,7 +110,8 @@ def _failures(profile: Profile, state: RunState) -> Stop | None:
         return None
     costs = look_ahead(profile, state).costs()
     found = suspects(state, bounds_of(profile), costs)
-    explained = bool(found) and found[0].odds > LIKELY
+    # What one instance allows itself says nothing of the host: one such death among several ends no ramp.
+    explained = bool(found) and found[0].odds > LIKELY and not BY_ID[found[0].ceiling].own
     if not (exhausted or many or none or explained):
         return None
     bound = likeliest(found)

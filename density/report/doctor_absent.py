@@ -84,4 +84,6 @@ def _reason(ceiling: Ceiling) -> str:
     reason = _NOTHING_TO_SAY.get(ceiling.id)
     if reason:
         return reason
+    if ceiling.own:
+        return "a limit of each instance, read where one fails"
     return "measured during a run, where the profile asks for it" if ceiling.soft else "no limit is set here"

@@ -24,7 +24,7 @@ KEYS: Mapping[str, str] = {
     "instances": "instances",
 }
 """What most people set of a host -> the resource that it limits. Ids of hard ceilings do as well."""
-_HARD = tuple(ceiling.id for ceiling in CATALOG if not ceiling.soft)
+_HARD = tuple(ceiling.id for ceiling in CATALOG if not ceiling.soft and not ceiling.own)
 _OF_THE_RUN = {f"{ceiling}.{subject}".rstrip("."): what for (ceiling, subject), what in OF_THE_RUN.items()}
 _EXAMPLE = "cpus=64,memory=512GiB"
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from density.ceilings.catalog.engines import ENGINES
 from density.ceilings.catalog.entry import Ceiling, Fix
 from density.ceilings.catalog.files import FILES
+from density.ceilings.catalog.instance import INSTANCE
 from density.ceilings.catalog.kernel import KERNEL
 from density.ceilings.catalog.memory import MEMORY
 from density.ceilings.catalog.network import BRIDGE_PORTS_MAX, NETWORK
@@ -18,7 +19,7 @@ from density.ceilings.reading import Bounds, Reading
 
 __all__ = ["BRIDGE_PORTS_MAX", "BY_ID", "CATALOG", "Ceiling", "Fix", "readings"]
 
-CATALOG: tuple[Ceiling, ...] = (*MEMORY, *TASKS, *FILES, *NETWORK, *KERNEL, *ENGINES, *OBJECTIVES)
+CATALOG: tuple[Ceiling, ...] = (*MEMORY, *TASKS, *FILES, *NETWORK, *KERNEL, *ENGINES, *INSTANCE, *OBJECTIVES)
 BY_ID: Mapping[str, Ceiling] = {ceiling.id: ceiling for ceiling in CATALOG}
 
 

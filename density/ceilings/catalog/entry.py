@@ -13,11 +13,17 @@ class Fix:
         text: the command, or what to change, for a person.
         sysctls: kernel parameters that raise it; a script can set them to what a count needs.
         directive: the systemd directive that raises it for a daemon's unit, such as `LimitNOFILE`.
+        of_workload: the text with `{workload}` in it, for a limit of a workload's instances.
     """
 
     text: str
     sysctls: tuple[str, ...] = ()
     directive: str = ""
+    of_workload: str = ""
+
+    def of(self, subject: str) -> str:
+        """The text for this subject."""
+        return self.of_workload.format(workload=subject) if self.of_workload and subject else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,7 @@ class Ceiling:
         lethal: running into it takes the host down, so no run goes past the reserve.
         lethal_for: the subjects of which it takes down what it is of, where it does not do so for all.
         soft: never forecast; an objective of the profile, or something that can be full without anything failing.
+        own: a limit of each instance itself, with the workload as its subject: not the host's, so never forecast.
         errors: kinds of failure (`density.ceilings.errors`) that it can cause.
         fix: how to raise it.
     """
@@ -42,6 +49,7 @@ class Ceiling:
     lethal: bool = False
     lethal_for: frozenset[str] = frozenset()
     soft: bool = False
+    own: bool = False
     errors: frozenset[str] = frozenset()
     fix: Fix
 
