@@ -10,6 +10,7 @@ from rich.console import Console
 
 from density.controller.doctor import examine
 from density.controller.paths import runs_dir as default_runs_dir
+from density.controller.preflight import refuse_problems
 from density.errors import UsageError
 from density.model import Workload
 from density.profile.load import load_profile
@@ -59,6 +60,7 @@ def command(
         raise UsageError("--script needs --for N, and goes without --json")
     loaded, title = _profile(profile, overrides)
     found = anyio.run(partial(examine, loaded, runs_dir=runs_dir or default_runs_dir()))
+    refuse_problems(problem for engine in found.engines for problem in engine.refused)
     diagnosis = diagnose(loaded, found, title=title, wanted=wanted or 0)
     if as_script:
         # What was asked for is the script: that it is needed is no failure.

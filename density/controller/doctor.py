@@ -13,7 +13,7 @@ from density.controller.doctor_runs import Booted, Earlier, last_booted, last_me
 from density.controller.engines import REAL, real_engine
 from density.controller.equip import DISK_FACT, ThreadedHost
 from density.controller.paths import cache_dir, known_runs, runtime_base
-from density.engines.base import EngineContext
+from density.controller.preflight import find_problems, idle_context
 from density.engines.simulated import HostModel
 from density.errors import EngineUnavailable
 from density.host.hierarchies import cgroup_version, find_hierarchies
@@ -21,9 +21,8 @@ from density.host.reader import HostReader
 from density.host.slice_systemd import manages
 from density.model import EngineInfo, EngineName
 from density.payload.build import COMPILERS, REMEDY
-from density.payload.channel import Channel
 from density.payload.guests.kernel import VARIABLE, find_kernel, is_kernel
-from density.profile.spec import Endpoints, Profile, Slice
+from density.profile.spec import Profile, Slice
 
 BETWEEN_READINGS_SECONDS = 0.25
 """Shares of CPU are told from two readings."""
@@ -41,12 +40,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineAnswer:
-    """What an engine says of itself; where it does not answer, `problem` says why and `remedy` how to get it."""
+    """What an engine says of itself; where it does not answer, `problem` says why and `remedy` how to get it.
+
+    Attributes:
+        refused: why workloads of the profile cannot run on it, a sentence each.
+    """
 
     name: EngineName
     info: EngineInfo | None = None
     problem: str = ""
     remedy: str = ""
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ async def examine(profile: Profile, *, runs_dir: Path) -> Examination:
     """Look at this host (at the simulated one, if that is what the profile runs on)."""
     simulated = profile.engines == ("simulated",)
     earlier = await run_sync(last_measured, profile, runs_dir)
-    engines = () if simulated else tuple([await _ask(name, profile.endpoints) for name in REAL])
+    engines = () if simulated else tuple([await _ask(name, profile) for name in REAL])
     if simulated:
         model = simulated_host(profile)
         facts, values, unavailable = model.facts(), model.values(), {}
@@ -158,15 +162,16 @@ def nearest(path: Path) -> Path:
     return next(each for each in (absolute, *absolute.parents) if each.exists())
 
 
-async def _ask(name: EngineName, endpoints: Endpoints) -> EngineAnswer:
-    if name == "native":
-        # Entering it starts a process; it needs nothing that is not here.
-        return EngineAnswer(name=name, info=EngineInfo(name=name, version=os.uname().release, endpoint="fork"))
-    nowhere = runtime_base() / ".doctor"
-    context = EngineContext(run_id="doctor", runtime_dir=nowhere, cache_dir=cache_dir(), channel=Channel(nowhere))
+async def _ask(name: EngineName, profile: Profile) -> EngineAnswer:
     try:
-        async with real_engine(name, context, endpoints) as engine:
-            return EngineAnswer(name=name, info=await engine.describe())
+        engine = real_engine(name, idle_context("doctor"), profile.endpoints)
+        if name == "native":
+            # Entering it starts a process; it needs nothing that is not here.
+            info = EngineInfo(name=name, version=os.uname().release, endpoint="fork")
+            return EngineAnswer(name=name, info=info, refused=await find_problems(engine, profile.workloads))
+        async with engine:
+            refused = await find_problems(engine, profile.workloads)
+            return EngineAnswer(name=name, info=await engine.describe(), refused=refused)
     except EngineUnavailable as error:
         return EngineAnswer(name=name, problem=error.reason, remedy=error.remedy)
 

@@ -13,6 +13,7 @@ from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.hold import hold
 from density.controller.launcher import Launcher
+from density.controller.preflight import refuse
 from density.controller.prober import Prober
 from density.controller.sampler import Sampler
 from density.controller.settle import Settler
@@ -131,6 +132,7 @@ class Controller:
             info = await engine.describe()
             self._bus.emit(EngineFound(anyio.current_time(), info))
             self._equipment.host.watch_engine(info)
+        await refuse(self._equipment.engines, self._profile.workloads)
         for workload in self._profile.workloads:
             started = anyio.current_time()
             prepared = await self._equipment.engines[workload.engine].prepare(workload)

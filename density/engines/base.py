@@ -50,6 +50,15 @@ class Engine(Protocol):
         """Version, endpoint, limits and daemons."""
         ...
 
+    async def check(self, workload: Workload) -> None:
+        """Find out why a workload cannot run here, as far as that can be seen without making or starting anything.
+
+        Raises:
+            UsageError: it cannot, such as for an image, a network or a bridge that is not there.
+            EngineUnavailable: the engine is gone.
+        """
+        ...
+
     async def prepare(self, workload: Workload) -> Prepared:
         """Make sure that the workload's image or guest exists and boots, before any clock starts.
 

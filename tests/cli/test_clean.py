@@ -53,6 +53,9 @@ class Leftovers:
     async def describe(self) -> EngineInfo:
         raise NotImplementedError
 
+    async def check(self, workload: Workload) -> None:
+        raise NotImplementedError
+
     async def prepare(self, workload: Workload) -> Prepared:
         raise NotImplementedError
 

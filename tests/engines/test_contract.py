@@ -37,6 +37,15 @@ async def test_describes_itself(case: Case, session: Session) -> None:
     assert info.endpoint
 
 
+async def test_check_starts_nothing(case: Case, session: Session) -> None:
+    """What cannot run is refused before anything is made, and what can is not; either way nothing was started."""
+    await session.engine.check(case.ready)
+    with pytest.raises(UsageError):
+        await session.engine.check(case.impossible)
+    assert session.changes == []
+    assert await session.leftovers() == ()
+
+
 async def test_phases_in_order(case: Case, session: Session) -> None:
     """An instance is created, started and ready, in this order and at times that never go back."""
     before = anyio.current_time()

@@ -10,6 +10,7 @@ from lxml import etree
 from density.engines.libvirt.domain import NAMESPACE, Domain, Mark, Program, domain_xml, parse_mark
 from density.model import DiskIo
 from density.payload.guests import Guest
+from density.payload.guests.disk import Layer
 
 MIB = 2**20
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
@@ -17,6 +18,7 @@ SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
 PAYLOAD = Guest(name="payload", memory_bytes=128 * MIB, kernel=Path("/k"), initramfs=Path("/i"))
 NULL = Guest(name="null", memory_bytes=16 * MIB, disk=Path("/n"))
 DISK = Guest(name="disk", memory_bytes=512 * MIB, disk=Path("/d"), disk_format="raw", overlay=True)
+LAYERED = replace(DISK, disk_format="qcow2", below=(Layer(Path("/m"), "qcow2"), Layer(Path("/b"), "raw")))
 BARE = Guest(name="null", memory_bytes=16 * MIB)
 
 PROGRAM = Program(path="/p", arguments=("--id", "vm-00001"), views={"/": Path("/root"), "/channel": Path("/c")})
@@ -36,6 +38,7 @@ VARIANTS = {
     "kvm64": replace(EMULATED, hypervisor="kvm", cpu="kvm64"),
     "null": replace(EMULATED, guest=NULL, command_line=""),
     "disk": replace(EMULATED, guest=DISK, disk=Path("/o.qcow2"), agent=True, network="user", command_line=""),
+    "layers": replace(EMULATED, guest=LAYERED, disk=Path("/o.qcow2"), command_line=""),
     "network": replace(EMULATED, network="default"),
     "container": CONTAINER,
     "container with CPUs": replace(CONTAINER, program=replace(PROGRAM, cpus=2)),
@@ -114,3 +117,16 @@ def test_disk_guests_may_reboot() -> None:
     ours = ET.fromstring(domain_xml(VARIANTS["payload"]))  # noqa: S314 — written a line above
     installed = ET.fromstring(domain_xml(VARIANTS["disk"]))  # noqa: S314 — written a line above
     assert (ours.findtext("on_reboot"), installed.findtext("on_reboot")) == ("destroy", "restart")
+
+
+def test_the_whole_chain_is_named() -> None:
+    """QEMU reads through to what the domain names and to nothing else: every image below is there, with its format."""
+    root = ET.fromstring(domain_xml(VARIANTS["layers"]))  # noqa: S314 — written a line above
+    backing, seen = root.find("devices/disk/backingStore"), []
+    while backing is not None and len(backing):
+        source = backing.find("source")
+        assert source is not None
+        seen.append((source.get("file"), [each.get("type") for each in backing.iterfind("format")]))
+        backing = backing.find("backingStore")
+    assert seen == [("/d", ["qcow2"]), ("/m", ["qcow2"]), ("/b", ["raw"])]
+    assert backing is not None

@@ -169,6 +169,18 @@ async def test_disk_guest_writes_to_an_overlay(runtime_dir: Path, image: Path) -
     assert known(image) == before
 
 
+async def test_disk_guest_on_a_chain_of_images(runtime_dir: Path, image: Path) -> None:
+    """An image on a qcow2 on a raw one boots what is in the lowest of them."""
+    middle, top = runtime_dir / "middle.qcow2", runtime_dir / "app.qcow2"
+    for below, kind, above in ((image, "raw", middle), (middle, "qcow2", top)):
+        await anyio.run_process(["qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", below.name, str(above)])
+        above.chmod(0o644)
+    disk = replace(NULL, guest="disk", image=str(top), ready=Readiness("console", "disk.*here"))
+    async with opened(runtime_dir) as session:
+        [instance_id] = await session.launch(disk)
+        assert session.phases(instance_id)[-1] is Phase.READY
+
+
 async def test_crashed_runs_overlay_is_reaped(runtime_dir: Path, image: Path) -> None:
     """What a dead run left is removed with its overlays by an engine of another run."""
     disk = replace(NULL, guest="disk", image=str(image), ready=Readiness("running"))

@@ -1,5 +1,9 @@
 """The libvirt engine's pure parts, and those that only need files."""
 
+import os
+import shutil
+import struct
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +17,13 @@ from density.engines.libvirt.forward import is_established, parse_forward
 from density.engines.libvirt.hypervisor import format_version, parse_owner, parse_setting
 from density.engines.libvirt.instance import ending_failure, may_be_oom
 from density.engines.libvirt.mailbox import Mailbox
-from density.engines.libvirt.networks import parse_network
+from density.engines.libvirt.networks import check_bridge, parse_network
 from density.engines.libvirt.preparing import check, ready_of
 from density.engines.libvirt.staging import can_read, staged, unstage
 from density.errors import UsageError
 from density.model import Readiness, Workload
 from density.payload.guests import Guest
+from density.payload.guests.disk import Layer
 
 MIB = 2**20
 STRANGER = (64055, 108)
@@ -51,6 +56,15 @@ def test_networks() -> None:
     assert (parse_network(NAT).bridge, parse_network(NAT).addresses) == ("virbr7", 9)
     assert (parse_network(BRIDGE).bridge, parse_network(BRIDGE).addresses) == ("br0", 0)
     assert (parse_network(DIRECT).bridge, parse_network(DIRECT).addresses) == ("", 0)
+
+
+def test_bridges_that_are_not_there(tmp_path: Path) -> None:
+    """A network whose bridge is missing is active all the same: it is refused before a VM is; one without is fine."""
+    check_bridge(parse_network(DIRECT), "n", devices=tmp_path)
+    with pytest.raises(UsageError, match="bridge br0, which this host does not have"):
+        check_bridge(parse_network(BRIDGE), "n", devices=tmp_path)
+    (tmp_path / "br0").mkdir()
+    check_bridge(parse_network(BRIDGE), "n", devices=tmp_path)
 
 
 def test_forwarding_is_read_from_the_monitor() -> None:
@@ -185,6 +199,34 @@ def test_unreadable_disk_is_refused(tmp_path: Path) -> None:
     guest = Guest(name="disk", memory_bytes=0, disk=image, overlay=True)
     with pytest.raises(UsageError, match="QEMU's user cannot read"):
         staged(guest, tmp_path / "run", STRANGER)
+
+
+@pytest.mark.root
+def test_each_layer_has_to_be_readable(tmp_path: Path) -> None:
+    """One image below that is closed to QEMU's user is enough, and is named with what to do; an access list counts."""
+    open_to_all = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        open_to_all.chmod(0o755)
+        top, below = open_to_all / "top.qcow2", open_to_all / "below.raw"
+        top.touch(mode=0o644)
+        below.touch(mode=0o600)
+        guest = Guest(name="disk", memory_bytes=0, disk=top, overlay=True, below=(Layer(below, "raw"),))
+        with pytest.raises(UsageError, match=rf"cannot read {below}, an image below {top}: chmod o\+r {below}"):
+            staged(guest, tmp_path, STRANGER)
+        os.setxattr(below, "system.posix_acl_access", access_list(STRANGER[0]))
+        assert staged(guest, tmp_path, STRANGER) is guest
+        open_to_all.chmod(0o700)
+        with pytest.raises(UsageError, match=rf"cannot read {top}: chmod o\+x {open_to_all}"):
+            staged(guest, tmp_path, STRANGER)
+    finally:
+        shutil.rmtree(open_to_all)
+
+
+def access_list(user: int) -> bytes:
+    """What `setfacl -m u:USER:r` sets on a file of mode 0600: tag, permissions and id of each entry (acl(5))."""
+    nobody = 0xFFFFFFFF
+    entries = ((0x01, 6, nobody), (0x02, 4, user), (0x04, 0, nobody), (0x10, 4, nobody), (0x20, 0, nobody))
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
 @pytest.mark.anyio

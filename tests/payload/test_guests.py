@@ -1,6 +1,8 @@
 """The guests' files: archive, boot sector, command line, needs, disk images."""
 
+import json
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from density.model import GuestName, Workload
 from density.payload.guests import NEEDS, command_line, make_guest, memory_bytes
 from density.payload.guests.bootsector import IMAGE_BYTES, SAYS, boot_image, boot_sector
 from density.payload.guests.cpio import archive, character_device, directory, program
-from density.payload.guests.disk import image_format, parse_format
+from density.payload.guests.disk import Layer, image_chain, parse_chain
 from density.payload.guests.files import keep
 from density.payload.guests.initramfs import build_initramfs
 
@@ -96,14 +98,64 @@ async def test_null_guest_needs_no_kernel(tmp_path: Path) -> None:
     assert guest.files == (guest.disk,)
 
 
-def test_format_of_an_image() -> None:
-    """Formats that QEMU knows and we do not use are refused by name."""
-    assert parse_format('{"format": "qcow2"}', Path("a.img")) == "qcow2"
-    with pytest.raises(UsageError, match=r"a\.img is in the format vmdk; allowed is qcow2 or raw"):
-        parse_format('{"format": "vmdk"}', Path("a.img"))
+def qemu_img(*words: object) -> None:
+    """Make an image, or write into one."""
+    subprocess.run(["qemu-img", *map(str, words)], check=True)
+
+
+def chain(directory: Path) -> tuple[Path, Path, Path]:
+    """A qcow2 on a qcow2 on a raw image, named as people do: relative to the one above."""
+    base, middle, top = directory / "base.raw", directory / "middle.qcow2", directory / "app.qcow2"
+    qemu_img("create", "-q", "-f", "raw", base, "1M")
+    qemu_img("create", "-q", "-f", "qcow2", "-F", "raw", "-b", base.name, middle)
+    qemu_img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", middle.name, top)
+    return top, middle, base
+
+
+@pytest.mark.anyio
+@pytest.mark.tools("qemu-img")
+async def test_a_disk_guest_is_its_whole_chain(tmp_path: Path) -> None:
+    """Every image below is known with its format, however it is named in the one above; QEMU reads all of them."""
+    top, middle, base = chain(tmp_path)
+    assert image_chain(top) == (Layer(top, "qcow2"), Layer(middle, "qcow2"), Layer(base, "raw"))
+    guest = await make_guest(Workload(name="vm", engine="libvirt", guest="disk", image=str(top)), tmp_path)
+    assert (guest.disk, guest.disk_format) == (top, "qcow2")
+    assert guest.below == (Layer(middle, "qcow2"), Layer(base, "raw"))
+    assert guest.files == (top, middle, base)
+
+
+@pytest.mark.tools("qemu-img")
+def test_a_broken_chain_is_refused(tmp_path: Path) -> None:
+    """An image below that is gone, closed or in a circle is the person's mistake; it is named."""
+    top, middle, base = chain(tmp_path)
+    base.rename(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=rf"below it, cannot be opened: qemu-img: Could not open '{base}': No such"):
+        image_chain(top)
+    qemu_img("rebase", "-u", "-F", "qcow2", "-b", top.name, middle)
+    with pytest.raises(UsageError, match="infinite loop"):
+        image_chain(top)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"format": "vmdk"}, "is in the format vmdk; allowed is qcow2 or raw"),
+        ({"filename": "nbd://host/x"}, "nbd://host/x is no file"),
+        ({"encrypted": True}, "is encrypted"),
+        ({"format-specific": {"data": {"data-file": "ext.raw"}}}, r"keeps its data in ext\.raw"),
+    ],
+)
+def test_layers_that_cannot_be_used(tmp_path: Path, said: dict[str, object], message: str) -> None:
+    """Formats that QEMU knows and we do not use are refused, and so is what a VM could not boot from."""
+    image = tmp_path / "a.img"
+    image.touch()
+    good = {"filename": str(image), "format": "qcow2"}
+    assert parse_chain(json.dumps([good, good])) == (Layer(image, "qcow2"),) * 2
+    with pytest.raises(UsageError, match=message):
+        parse_chain(json.dumps([good, good | said]))
 
 
 def test_missing_image_is_refused(tmp_path: Path) -> None:
     """A disk image that is not there is the person's mistake, in one sentence."""
     with pytest.raises(UsageError, match=r"nowhere\.img is not a file that can be read"):
-        image_format(tmp_path / "nowhere.img")
+        image_chain(tmp_path / "nowhere.img")

@@ -100,6 +100,13 @@ class DockerEngine:
         ids = (found["Labels"].get(INSTANCE_LABEL, "") for found in listed if found["State"] == "running")
         return replace(known, running=tuple(ids))
 
+    async def check(self, workload: Workload) -> None:
+        """Look at the workload and its network; pulls and makes no image."""
+        try:
+            await self._preparer.check(workload)
+        except CLIENT_ERRORS as error:
+            raise unavailable(self._clients.endpoint, error) from error
+
     async def prepare(self, workload: Workload) -> Prepared:
         """Make or pull the image, look at the network."""
         try:

@@ -41,6 +41,15 @@ class Preparer:
         Raises:
             UsageError: it cannot run here.
         """
+        used = await self.check(workload)
+        return await self._image(workload), Prepared(networks=used)
+
+    async def check(self, workload: Workload) -> Mapping[str, int]:
+        """The bridges that it plugs into, with their free addresses; makes and pulls nothing.
+
+        Raises:
+            UsageError: it cannot run here.
+        """
         problems = "; ".join(find_problems(workload, cpus=self._cpus, local=self._clients.endpoint.is_local))
         if problems:
             raise UsageError(f"workload {workload.name!r}: {problems}")
@@ -49,8 +58,7 @@ class Preparer:
                 f"workload {workload.name!r}: ready = http:… needs root, to ask inside the container's own network"
                 " (use tcp:PORT, log:REGEX or healthy)"
             )
-        image = await self._image(workload)
-        return image, Prepared(networks=await self._networks(workload))
+        return await self._networks(workload)
 
     async def _image(self, workload: Workload) -> str:
         if is_payload(workload):

@@ -1,13 +1,14 @@
 """Domain XML: written from a `Domain`, and our mark read back from it. Pure."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from density.model import DiskIo
 from density.payload.guests import Guest
+from density.payload.guests.disk import Layer
 
 NAMESPACE = "urn:density:instance"
 """Namespace of the metadata element that marks our domains: `<instance run=RUN id=INSTANCE/>`."""
@@ -182,6 +183,7 @@ def _devices(devices: ET.Element, domain: Domain) -> None:
 
 
 def _disk(devices: ET.Element, domain: Domain) -> None:
+    assert domain.guest.disk
     disk = ET.SubElement(devices, "disk", type="file", device="disk")
     source = domain.disk or domain.guest.disk
     driver = ET.SubElement(disk, "driver", name="qemu", type="qcow2" if domain.disk else domain.guest.disk_format)
@@ -192,13 +194,22 @@ def _disk(devices: ET.Element, domain: Domain) -> None:
     ET.SubElement(disk, "source", file=str(source))
     if domain.disk:
         # Said here, or libvirt has to open the overlay to find out.
-        backing = ET.SubElement(disk, "backingStore", type="file")
-        ET.SubElement(backing, "format", type=domain.guest.disk_format)
-        ET.SubElement(backing, "source", file=str(domain.guest.disk))
-        ET.SubElement(backing, "backingStore")
+        _backing(disk, (Layer(domain.guest.disk, domain.guest.disk_format), *domain.guest.below))
     ET.SubElement(disk, "target", dev="vda", bus="virtio")
     if not domain.disk:
         ET.SubElement(disk, "readonly")
+
+
+def _backing(above: ET.Element, layers: Sequence[Layer]) -> None:
+    """Every image below, down to the empty element that ends the chain: QEMU reads through to none that is not here."""
+    if not layers:
+        ET.SubElement(above, "backingStore")
+        return
+    nearest, *below = layers
+    backing = ET.SubElement(above, "backingStore", type="file")
+    ET.SubElement(backing, "format", type=nearest.format)
+    ET.SubElement(backing, "source", file=str(nearest.path))
+    _backing(backing, below)
 
 
 def _interface(devices: ET.Element, domain: Domain) -> None:

@@ -83,6 +83,13 @@ class LibvirtEngine:
             raise EngineUnavailable(self.name, words(error)) from error
         return replace(info, running=tuple(mark.instance_id for mark in found.values()))
 
+    async def check(self, workload: Workload) -> None:
+        """Look at the network, its bridge, the disk image and the images below it; boots nothing."""
+        try:
+            await self._preparer.check(workload)
+        except libvirt.libvirtError as error:
+            raise EngineUnavailable(self.name, words(error)) from error
+
     async def prepare(self, workload: Workload) -> Prepared:
         """Get the guest, look at the network, and boot a canary: which accelerator works is found out by that alone."""
         try:

@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
 import libvirt
 
@@ -50,6 +51,19 @@ def find_network(connection: libvirt.virConnect, name: str) -> Network:
     if not network.isActive():
         raise UsageError(f"the libvirt network {name} is not active; start it with: virsh net-start {name}")
     return parse_network(network.XMLDesc())
+
+
+def check_bridge(network: Network, name: str, *, devices: Path = Path("/sys/class/net")) -> None:
+    """Make sure that the bridge which a network names is there: libvirt calls a network active without looking.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if network.bridge and not (devices / network.bridge).exists():
+        raise UsageError(
+            f"the libvirt network {name} plugs VMs into the bridge {network.bridge}, which this host does not have;"
+            f" make it with: ip link add {network.bridge} type bridge"
+        )
 
 
 def _size(start: str, end: str) -> int:

@@ -16,12 +16,12 @@ from density.engines.libvirt.containers import host_memory, make_root
 from density.engines.libvirt.hypervisor import Driver, driver_of, qemu_owner
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Accelerator, Machine
-from density.engines.libvirt.networks import find_network
+from density.engines.libvirt.networks import check_bridge, find_network
 from density.engines.libvirt.readiness import Waiter
-from density.engines.libvirt.staging import can_enter, staged
+from density.engines.libvirt.staging import can_enter, check_readable, staged
 from density.errors import UsageError
 from density.model import GuestName, Prepared, Readiness, Workload
-from density.payload.guests import Guest, make_guest, memory_bytes
+from density.payload.guests import Guest, disk_guest, make_guest, memory_bytes
 from density.payload.guests.bootsector import SAYS
 from density.payload.guests.kernel import VARIABLE
 
@@ -44,6 +44,23 @@ class Preparer:
         self._canary = Canary(lifecycle, waiter, context.run_id, itertools.count(1).__next__)
         self._lock = anyio.Lock()
 
+    async def check(self, workload: Workload) -> None:
+        """Find out why a workload cannot run here without booting, copying or making anything.
+
+        Raises:
+            UsageError: it cannot.
+            EngineUnavailable: the daemon is gone.
+            libvirt.libvirtError: libvirt said no to a question.
+        """
+        driver = await self._connections.call(driver_of)
+        check(workload, driver)
+        await self._networks(workload, driver)
+        if driver == "qemu":
+            owner = await self._connections.call(qemu_owner)
+            await self._check_runtime_dir(owner)
+            if workload.guest == "disk":
+                await to_thread.run_sync(_check_disk, workload, owner)
+
     async def prepare(self, workload: Workload) -> tuple[Machine, Prepared]:
         """Everything that the workload's domains have in common, and what a person should know of it.
 
@@ -55,7 +72,7 @@ class Preparer:
         async with self._lock:
             driver = await self._connections.call(driver_of)
             check(workload, driver)
-            networks = await self._networks(workload)
+            networks = await self._networks(workload, driver)
             if driver == "test":
                 return _bare(workload), Prepared(networks=networks)
             if driver == "lxc":
@@ -73,17 +90,20 @@ class Preparer:
     async def _machine(self, workload: Workload, owner: tuple[int, int] | None) -> Machine:
         explicit = os.environ.get(VARIABLE)
         guest = await make_guest(workload, self._context.cache_dir, kernel=Path(explicit) if explicit else None)
-        runtime_dir = self._context.runtime_dir
+        await self._check_runtime_dir(owner)
+        guest = await to_thread.run_sync(staged, guest, self._context.runtime_dir, owner)
+        return Machine(
+            workload=workload, guest=guest, accelerator=Accelerator("qemu"), ready=ready_of(workload), owner=owner
+        )
+
+    async def _check_runtime_dir(self, owner: tuple[int, int] | None) -> None:
         # The serial port's socket is there in any case.
+        runtime_dir = self._context.runtime_dir
         if not await to_thread.run_sync(can_enter, runtime_dir, owner):
             raise UsageError(
                 f"QEMU's user cannot enter {runtime_dir}: run density as root, or set XDG_RUNTIME_DIR to a directory"
                 " that others may enter"
             )
-        guest = await to_thread.run_sync(staged, guest, runtime_dir, owner)
-        return Machine(
-            workload=workload, guest=guest, accelerator=Accelerator("qemu"), ready=ready_of(workload), owner=owner
-        )
 
     async def _container(self, workload: Workload) -> Machine:
         all_there_is = await self._connections.call(host_memory)
@@ -97,12 +117,14 @@ class Preparer:
         await self._canary.find(machine, (LXC,))
         return machine
 
-    async def _networks(self, workload: Workload) -> dict[str, int]:
+    async def _networks(self, workload: Workload, driver: Driver) -> dict[str, int]:
         name = workload.network
         if name in {"none", "user"}:
             return {}
         try:
             network = await self._connections.call(lambda connection: find_network(connection, name))
+            if driver != "test":  # whose networks are no more real than its machines
+                check_bridge(network, name)
         except UsageError as error:
             raise UsageError(f"{workload.name}: {error}") from None
         return {network.bridge: network.addresses} if network.bridge else {}
@@ -159,6 +181,13 @@ def warnings(workload: Workload, found: Found) -> tuple[str, ...]:
     tried = "; ".join(shorten(reason, REASON_LENGTH, placeholder=" ...") for reason in found.tried)
     slow = f"{workload.name}: emulated (TCG), many times slower than KVM, under which the guest did not come up"
     return (f"{slow}: {tried}",)
+
+
+def _check_disk(workload: Workload, owner: tuple[int, int] | None) -> None:
+    try:
+        check_readable(disk_guest(workload), owner)
+    except UsageError as error:
+        raise UsageError(f"{workload.name}: {error}") from None
 
 
 def _bare(workload: Workload) -> Machine:

@@ -1,10 +1,13 @@
 """Files that QEMU's user can read, who is another than ours."""
 
 import os
+import pwd
 import shutil
 import stat
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from density.errors import UsageError
 from density.payload.guests import Guest
@@ -16,20 +19,40 @@ def staged(guest: Guest, runtime_dir: Path, owner: tuple[int, int] | None) -> Gu
     """The guest with files that QEMU's user can read; others are copied into the runtime directory. Blocks.
 
     Raises:
-        UsageError: it is a disk image, which is too large to copy.
+        UsageError: it is a disk image, which is too large to copy, or an image below one.
     """
+    if guest.overlay:
+        check_readable(guest, owner)
     if all(can_read(path, owner) for path in guest.files):
         return guest
-    if guest.overlay:
-        raise UsageError(
-            f"QEMU's user cannot read {guest.disk}: give others leave to read it and to enter its directories"
-        )
     return replace(
         guest,
         kernel=_copied(guest.kernel, runtime_dir, owner),
         initramfs=_copied(guest.initramfs, runtime_dir, owner),
         disk=_copied(guest.disk, runtime_dir, owner),
     )
+
+
+def check_readable(guest: Guest, owner: tuple[int, int] | None) -> None:
+    """Make sure that QEMU's user can read every file that the guest is made of. Blocks.
+
+    Raises:
+        UsageError: it cannot; the message names the file or the directory that is closed to it.
+    """
+    for path in guest.files:
+        if can_read(path, owner):
+            continue
+        above = "" if path == guest.disk else f", an image below {guest.disk}"
+        closed = next((each for each in reversed(path.parents) if not can_enter(each, owner)), None)
+        remedy = f"chmod o+x {closed}, or move it" if closed else f"chmod o+r {path}"
+        raise UsageError(f"QEMU's user{_who(owner)} cannot read {path}{above}: {remedy}")
+
+
+def _who(owner: tuple[int, int] | None) -> str:
+    try:
+        return f" ({pwd.getpwuid(owner[0]).pw_name})" if owner else ""
+    except KeyError:
+        return f" (uid {owner[0]})" if owner else ""
 
 
 def unstage(runtime_dir: Path) -> None:
@@ -39,22 +62,40 @@ def unstage(runtime_dir: Path) -> None:
 
 def can_read(path: Path, owner: tuple[int, int] | None) -> bool:
     """Whether QEMU's user can read this file; None: it runs as we do."""
-    if owner is None or owner[0] in {0, os.geteuid()}:
-        return os.access(path, os.R_OK)
-    return _allows(path, owner, "r") and can_enter(path.parent, owner)
+    return _may(path, owner, "r")
 
 
 def can_enter(directory: Path, owner: tuple[int, int] | None) -> bool:
-    """Whether QEMU's user can reach what is in this directory."""
+    """Whether QEMU's user can reach what is in this directory, or in the nearest one above it that exists."""
+    return _may(next(each for each in (directory, *directory.parents) if each.exists()), owner, "x")
+
+
+def _may(path: Path, owner: tuple[int, int] | None, what: Literal["r", "x"]) -> bool:
+    """Asked of the kernel, as that user where we may become it: access lists and further groups count."""
     if owner is None or owner[0] in {0, os.geteuid()}:
-        return True
-    return all(_allows(each, owner, "x") for each in (directory, *directory.parents) if each.exists())
+        return os.access(path, {"r": os.R_OK, "x": os.X_OK}[what])
+    if os.geteuid() == 0:
+        groups = _groups(owner)
+        asked = subprocess.run(
+            ["test", f"-{what}", path], check=False, user=owner[0], group=owner[1], extra_groups=groups
+        )
+        return asked.returncode == 0
+    return _allows(path, owner, what) and all(_allows(each, owner, "x") for each in path.parents)
+
+
+def _groups(owner: tuple[int, int]) -> list[int]:
+    """The groups that libvirt starts QEMU with: those of its user in the host's tables."""
+    try:
+        return os.getgrouplist(pwd.getpwuid(owner[0]).pw_name, owner[1])
+    except KeyError:
+        return [owner[1]]
 
 
 _BITS = {"r": (stat.S_IRUSR, stat.S_IRGRP, stat.S_IROTH), "x": (stat.S_IXUSR, stat.S_IXGRP, stat.S_IXOTH)}
 
 
 def _allows(path: Path, owner: tuple[int, int], what: str) -> bool:
+    """By the mode alone, which is all that can be seen without being that user or root."""
     status = path.stat()
     user, group, others = _BITS[what]
     if status.st_uid == owner[0]:

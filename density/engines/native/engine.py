@@ -68,14 +68,18 @@ class NativeEngine:
         running = tuple(name for _, name in found if name != "server")
         return EngineInfo(name=self.name, version=os.uname().release, endpoint="fork", running=running)
 
-    async def prepare(self, workload: Workload) -> Prepared:
-        """Check that the workload is one for plain processes; the payload was made on entering."""
+    async def check(self, workload: Workload) -> None:
+        """Check that the workload is one for plain processes; needs no fork server, so it works before entering too."""
         if workload.image != "payload":
             raise UsageError(f"{workload.name}: the native engine runs the payload only, not {workload.image}")
         if workload.ready.by not in {"payload", "running"}:
             raise UsageError(
                 f"{workload.name}: a native instance is ready by payload or running, not {workload.ready.by}"
             )
+
+    async def prepare(self, workload: Workload) -> Prepared:
+        """Check the workload; the payload was made on entering."""
+        await self.check(workload)
         given = {"memory": workload.memory_bytes, "cpus": workload.cpus}
         ignored = [word for word, value in given.items() if value]
         warning = f"{workload.name}: a native instance has no limit of its own: {', '.join(ignored)} not applied"

@@ -47,10 +47,14 @@ class SimulatedEngine:
         version = f"seed {self.host.spec.seed}"
         return EngineInfo(name="simulated", version=version, endpoint="simulated", running=tuple(self._instances))
 
-    async def prepare(self, workload: Workload) -> Prepared:
-        """Nothing to make; a workload whose image is called `missing` is refused as a real engine would."""
+    async def check(self, workload: Workload) -> None:
+        """A workload whose image is called `missing` is refused as a real engine would."""
         if workload.image == "missing":
             raise UsageError(f"workloads.{workload.name}: there is no image {workload.image!r}")
+
+    async def prepare(self, workload: Workload) -> Prepared:
+        """Nothing to make."""
+        await self.check(workload)
         return Prepared()
 
     async def launch(self, workload: Workload, instance_id: str) -> None:

@@ -1,40 +1,64 @@
-"""Disk images: what is in one, and copy-on-write overlays on it."""
+"""Disk images: what one is made of, layer by layer, and copy-on-write overlays on it."""
 
 import json
 import os
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from density.errors import UsageError
 
 FORMATS = ("qcow2", "raw")
 
 
-def image_format(path: Path) -> str:
-    """`qcow2` or `raw`. Blocks.
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One image file of a chain; `format` is one of `FORMATS`."""
+
+    path: Path
+    format: str
+
+
+def image_chain(path: Path) -> tuple[Layer, ...]:
+    """The image and every image below it, the topmost first. Blocks.
 
     Raises:
-        UsageError: no such image, not readable, or in another format.
+        UsageError: no such image, or one of them cannot be opened or is nothing that a VM can boot from here.
     """
     if not path.is_file() or not os.access(path, os.R_OK):
         raise UsageError(f"the disk image {path} is not a file that can be read (`density image debian` makes one)")
     try:
-        said = _qemu_img("info", "--force-share", "--output=json", str(path))
-    except OSError as error:
+        said = _qemu_img("info", "--force-share", "--backing-chain", "--output=json", str(path.absolute()))
+    except FileNotFoundError as error:
         raise UsageError(f"the disk image {path} cannot be examined: {error}") from error
-    return parse_format(said, path)
+    except OSError as error:
+        raise UsageError(f"the disk image {path}, or an image below it, cannot be opened: {error}") from error
+    return parse_chain(said)
 
 
-def parse_format(text: str, path: Path) -> str:
-    """The format in what `qemu-img info` says of an image.
+def parse_chain(text: str) -> tuple[Layer, ...]:
+    """The layers in what `qemu-img info --backing-chain` says of an image.
 
     Raises:
-        UsageError: not one of `FORMATS`.
+        UsageError: one is not in one of `FORMATS`, is no file, is encrypted, or keeps its data elsewhere.
     """
-    found = str(json.loads(text).get("format"))
+    return tuple(_layer(said) for said in json.loads(text))
+
+
+def _layer(said: Mapping[str, Any]) -> Layer:
+    path, found = Path(str(said.get("filename"))).absolute(), str(said.get("format"))
     if found not in FORMATS:
         raise UsageError(f"the disk image {path} is in the format {found}; allowed is {' or '.join(FORMATS)}")
-    return found
+    if not path.is_file():
+        raise UsageError(f"the disk image {said.get('filename')} is no file; allowed are files of this host")
+    if said.get("encrypted"):
+        raise UsageError(f"the disk image {path} is encrypted; allowed are images that boot without a secret")
+    if data := said.get("format-specific", {}).get("data", {}).get("data-file"):
+        raise UsageError(f"the disk image {path} keeps its data in {data}; allowed are images of one file each")
+    return Layer(path, found)
 
 
 def make_overlay(overlay: Path, base: Path, *, base_format: str, owner: tuple[int, int] | None) -> None:
@@ -60,4 +84,6 @@ def _qemu_img(*words: str) -> str:
         return subprocess.run(["qemu-img", *words], check=True, capture_output=True, text=True).stdout
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or [f"ended with {error.returncode}"]
-        raise OSError(f"qemu-img: {lines[0].removeprefix('qemu-img: ')}") from error
+        # It says "Could not open 'x': " once for each of its own layers.
+        parts = [part for part, _ in groupby(lines[0].removeprefix("qemu-img: ").split(": "))]
+        raise OSError(f"qemu-img: {': '.join(parts)}") from error

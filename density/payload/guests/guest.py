@@ -10,7 +10,7 @@ from density.errors import UsageError
 from density.model import GuestName, Workload
 from density.payload.arguments import payload_arguments
 from density.payload.guests.bootsector import boot_image
-from density.payload.guests.disk import image_format
+from density.payload.guests.disk import Layer, image_chain
 from density.payload.guests.files import keep
 from density.payload.guests.initramfs import payload_initramfs
 from density.payload.guests.kernel import guest_kernel
@@ -52,6 +52,7 @@ class Guest:
         disk: a disk image to boot from.
         disk_format: `raw` or `qcow2`.
         overlay: the disk is written to, so that each VM needs an overlay of its own.
+        below: the images that the disk reads through to, the nearest first.
     """
 
     name: GuestName
@@ -61,11 +62,13 @@ class Guest:
     disk: Path | None = None
     disk_format: str = "raw"
     overlay: bool = False
+    below: tuple[Layer, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Everything that QEMU reads."""
-        return tuple(path for path in (self.kernel, self.initramfs, self.disk) if path is not None)
+        below = (layer.path for layer in self.below)
+        return tuple(path for path in (self.kernel, self.initramfs, self.disk, *below) if path is not None)
 
 
 async def make_guest(workload: Workload, cache_dir: Path, *, kernel: Path | None = None) -> Guest:
@@ -89,7 +92,7 @@ async def make_guest(workload: Workload, cache_dir: Path, *, kernel: Path | None
             image = await run_sync(_null_image, cache_dir)
             return Guest(name="null", memory_bytes=memory, disk=image)
         case _:
-            return await run_sync(_disk_guest, Path(workload.image), memory)
+            return await run_sync(disk_guest, workload)
 
 
 def memory_bytes(workload: Workload) -> int:
@@ -117,9 +120,21 @@ def command_line(workload: Workload, instance_id: str, run_id: str) -> str:
     return " ".join(["console=ttyS0", "quiet", "panic=-1", "--", *arguments])
 
 
-def _disk_guest(image: Path, memory: int) -> Guest:
-    path = image.absolute()
-    return Guest(name="disk", memory_bytes=memory, disk=path, disk_format=image_format(path), overlay=True)
+def disk_guest(workload: Workload) -> Guest:
+    """The guest `disk`. Blocks.
+
+    Raises:
+        UsageError: not enough memory, or no image that can be used.
+    """
+    top, *below = image_chain(Path(workload.image))
+    return Guest(
+        name="disk",
+        memory_bytes=memory_bytes(workload),
+        disk=top.path,
+        disk_format=top.format,
+        overlay=True,
+        below=tuple(below),
+    )
 
 
 def _null_image(cache_dir: Path) -> Path:

@@ -1,0 +1,83 @@
+"""Whether the workloads of a profile can run here, before anything is started."""
+
+from collections.abc import Iterable, Mapping
+
+from density.controller.engines import real_engine
+from density.controller.paths import cache_dir, runtime_base
+from density.engines.base import Engine, EngineContext
+from density.errors import EngineUnavailable, UsageError
+from density.model import EngineName, Workload
+from density.payload.channel import Channel
+from density.profile.spec import Profile
+
+
+def idle_context(run_id: str) -> EngineContext:
+    """What engines are asked with that start nothing: nothing is made at these places."""
+    nowhere = runtime_base() / f".{run_id}"
+    return EngineContext(run_id=run_id, runtime_dir=nowhere, cache_dir=cache_dir(), channel=Channel(nowhere))
+
+
+async def find_problems(engine: Engine, workloads: Iterable[Workload]) -> tuple[str, ...]:
+    """Why workloads of this engine cannot run here, a sentence each.
+
+    Raises:
+        EngineUnavailable: the engine is gone.
+    """
+    problems = []
+    for workload in workloads:
+        if workload.engine == engine.name:
+            try:
+                await engine.check(workload)
+            except UsageError as error:
+                problems.append(str(error))
+    return tuple(problems)
+
+
+async def refuse(engines: Mapping[EngineName, Engine], workloads: Iterable[Workload]) -> None:
+    """Make sure that each of these workloads can run on its engine, as far as that can be seen without a start.
+
+    Raises:
+        UsageError: they cannot, every one of them with its reason.
+        EngineUnavailable: an engine is gone.
+    """
+    wanted = tuple(workloads)
+    refuse_problems([problem for engine in engines.values() for problem in await find_problems(engine, wanted)])
+
+
+def refuse_problems(problems: Iterable[str]) -> None:
+    """Raise `UsageError` with all of these, if there are any."""
+    if said := "\n".join(problems):
+        raise UsageError(said)
+
+
+async def preflight(profile: Profile) -> tuple[str, ...]:
+    """Check the profile's workloads on this host, and start nothing; the engines that could not be asked, and why.
+
+    Raises:
+        UsageError: workloads cannot run here, every one of them with its reason.
+    """
+    if profile.engines == ("simulated",):
+        return ()
+    problems: list[str] = []
+    unasked: list[str] = []
+    for name in profile.engines:
+        try:
+            problems += await ask(name, profile)
+        except EngineUnavailable as error:
+            unasked.append(str(error))
+    refuse_problems(problems)
+    return tuple(unasked)
+
+
+async def ask(name: EngineName, profile: Profile) -> tuple[str, ...]:
+    """Why workloads of this engine cannot run here.
+
+    Raises:
+        EngineUnavailable: it does not answer.
+    """
+    engine = real_engine(name, idle_context("dry-run"), profile.endpoints)
+    if name == "native":
+        # Entering it starts a process, and it knows all there is to know without.
+        return await find_problems(engine, profile.workloads)
+    async with engine:
+        return await find_problems(engine, profile.workloads)
