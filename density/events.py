@@ -229,11 +229,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class TesterMeasured:
-    """The tester's own cost, how late its last tick was, and the latest one so far.
+    """The tester's own cost, how long after its beat its last sample was taken, and the latest one so far.
 
     Attributes:
         cpu_seconds: of its process, since the run's first sample; None where it cannot be read, as on a simulated host.
         rss_bytes: memory of its process; None likewise.
+        missed_beats: samples of the whole run so far that were due while an earlier one was still late.
     """
 
     at: float
@@ -241,6 +242,7 @@ class TesterMeasured:
     rss_bytes: float | None
     lag_seconds: float
     max_lag_seconds: float
+    missed_beats: int = 0
     kind: Literal["tester_measured"] = "tester_measured"
 
 

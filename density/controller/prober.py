@@ -1,6 +1,10 @@
-"""Pings a few ready instances every second, so that what running ones feel is known while the ramp goes on."""
+"""Pings ready instances on a schedule, so that what running ones feel is known while the ramp goes on."""
 
+import math
 import random
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import anyio
 
@@ -10,43 +14,128 @@ from density.events import ProbeMeasured
 from density.model import Phase
 from density.payload.channel import ChannelClosed
 
-PERIOD_SECONDS = 1.0
 PROBES = 10
-"""Pings a period: over a hold of ten seconds 100, and a tester's cost that does not grow with the count."""
+"""Pings a second, of all workloads in turn: over a hold of ten seconds 100, and a cost that does not grow with the
+count."""
+SPACING_SECONDS = 1 / PROBES
 TIMEOUT_SECONDS = 10.0
-"""A ping not answered by then counts as having taken that long."""
+"""A ping not answered this long after it was due counts as having taken that long."""
+IN_FLIGHT = 4
+"""Pings on their way to one instance; those that are due beyond them wait, and their clock runs."""
+REFRESH_SECONDS = 1.0
+TRIES = 40
+"""Instances tried, at random, to find one that is still ready and answers pings at all."""
+
+
+@dataclass(eq=False, slots=True)
+class _Ping:
+    """One ping: of which instance, when it was due, and whether it has come to its end."""
+
+    instance_id: str
+    due: float
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(eq=False, slots=True)
+class _Line:
+    """The pings of one instance: as many as may be on their way at once, the others wait."""
+
+    limit: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(IN_FLIGHT))
+    pings: int = 0
 
 
 class Prober:
-    """Chooses instances at random, each ready one as likely as any other."""
+    """Pings in an open loop: each has its time, whatever became of the one before.
+
+    So a stall is measured by every ping that was due during it; a prober that waits for answers leaves them out
+    (coordinated omission).
+
+    Workloads take turns; of a workload each ready instance is as likely as any other.
+    """
 
     def __init__(self, bus: Bus, pinger: Pinger) -> None:
         self._bus = bus
         self._pinger = pinger
         self._random = random.Random(0)  # noqa: S311 — which instance is pinged is no secret
+        self._under_way: set[_Ping] = set()
+        self._lines: dict[str, _Line] = {}
+        self._ready: dict[str, list[str]] = {}
+        self._refreshed_at = -math.inf
+        self._turns: deque[str] = deque()
 
     async def run(self) -> None:
         """Probe until cancelled."""
+        async with anyio.create_task_group() as group:
+            for due in self._schedule(anyio.current_time()):
+                await anyio.sleep_until(due)
+                if instance_id := self._choose():
+                    ping = _Ping(instance_id, due)
+                    self._under_way.add(ping)
+                    group.start_soon(self._follow, ping)
+
+    async def answered(self) -> None:
+        """Wait until every ping that is due by now has come to its end: until then its time is not known."""
+        for ping in list(self._under_way):
+            await ping.ended.wait()
+
+    def _schedule(self, began: float) -> Iterator[float]:
+        """When pings are due. What was due while nothing ran comes late, but nothing older than a ping may take."""
+        number = 0
         while True:
-            await anyio.sleep(PERIOD_SECONDS)
-            async with anyio.create_task_group() as group:
-                for instance_id in self._choose():
-                    group.start_soon(self._probe, instance_id)
+            oldest = (anyio.current_time() - TIMEOUT_SECONDS - began) / SPACING_SECONDS
+            number = max(number + 1, math.ceil(oldest))
+            yield began + number * SPACING_SECONDS
 
-    def _choose(self) -> list[str]:
-        instances = self._bus.state.instances
-        names = list(instances)
-        chosen = self._random.sample(names, min(4 * PROBES, len(names)))
-        ready = [name for name in chosen if instances[name].phase is Phase.READY and self._pinger.pingable(name)]
-        return ready[:PROBES]
+    def _choose(self) -> str | None:
+        """A ready instance of the workload whose turn it is; of the next one that has any, where it has none."""
+        self._refresh()
+        for _ in self._ready:
+            self._turns.rotate(-1)
+            ready = self._ready[self._turns[0]]
+            for _ in range(min(TRIES, len(ready))):
+                name = ready[self._random.randrange(len(ready))]
+                if self._is_ready(name) and self._pinger.pingable(name):
+                    return name
+        return None
 
-    async def _probe(self, instance_id: str) -> None:
-        seconds = TIMEOUT_SECONDS
-        try:
-            with anyio.move_on_after(TIMEOUT_SECONDS):
-                seconds = await self._pinger.ping(instance_id)
-        except ChannelClosed:
+    def _refresh(self) -> None:
+        """Once a second, for it goes through all instances."""
+        now = anyio.current_time()
+        if now < self._refreshed_at + REFRESH_SECONDS:
             return
-        instance = self._bus.state.instances[instance_id]
-        if instance.phase is Phase.READY:
-            self._bus.emit(ProbeMeasured(anyio.current_time(), instance_id, instance.workload, seconds))
+        self._refreshed_at = now
+        self._ready = {name: [] for name in self._bus.state.workloads}
+        for name, instance in self._bus.state.instances.items():
+            if instance.phase is Phase.READY:
+                self._ready[instance.workload].append(name)
+        if not self._turns:
+            self._turns.extend(self._ready)
+
+    def _is_ready(self, instance_id: str) -> bool:
+        return self._bus.state.instances[instance_id].phase is Phase.READY
+
+    async def _follow(self, ping: _Ping) -> None:
+        seconds: float | None = TIMEOUT_SECONDS
+        with anyio.move_on_at(ping.due + TIMEOUT_SECONDS):
+            seconds = await self._ask(ping)
+        self._under_way.remove(ping)
+        if seconds is not None and self._is_ready(ping.instance_id):
+            workload = self._bus.state.instances[ping.instance_id].workload
+            self._bus.emit(ProbeMeasured(anyio.current_time(), ping.instance_id, workload, seconds))
+        ping.ended.set()
+
+    async def _ask(self, ping: _Ping) -> float | None:
+        """The time of a ping since it was due, without the timer's own lateness; None where the instance is gone."""
+        line = self._lines.setdefault(ping.instance_id, _Line())
+        line.pings += 1
+        try:
+            async with line.limit:
+                waited = anyio.current_time() - ping.due
+                seconds = await self._pinger.ping(ping.instance_id)
+        except ChannelClosed:
+            return None
+        finally:
+            line.pings -= 1
+            if not line.pings:
+                del self._lines[ping.instance_id]
+        return seconds + waited if waited >= SPACING_SECONDS else seconds

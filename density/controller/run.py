@@ -60,7 +60,10 @@ class Controller:
         self.torn: Torn | None = None
         self._braked: Reading | None = None
         self._sampler = Sampler(bus, equipment.host, bounds=bounds_of(profile), brake=self._brake)
-        settler = Settler(bus, self._sampler, bounds=bounds_of(profile), seconds=profile.ramp.settle_seconds)
+        self._prober = Prober(bus, equipment.pinger)
+        settler = Settler(
+            bus, self._sampler, self._prober, bounds=bounds_of(profile), seconds=profile.ramp.settle_seconds
+        )
         self._launcher = Launcher(bus, equipment.engines, profile.workloads, concurrency=profile.ramp.concurrency)
         self._steps = Steps(equipment, bus, self._launcher, settler)
 
@@ -109,7 +112,7 @@ class Controller:
         await self._preflight()
         await self._sampler.sample()
         group.start_soon(self._sampler.run)
-        group.start_soon(Prober(self._bus, self._equipment.pinger).run)
+        group.start_soon(self._prober.run)
         self._enter("calibrate")
         if await self._calibrate():
             self._enter("ramp")

@@ -1,5 +1,6 @@
-"""One sample of the host a second, on a fixed beat; how late it comes is the tester's own lag."""
+"""One sample of the host a second, on a fixed beat; how long after its beat it is taken is the tester's own lag."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import anyio
@@ -12,6 +13,8 @@ from density.events import HostSampled, TesterMeasured
 from density.ramp.decide import crossed_reserve
 
 PERIOD_SECONDS = 1.0
+EXACT_SECONDS = 1e-6
+"""A beat that is due by this much less than now is due now: times are floats."""
 
 
 class Sampler:
@@ -27,18 +30,22 @@ class Sampler:
         self._bounds = bounds
         self._brake = brake
         self._max_lag = 0.0
+        self._missed_beats = 0
         self._cpu_before: float | None = None
 
     async def run(self) -> None:
-        """Sample until cancelled; beats that were missed are left out, not caught up."""
-        due = anyio.current_time()
+        """Sample until cancelled. Beats are fixed times; those that a late sample missed are counted, not caught up."""
+        began = anyio.current_time()
+        beat = 0
         while True:
-            lag = anyio.current_time() - due
-            self._max_lag = max(self._max_lag, lag)
-            values = await self._sample(thorough=False)
-            self._tester(values, lag)
-            due = max(due + PERIOD_SECONDS, anyio.current_time())
+            due = began + beat * PERIOD_SECONDS
             await anyio.sleep_until(due)
+            values = await self._sample(thorough=False)
+            now = anyio.current_time()
+            following = max(beat + 1, math.ceil((now - began - EXACT_SECONDS) / PERIOD_SECONDS))
+            self._missed_beats += following - beat - 1
+            self._tester(values, lag=now - due)
+            beat = following
 
     async def sample(self) -> Mapping[str, float]:
         """Take one thorough sample now, beside the beat."""
@@ -55,7 +62,8 @@ class Sampler:
             self._brake(crossed)
         return values
 
-    def _tester(self, values: Mapping[str, float], lag: float) -> None:
+    def _tester(self, values: Mapping[str, float], *, lag: float) -> None:
+        self._max_lag = max(self._max_lag, lag)
         cpu = values.get("tester.cpu_seconds")
         self._bus.emit(
             TesterMeasured(
@@ -64,5 +72,6 @@ class Sampler:
                 rss_bytes=values.get("tester.rss_bytes"),
                 lag_seconds=lag,
                 max_lag_seconds=self._max_lag,
+                missed_beats=self._missed_beats,
             )
         )

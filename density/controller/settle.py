@@ -7,6 +7,7 @@ import anyio
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds
 from density.controller.bus import Bus
+from density.controller.prober import Prober
 from density.controller.sampler import PERIOD_SECONDS, Sampler
 from density.events import WaveSettled
 from density.ramp.rest import WINDOW, Key, Rest
@@ -20,9 +21,10 @@ NEAR = 4
 class Settler:
     """Settles after each wave of one run."""
 
-    def __init__(self, bus: Bus, sampler: Sampler, *, bounds: Bounds, seconds: float) -> None:
+    def __init__(self, bus: Bus, sampler: Sampler, prober: Prober, *, bounds: Bounds, seconds: float) -> None:
         self._bus = bus
         self._sampler = sampler
+        self._prober = prober
         self._bounds = bounds
         self._seconds = seconds
         self._rest = Rest()
@@ -42,6 +44,7 @@ class Settler:
             if len(samples) >= WINDOW and (enough or elapsed >= LONGEST * self._seconds):
                 break
         self._rest.rested(uses[-WINDOW:])
+        await self._prober.answered()
         state = self._bus.state
         values = {**state.values(), **mean(samples[-WINDOW:]), **state.measures(since=began)}
         counts, failed = state.alive_by_workload, dict(state.failed_in_wave)

@@ -58,6 +58,8 @@ def _tester(run: Recorded) -> Iterator[Check]:
         return
     lag = tester.max_lag_seconds
     said: Said = ("Its latest tick came ", fact("tester.max_lag_seconds", lag, "seconds"), " late.")
+    if tester.missed_beats:
+        said += (" ", count("tester.missed_beats", tester.missed_beats), " samples were missed.")
     yield Check("Lag of the tester", grade(lag, LAG), said, "A tester that waits for the CPU measures its own waiting.")
     if tester.cpu_seconds is None or tester.rss_bytes is None:
         return

@@ -144,9 +144,11 @@ TESTER: tuple[Metric, ...] = (
     Metric("density_tester_open_files", "gauge", "files", (), "Open files of density itself.", host("tester.fds")),
     Metric("density_tester_sample_seconds", "gauge", "seconds", (), "How long reading the host took the last time.",
            one(_sample)),
-    Metric("density_tester_lag_seconds", "gauge", "seconds", (), "How late density's own last tick was.",
+    Metric("density_tester_lag_seconds", "gauge", "seconds", (), "How late the last sample was taken.",
            _tester(lambda tester: tester.lag_seconds)),
-    Metric("density_tester_lag_max_seconds", "gauge", "seconds", (), "How late density's latest tick was so far.",
+    Metric("density_tester_lag_max_seconds", "gauge", "seconds", (), "How late the latest sample so far was taken.",
            _tester(lambda tester: tester.max_lag_seconds)),
+    Metric("density_tester_missed_samples_total", "counter", "samples", (),
+           "Samples that were due while an earlier one was still late.", _tester(lambda tester: tester.missed_beats)),
 )
 # fmt: on
