@@ -3,7 +3,8 @@
 DensityError                 exit 1
 ├── UsageError               exit 2   a command line that asks for the impossible
 │   └── ProfileError         exit 2   a profile with problems, all of them at once
-└── EngineUnavailable        exit 5   an engine that cannot be used, with how to get it
+├── EngineUnavailable        exit 5   an engine that cannot be used, with how to get it
+└── HostUnreadable           exit 5   the host's sensors do not answer, so that nothing may be launched on it
 
 Failures of single instances are not here: they are data (`density.model.Failure`).
 """
@@ -42,3 +43,15 @@ class EngineUnavailable(DensityError):
         self.reason = reason
         self.remedy = remedy
         super().__init__(f"{engine}: {reason}" + (f" ({remedy})" if remedy else ""))
+
+
+class HostUnreadable(DensityError):
+    """The host, or those of its sensors that nothing may be launched without, have not answered for too long."""
+
+    exit_code = 5
+
+    def __init__(self, seconds: float, sensors: Sequence[str] = ()) -> None:
+        self.seconds = seconds
+        self.sensors = tuple(sensors)
+        which = f" ({', '.join(sensors)})" if sensors else ""
+        super().__init__(f"the host could not be read for {seconds:.0f} s{which}: launching stopped")

@@ -137,11 +137,18 @@ class SteppedBack:
 
 @dataclass(frozen=True, slots=True)
 class HostSampled:
-    """The host's values at one moment, and what taking them cost."""
+    """The host's values at one moment, and what taking them cost.
+
+    Attributes:
+        sensors: sensor -> seconds that its last reading took.
+        failures: sensor -> why it could not be read.
+    """
 
     at: float
     values: Mapping[str, float]
     cost_seconds: float
+    sensors: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["host_sampled"] = "host_sampled"
 
 

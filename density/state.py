@@ -155,6 +155,8 @@ class RunState:
         self.peak = Peak()
         self.alive_at_end: Mapping[str, int] | None = None
         self.host: Mapping[str, float] = {}
+        self.sensors: Mapping[str, float] = {}
+        self.sensor_failures: Mapping[str, str] = {}
         self.first_host: Mapping[str, float] = {}
         self.samples_in_wave: deque[HostSampled] = deque(maxlen=RECENT_SAMPLES)
         self.rests: list[list[Point]] = []
@@ -371,6 +373,7 @@ class RunState:
     @_fold.register
     def _(self, event: HostSampled) -> None:
         self.host = event.values
+        self.sensors, self.sensor_failures = event.sensors, event.failures
         self.first_host = self.first_host or event.values
         if self.alive_at_end is None:
             self.samples_in_wave.append(event)

@@ -180,7 +180,7 @@ async def _read(reader: HostReader) -> dict[str, float]:
     host = ThreadedHost(reader)
     await host.read(thorough=False)
     await anyio.sleep(BETWEEN_READINGS_SECONDS)
-    return dict(await host.read(thorough=True))
+    return dict((await host.read(thorough=True)).values)
 
 
 def _daemons(engines: tuple[EngineAnswer, ...]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from density.engines.simulated import HostModel, SimulatedEngine
 from density.errors import EngineUnavailable
 from density.host.host import facts
 from density.host.reader import HostReader
+from density.host.reading import Sample
 from density.host.slice import Slice
 from density.host.slice_limits import SliceUnavailable
 from density.model import EngineInfo, EngineName
@@ -34,10 +35,10 @@ class ThreadedHost:
         self._reader = reader
         self._limiter = anyio.CapacityLimiter(1)
 
-    async def read(self, *, thorough: bool) -> Mapping[str, float]:
-        """As `density.controller.equipment.Host`."""
-        read = partial(self._reader.read, thorough=thorough)
-        return await anyio.to_thread.run_sync(read, limiter=self._limiter)
+    async def read(self, *, thorough: bool) -> Sample:
+        """As `density.controller.equipment.Host`; whoever waits for it can be cancelled at once."""
+        read = partial(self._reader.sample, thorough=thorough)
+        return await anyio.to_thread.run_sync(read, limiter=self._limiter, abandon_on_cancel=True)
 
     def facts(self) -> Mapping[str, str | float]:
         """As `density.controller.equipment.Host`."""

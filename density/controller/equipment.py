@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from density.engines.base import Engine
+from density.host.reading import Sample
 from density.model import EngineInfo, EngineName
 from density.profile.spec import Profile
 
@@ -12,8 +13,8 @@ from density.profile.spec import Profile
 class Host(Protocol):
     """The sensors of a host, real or simulated."""
 
-    async def read(self, *, thorough: bool) -> Mapping[str, float]:
-        """The host's values now, by the names of `density.host`; some only now and then, unless it is thorough."""
+    async def read(self, *, thorough: bool) -> Sample:
+        """The host now, by the names of `density.host`; some values only now and then, unless it is thorough."""
         ...
 
     def facts(self) -> Mapping[str, str | float]:

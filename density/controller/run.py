@@ -20,7 +20,7 @@ from density.controller.settle import Settler
 from density.controller.steps import Steps
 from density.controller.teardown import Torn, tear_down
 from density.engines.base import Engine
-from density.errors import DensityError
+from density.errors import DensityError, HostUnreadable
 from density.events import (
     EngineFound,
     HostFound,
@@ -59,7 +59,10 @@ class Controller:
         self._teardown_scope = anyio.CancelScope(shield=True)
         self.torn: Torn | None = None
         self._braked: Reading | None = None
-        self._sampler = Sampler(bus, equipment.host, bounds=bounds_of(profile), brake=self._brake)
+        self._blind: HostUnreadable | None = None
+        self._sampler = Sampler(
+            bus, equipment.host, bounds=bounds_of(profile), brake=self._brake, unreadable=self._unreadable
+        )
         self._prober = Prober(bus, equipment.pinger)
         settler = Settler(
             bus, self._sampler, self._prober, bounds=bounds_of(profile), seconds=profile.ramp.settle_seconds
@@ -78,6 +81,8 @@ class Controller:
             try:
                 with self._scope:
                     await self._stages(group)
+                if self._blind:
+                    raise self._blind
             except* DensityError as errors:
                 problem = first(errors)
                 self._stop(Stop("error", str(problem)))
@@ -203,6 +208,14 @@ class Controller:
             self._braked = reading
             self._launcher.stop()
             self._warn(f"launching stopped at once, the reserve was touched: {describe(reading)}")
+
+    def _unreadable(self, error: HostUnreadable) -> None:
+        """Go no further on a host that cannot be seen: what is in flight is given up, everything is removed."""
+        if self._blind is None:
+            self._blind = error
+            self._launcher.stop()
+            self._warn(str(error))
+            self._scope.cancel()
 
     def _enter(self, stage: Stage) -> None:
         self._bus.emit(StageEntered(anyio.current_time(), stage))

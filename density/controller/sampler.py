@@ -9,29 +9,51 @@ from density.ceilings.catalog import readings
 from density.ceilings.reading import Bounds, Reading
 from density.controller.bus import Bus
 from density.controller.equipment import Host
-from density.events import HostSampled, TesterMeasured
+from density.errors import HostUnreadable
+from density.events import HostSampled, TesterMeasured, Warned
+from density.host.reading import Sample
 from density.ramp.decide import crossed_reserve
 
 PERIOD_SECONDS = 1.0
 EXACT_SECONDS = 1e-6
 """A beat that is due by this much less than now is due now: times are floats."""
+STALE_SECONDS = 5.0
+"""A host that was not read for this long is not known any more: nothing may be launched on it."""
+PATIENCE_SECONDS = 1.0
+"""How long a reading may take at least, however long ago the last one was: density itself may have stood still."""
+_CRITICAL = ("memory", "tasks", "files", "tester", "daemon.libvirtd", "daemon.virtqemud", "disk.")
+"""Sensors of critical ceilings; `disk.` stands for all that begin like it."""
 
 
 class Sampler:
-    """Reads the host, emits what it read, and pulls the brake when a reserve is touched.
+    """Reads the host, emits what it read, and stops launching when a reserve is touched or the host cannot be read.
 
     Args:
         brake: called with the reading of a lethal ceiling whose reserve is crossed.
+        unreadable: called when the host, or a sensor of a critical ceiling, has not answered for STALE_SECONDS.
     """
 
-    def __init__(self, bus: Bus, host: Host, *, bounds: Bounds, brake: Callable[[Reading], None]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        host: Host,
+        *,
+        bounds: Bounds,
+        brake: Callable[[Reading], None],
+        unreadable: Callable[[HostUnreadable], None],
+    ) -> None:
         self._bus = bus
         self._host = host
         self._bounds = bounds
         self._brake = brake
+        self._unreadable = unreadable
         self._max_lag = 0.0
         self._missed_beats = 0
         self._cpu_before: float | None = None
+        self._last = Sample({})
+        self._last_at: float | None = None
+        self._worked: set[str] = set()
+        self._warned: set[str] = set()
 
     async def run(self) -> None:
         """Sample until cancelled. Beats are fixed times; those that a late sample missed are counted, not caught up."""
@@ -52,15 +74,36 @@ class Sampler:
         return await self._sample(thorough=True)
 
     async def _sample(self, *, thorough: bool) -> Mapping[str, float]:
+        """The values now; those of the last sample where the host does not answer."""
         started = anyio.current_time()
-        values = await self._host.read(thorough=thorough)
+        known_at = started if self._last_at is None else self._last_at
+        deadline = max(known_at + STALE_SECONDS, started + PATIENCE_SECONDS)
+        with anyio.CancelScope(deadline=deadline) as patience:
+            sample = await self._host.read(thorough=thorough)
         now = anyio.current_time()
-        self._bus.emit(HostSampled(now, values, now - started))
+        if patience.cancelled_caught:
+            self._unreadable(HostUnreadable(now - known_at))
+            return self._last.values
+        self._last, self._last_at = sample, now
+        self._bus.emit(HostSampled(now, sample.values, now - started, sample.durations, sample.failures))
+        self._warn_of(sample)
         if self._cpu_before is None:
-            self._cpu_before = values.get("tester.cpu_seconds")
-        if crossed := crossed_reserve(tuple(readings(values, self._bounds))):
+            self._cpu_before = sample.values.get("tester.cpu_seconds")
+        if crossed := crossed_reserve(tuple(readings(sample.values, self._bounds))):
             self._brake(crossed)
-        return values
+        silent = {name: seconds for name, seconds in sample.hung.items() if seconds >= STALE_SECONDS}
+        if critical := [name for name in silent if name.startswith(_CRITICAL)]:
+            self._unreadable(HostUnreadable(max(silent[name] for name in critical), critical))
+        return sample.values
+
+    def _warn_of(self, sample: Sample) -> None:
+        """Once for each sensor that fails after it worked, or hangs; what this host has never had is no news."""
+        self._worked.update(name for name in sample.durations if name not in sample.failures)
+        for name, reason in sample.failures.items():
+            if (name in self._worked or name in sample.hung) and name not in self._warned:
+                self._warned.add(name)
+                message = f"sensor {name} failed and is tried again: {reason}; what it reads is not watched meanwhile"
+                self._bus.emit(Warned(anyio.current_time(), message))
 
     def _tester(self, values: Mapping[str, float], *, lag: float) -> None:
         self._max_lag = max(self._max_lag, lag)

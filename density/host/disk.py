@@ -11,17 +11,27 @@ class DiskSensor:
     """One file system, by a path on it: `disk.LABEL.{total_bytes,available_bytes,inodes,inodes_free}`.
 
     Available is what an ordinary user may still take. File systems without a fixed number of inodes give no inodes.
+
+    Attributes:
+        device: of the file system.
+
+    Raises:
+        Unavailable: the path does not exist (yet).
     """
 
     def __init__(self, label: str, path: Path) -> None:
         self._prefix = f"disk.{label}"
         self._path = path
+        try:
+            self.device = path.stat().st_dev
+        except OSError as error:
+            raise Unavailable(f"{path}: {error.strerror}") from error
 
     def read(self) -> Mapping[str, float]:
         """The values now.
 
         Raises:
-            Unavailable: the path does not exist (yet).
+            Unavailable: the path is gone.
         """
         try:
             found = os.statvfs(self._path)

@@ -1,6 +1,7 @@
 """All sensors of a host together: one call a second, at a cost that does not grow with the number of instances."""
 
-import struct
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -22,15 +23,18 @@ from density.host.network import BridgeSensor, DevicesSensor
 from density.host.network_tables import backlog_sensor, conntrack_sensor, neighbours_sensor
 from density.host.own import OwnSensor
 from density.host.pressure import PressureSensor
-from density.host.reading import Sensor, Unavailable
+from density.host.reading import Sample, Sensor
 from density.host.seldom import Seldom
 from density.host.slice_systemd import manages
 from density.host.sockets import AcceptSensor, PortsSensor
 from density.host.tasks import tasks_sensor
+from density.host.watched import SAMPLE_SECONDS, SharedError, Watch, Watched
 
 
 class HostReader:
-    """Reads the whole host. Sensors that do not work here are left out and say why in `unavailable`.
+    """Reads the whole host. A sensor that does not work is left out, says why in `unavailable`, and is tried again.
+
+    Sensors are made when they are first read: nothing here touches a file system that may hang.
 
     Args:
         root: the host's root directory; tests give a recorded one.
@@ -38,6 +42,7 @@ class HostReader:
         bridges: devices whose ports are counted.
         daemons: name -> pid of the engines' processes.
         slice: where the run's slice is accounted; None without one.
+        watch: reads the sensors; tests give one with less patience.
     """
 
     def __init__(
@@ -48,47 +53,51 @@ class HostReader:
         bridges: Iterable[str] = (),
         daemons: Mapping[str, int] | None = None,
         slice: SlicePaths | None = None,  # noqa: A002 — the project's word for it
+        watch: Watch | None = None,
     ) -> None:
         self._root = root
-        self._sensors: dict[str, Sensor] = {}
-        self._unavailable: dict[str, str] = {}
+        self._watch = watch or Watch()
+        self._lock = threading.Lock()
+        self._sensors: dict[str, Watched] = {}
         self._devices: dict[int, str] = {}
-        self._first_disks: frozenset[str] = frozenset()
-        self._mounts = {mount_namespace("self", root): "host"}
+        self._first_disks = frozenset(disks)
+        self._mounts: dict[str, str] = {}
         self._units: dict[frozenset[Path], str] = {}
         for name, make in _HOST_SENSORS.items():
             self._add(name, partial(make, root))
-        self._share_unit("own", "own")
+        self._add("mounts.host", partial(self._mounts_of, "host", "self"))
+        self._add("own", partial(self._limits_of, "own", "self"))
+        self._add("tester", partial(ProcessSensor, "tester", "self", root), renew=False)
         self.add_disks(disks)
-        self._first_disks = frozenset(disks)
         if slice is not None:
-            self._add("slice", partial(SliceSensor, slice))
+            self._add("slice", partial(SliceSensor, slice), renew=False)
         self.add_bridges(bridges)
         self.add_daemons(daemons or {})
         if manages(root):
             # It reads all mounts anew whenever one comes, so it may be what slows the host down.
-            self._add("daemon.systemd", partial(ProcessSensor, "daemon.systemd", 1, root))
+            self._add("daemon.systemd", partial(ProcessSensor, "daemon.systemd", 1, root), renew=False)
 
     def read(self, *, thorough: bool = False) -> dict[str, float]:
-        """The values now; call it from one thread at a time (a worker thread, once a second).
+        """The values now, see `sample`."""
+        return dict(self.sample(thorough=thorough).values)
+
+    def sample(self, *, thorough: bool = False) -> Sample:
+        """The host now; call it from one thread at a time. It comes back within seconds, whatever hangs.
 
         Args:
             thorough: also what is otherwise read every few seconds only.
         """
-        values: dict[str, float] = {}
-        # A copy, for bridges and daemons are added from another thread.
-        for name, sensor in list(self._sensors.items()):
-            if thorough and isinstance(sensor, Seldom):
-                sensor.hurry()
-            try:
-                values.update(sensor.read())
-            except Unavailable as error:
-                self._unavailable[name] = str(error)
-            except (ValueError, LookupError, struct.error) as error:
-                self._unavailable[name] = f"this kernel's format is not understood: {error!r}"
-            else:
-                self._unavailable.pop(name, None)
-        return values
+        with self._lock:
+            sensors = dict(self._sensors)
+        now = time.monotonic()
+        due = [sensor for sensor in sensors.values() if sensor.is_due(now)]
+        for sensor in self._watch.read(due, thorough=thorough):
+            sensor.late(f"not read: the sample took longer than {SAMPLE_SECONDS:g} s")
+        with self._lock:
+            for name, sensor in sensors.items():
+                if sensor.shared and self._sensors.get(name) is sensor:
+                    del self._sensors[name]
+            return _sample(dict(self._sensors))
 
     def add_bridges(self, devices: Iterable[str]) -> None:
         """Count these bridges' ports from now on."""
@@ -101,14 +110,12 @@ class HostReader:
         What several share, a unit with a limit or a mount namespace, goes by the first one's name.
         """
         for name, pid in daemons.items():
-            prefix = f"daemon.{name}"
-            self._add(prefix, partial(ProcessSensor, prefix, pid, self._root))
-            self._add(f"{prefix}.limits", partial(OwnSensor, prefix, pid, self._root))
-            self._share_unit(f"{prefix}.limits", prefix)
-            self._add(f"{prefix}.maps", partial(_maps, prefix, pid, self._root))
-            self._add(f"{prefix}.waiting", partial(_waiting, prefix, pid, self._root))
-            if self._mounts.setdefault(mount_namespace(pid, self._root), name) == name:
-                self._add(f"mounts.{name}", partial(_mounts, name, pid, self._root))
+            prefix, root = f"daemon.{name}", self._root
+            self._add(prefix, partial(ProcessSensor, prefix, pid, root), renew=False)
+            self._add(f"{prefix}.limits", partial(self._limits_of, prefix, pid))
+            self._add(f"{prefix}.maps", partial(_maps, prefix, pid, root), renew=False)
+            self._add(f"{prefix}.waiting", partial(_waiting, prefix, pid, root), renew=False)
+            self._add(f"mounts.{name}", partial(self._mounts_of, name, pid))
 
     def add_disks(self, disks: Mapping[str, Path]) -> None:
         """Watch the file systems of these paths from now on: label -> path, each file system by one label.
@@ -116,45 +123,55 @@ class HostReader:
         The first label stays, but those that the reader was made with give way: what an engine fills goes by its name.
         """
         for label, path in disks.items():
-            device = _device(path)
-            if device is not None:
-                known = self._devices.get(device, label)
-                if known != label and known not in self._first_disks:
-                    continue
-                self._sensors.pop(f"disk.{known}", None)
-                self._devices[device] = label
-            self._add(f"disk.{label}", partial(DiskSensor, label, path))
+            self._add(f"disk.{label}", partial(self._disk, label, path))
 
     def facts(self) -> dict[str, str | float]:
         """The host's fingerprint, see `density.host.host.facts`."""
         return facts(self._root)
 
     def unavailable(self) -> dict[str, str]:
-        """What cannot be read at the moment: sensor -> reason."""
-        return dict(self._unavailable)
+        """What the last sample could not read: sensor -> reason."""
+        with self._lock:
+            return {name: sensor.reason for name, sensor in self._sensors.items() if sensor.reason}
 
-    def _share_unit(self, name: str, process: str) -> None:
-        """Leave out a sensor of limits that another process brought already."""
-        sensor = self._sensors.get(name)
-        if isinstance(sensor, OwnSensor) and self._units.setdefault(sensor.limited, process) != process:
-            del self._sensors[name]
+    def _disk(self, label: str, path: Path) -> Sensor:
+        sensor = DiskSensor(label, path)
+        with self._lock:
+            known = self._devices.get(sensor.device, label)
+            if known != label:
+                if known not in self._first_disks or label in self._first_disks:
+                    raise SharedError
+                self._sensors.pop(f"disk.{known}", None)
+            self._devices[sensor.device] = label
+        return sensor
 
-    def _add(self, name: str, make: Callable[[], Sensor]) -> None:
-        try:
-            self._sensors[name] = make()
-        except (Unavailable, ValueError, LookupError) as error:
-            self._sensors.pop(name, None)
-            self._unavailable[name] = str(error)
-        else:
-            self._unavailable.pop(name, None)
+    def _limits_of(self, prefix: str, pid: int | str) -> Sensor:
+        sensor = OwnSensor(prefix, pid, self._root)
+        if self._units.setdefault(sensor.limited, prefix) != prefix:
+            raise SharedError
+        return sensor
+
+    def _mounts_of(self, name: str, pid: int | str) -> Sensor:
+        if self._mounts.setdefault(mount_namespace(pid, self._root), name) != name:
+            raise SharedError
+        return _slow(MountsSensor(name, pid, self._root))
+
+    def _add(self, name: str, make: Callable[[], Sensor], *, renew: bool = True) -> None:
+        with self._lock:
+            self._sensors[name] = Watched(make, renew=renew)
 
 
-def _device(path: Path) -> int | None:
-    """Of the file system that a path is on; None where the path does not exist (yet)."""
-    try:
-        return path.stat().st_dev
-    except OSError:
-        return None
+def _sample(sensors: Mapping[str, Watched]) -> Sample:
+    now = time.monotonic()
+    hung = {name: now - sensor.hung_since for name, sensor in sensors.items() if sensor.hung_since is not None}
+    for name, seconds in hung.items():
+        sensors[name].late(f"no answer for {seconds:.0f} s")
+    return Sample(
+        {name: value for sensor in sensors.values() for name, value in sensor.values.items()},
+        {name: sensor.seconds for name, sensor in sensors.items()},
+        {name: sensor.reason for name, sensor in sensors.items() if sensor.reason},
+        hung,
+    )
 
 
 _MAPS_SECONDS = 10.0
@@ -172,10 +189,6 @@ def _maps(prefix: str, pid: int, root: Path) -> Seldom:
 
 def _waiting(prefix: str, pid: int, root: Path) -> Seldom:
     return _slow(AcceptSensor(prefix, pid, root))
-
-
-def _mounts(name: str, pid: int | str, root: Path) -> Seldom:
-    return _slow(MountsSensor(name, pid, root))
 
 
 _HOST_SENSORS: Mapping[str, Callable[[Path], Sensor]] = {
@@ -196,7 +209,4 @@ _HOST_SENSORS: Mapping[str, Callable[[Path], Sensor]] = {
     "ptys": lambda root: _slow(PtySensor(root)),
     "cgroups": lambda root: _slow(memcg_sensor(root)),
     "census": lambda root: _slow(Census(root)),
-    "mounts.host": partial(_mounts, "host", "self"),
-    "own": lambda root: OwnSensor("own", "self", root),
-    "tester": lambda root: ProcessSensor("tester", "self", root),
 }

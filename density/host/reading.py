@@ -3,6 +3,7 @@
 import os
 import select
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,23 @@ class Sensor(Protocol):
             Unavailable: nothing can be said, such as about a daemon that ended.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sample of a host.
+
+    Attributes:
+        values: by dotted names.
+        durations: sensor -> seconds that its last reading took.
+        failures: sensor -> why it could not be read.
+        hung: sensor -> seconds since a reading began that has not come back; it is among the failures.
+    """
+
+    values: Mapping[str, float]
+    durations: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    hung: Mapping[str, float] = field(default_factory=dict)
 
 
 class HotFile:

@@ -13,6 +13,7 @@ from grafana.generate.palette import GREEN, SKY, VERMILLION
 DAEMONS = ("dockerd", "containerd", "libvirtd", "virtqemud", "virtlogd")
 MEMORY = ("anon", "slab", "pagetables", "kernelstack", "cached")
 THIRD = (8, 8)
+HALF = (12, 7)
 
 
 def host() -> dashboard.Dashboard:
@@ -20,7 +21,7 @@ def host() -> dashboard.Dashboard:
     described = (
         "What the run does to the host: CPU, memory, kernel tables, disks, network, daemons, and the tester itself."
     )
-    return frame("Host", described, [_cpu(), _memory(), _tables(), _rest(), _daemons(), _tester()])
+    return frame("Host", described, [_cpu(), _memory(), _tables(), _rest(), _daemons(), _tester(), _sensors()])
 
 
 def _one(name: str, legend: str) -> Query:
@@ -154,3 +155,20 @@ def _tester() -> list[timeseries.Panel]:
         _one("density_tester_resident_memory_bytes", "density"),
     )
     return [late, cpu, memory]
+
+
+def _sensors() -> list[timeseries.Panel]:
+    failing = panels.graph(
+        About(
+            "Sensors that fail",
+            ["density_sensor_success"],
+            HALF,
+            "What a sensor reads is not watched while it fails. Sensors of what this kernel lacks fail all the time.",
+        ),
+        Query(f"max by (sensor) ({now('density_sensor_success')}) == 0", "{{sensor}}"),
+    )
+    slowest = panels.graph(
+        About("Slowest sensors", ["density_sensor_duration_seconds"], HALF),
+        Query(f"topk(5, max by (sensor) ({now('density_sensor_duration_seconds')}))", "{{sensor}}"),
+    )
+    return [failing, slowest]

@@ -127,7 +127,7 @@ def beginning(instances: int = 10) -> list[Event]:
     return [
         *events,
         InstanceChanged(9.0, "web-00000", "web", Phase.LOST, Failure("exited", "gone")),
-        HostSampled(10.0, HOST, 0.001),
+        HostSampled(10.0, HOST, 0.001, {"memory": 2e-4, "disk.runs": 1.0}, {"disk.runs": "no answer for 1 s"}),
         ProbeMeasured(11.0, "web-00001", "web", 0.0001),
         ProbeMeasured(11.0, "web-00001", "web", 0.3),
         CostMeasured(12.0, 1.5, 5e7, 0.01, 0.2),
@@ -142,7 +142,7 @@ def ending() -> list[Event]:
     for at, count in ((13.0, 2), (15.0, 6)):
         values = {**HOST, "tasks.count": 300.0 + 12 * count, "slice.tasks": 12.0 * count}
         settled += [
-            HostSampled(at, values, 0.002),
+            HostSampled(at, values, 0.002, {"memory": 3e-4}),
             WaveSettled(at + 1, at - 0.5, 1, {"web": count, "vm": count // 2}, values, {}),
         ]
     settled[2:2] = [WaveStarted(14.0, 2, {"vm": 4}, 10)]
@@ -151,7 +151,7 @@ def ending() -> list[Event]:
     return [
         *settled,
         WaveStarted(at, 3, {"vm": 1}, 11),
-        HostSampled(at + 1, third, 0.002),
+        HostSampled(at + 1, third, 0.002, {"memory": 3e-4}),
         WaveSettled(at + 2, at + 0.5, 3, {"web": 6, "vm": 1}, third, {}),
         Stopped(at + 3, "ceiling", "no room", "tasks.cgroup", ""),
         StageEntered(at + 3, "hold"),

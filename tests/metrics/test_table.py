@@ -45,6 +45,9 @@ def test_metrics_say_what_the_state_says() -> None:
     assert get(text, "density_engine_cpu_seconds_total", daemon="dockerd") == 12
     assert get(text, "density_tester_lag_max_seconds") == 0.2
     assert get(text, "density_tester_sample_seconds") == 0.001
+    assert get(text, "density_sensor_success", sensor="memory") == 1
+    assert get(text, "density_sensor_success", sensor="disk.runs") == 0
+    assert get(text, "density_sensor_duration_seconds", sensor="memory") == 2e-4
 
 
 def test_histograms_agree_with_the_counts() -> None:

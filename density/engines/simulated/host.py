@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 from density.capacity.typical import typical_costs
+from density.host.reading import Sample
 from density.model import EngineInfo, Failure, Workload
 from density.profile.spec import SimulatedHost, Slice
 
@@ -114,9 +115,9 @@ class HostModel:
         """Whether a launch fails for no reason of resources."""
         return self.random.random() < self.spec.failure_share
 
-    async def read(self, *, thorough: bool) -> Mapping[str, float]:  # noqa: ARG002 — a model always knows everything
+    async def read(self, *, thorough: bool) -> Sample:  # noqa: ARG002 — a model always knows everything
         """As sensors do; takes no time."""
-        return self.values()
+        return Sample(self.values(), {"simulated": 0.0})
 
     def values(self) -> Mapping[str, float]:
         """What sensors would read now, with the spec's noise, by the names of `density.host`."""

@@ -40,6 +40,16 @@ def _sample(state: RunState) -> float | None:
     return state.samples_in_wave[-1].cost_seconds if state.samples_in_wave else None
 
 
+def _sensors(seen: Seen) -> Iterator[Row]:
+    for name in seen.state.sensors:
+        yield Row((name,), name not in seen.state.sensor_failures)
+
+
+def _sensor_seconds(seen: Seen) -> Iterator[Row]:
+    for name, seconds in seen.state.sensors.items():
+        yield Row((name,), seconds)
+
+
 def _tester(value: Callable[[TesterMeasured], float | None]) -> Read:
     """One number of the tester's own measurement."""
     return one(lambda state: value(state.tester) if state.tester else None)
@@ -150,5 +160,9 @@ TESTER: tuple[Metric, ...] = (
            _tester(lambda tester: tester.max_lag_seconds)),
     Metric("density_tester_missed_samples_total", "counter", "samples", (),
            "Samples that were due while an earlier one was still late.", _tester(lambda tester: tester.missed_beats)),
+    Metric("density_sensor_success", "gauge", "bool", ("sensor",),
+           "Whether the last sample could read this sensor; one that fails is tried again.", _sensors),
+    Metric("density_sensor_duration_seconds", "gauge", "seconds", ("sensor",),
+           "How long this sensor's last reading took.", _sensor_seconds),
 )
 # fmt: on
