@@ -14,6 +14,7 @@ from density.controller.bus import Bus
 from density.controller.prober import IN_FLIGHT, TIMEOUT_SECONDS, Prober
 from density.controller.sampler import Sampler
 from density.events import Event, HostSampled, InstanceChanged, ProbeMeasured, RunStarted, TesterMeasured
+from density.host.reading import Sample
 from density.model import EngineInfo, Phase, Workload
 from density.state import RunState
 
@@ -35,11 +36,11 @@ class StalledHost:
     at: float
     seconds: float
 
-    async def read(self, *, thorough: bool) -> Mapping[str, float]:  # noqa: ARG002 — the protocol's shape
+    async def read(self, *, thorough: bool) -> Sample:  # noqa: ARG002 — the protocol's shape
         if anyio.current_time() >= self.at and self.seconds:
             seconds, self.seconds = self.seconds, 0.0
             await anyio.sleep(seconds)
-        return {}
+        return Sample({})
 
     def facts(self) -> Mapping[str, str | float]:
         return {}
@@ -98,7 +99,9 @@ def sampled(host: StalledHost, *, seconds: float) -> list[Event]:
     keeper = Keeper()
 
     async def run() -> None:
-        sampler = Sampler(ready_bus(keeper, {"web": 1}), host, bounds=Bounds(), brake=lambda _: None)
+        sampler = Sampler(
+            ready_bus(keeper, {"web": 1}), host, bounds=Bounds(), brake=lambda _: None, unreadable=lambda _: None
+        )
         with anyio.move_on_after(seconds):
             await sampler.run()
 
