@@ -1,6 +1,7 @@
 """Everything density raises on purpose.
 
 DensityError                 exit 1
+├── InternalFailure          exit 1   a fault of density's own that ended a run, in order; the traceback is in its log
 ├── UsageError               exit 2   a command line that asks for the impossible
 │   └── ProfileError         exit 2   a profile with problems, all of them at once
 ├── EngineUnavailable        exit 5   an engine that cannot be used, with how to get it
@@ -9,13 +10,17 @@ DensityError                 exit 1
 Failures of single instances are not here: they are data (`density.model.Failure`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 
 class DensityError(Exception):
     """Base of all errors with a message meant for the person at the terminal: one clear sentence."""
 
     exit_code = 1
+
+
+class InternalFailure(DensityError):
+    """A fault of density's own ended a run: everything was removed and reported all the same."""
 
 
 class UsageError(DensityError):
@@ -55,3 +60,23 @@ class HostUnreadable(DensityError):
         self.sensors = tuple(sensors)
         which = f" ({', '.join(sensors)})" if sensors else ""
         super().__init__(f"the host could not be read for {seconds:.0f} s{which}: launching stopped")
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions of a group, however deep they are nested; of any other, itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def meant(error: BaseException) -> DensityError | None:
+    """The first that was raised on purpose, among others that followed from it; None where there is none."""
+    return next((leaf for leaf in leaves(error) if isinstance(leaf, DensityError)), None)
+
+
+def in_short(error: BaseException) -> str:
+    """An exception that was not raised on purpose, in one line: its type and words."""
+    fault = next(leaves(error))
+    return " ".join(f"{type(fault).__name__}: {fault}".split())

@@ -12,6 +12,9 @@ AcceleratorName = Literal["auto", "kvm", "tcg"]
 LABEL = "density.run"
 """Label (containers) or metadata key (domains) that marks everything density makes; its value is the run id."""
 
+INTERNAL = "internal"
+"""The kind of failure of a launch that a fault of density's own ended: it says nothing of the host."""
+
 
 class Phase(StrEnum):
     """Where an instance is in its life; off the straight path are FAILED (never ready) and LOST (was ready)."""

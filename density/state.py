@@ -41,7 +41,7 @@ RECENT_PROBES = 200
 RECENT_FAILURES = 20
 RECENT_SAMPLES = 300
 _ENDED = frozenset({Phase.FAILED, Phase.LOST})
-_IN_FLIGHT = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
+IN_FLIGHT = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
 
 
 @dataclass(slots=True)
@@ -191,7 +191,7 @@ class RunState:
     @property
     def in_flight(self) -> int:
         """Launches under way now."""
-        return sum(counts[phase] for counts in self.counts.values() for phase in _IN_FLIGHT)
+        return sum(counts[phase] for counts in self.counts.values() for phase in IN_FLIGHT)
 
     @property
     def launch_rate(self) -> float:

@@ -1,12 +1,21 @@
-"""The one stream of events: folded into the state first, then handed to every sink."""
+"""The one stream of events: folded into the state first, then handed to every sink. No sink and no fault ends a run."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import anyio
 
-from density.events import Event
+from density.errors import in_short
+from density.events import Event, InstanceChanged, Warned
+from density.log import logger
+from density.model import Phase
 from density.state import RunState
+
+log = logger(__name__)
+TRACEBACKS = 3
+"""Of each part that fails; after that a fault is one line of the log."""
+_ENDED = frozenset({Phase.FAILED, Phase.LOST, Phase.REMOVED})
 
 
 class Sink(Protocol):
@@ -23,16 +32,49 @@ class Bus:
     def __init__(self, state: RunState, sinks: Sequence[Sink] = ()) -> None:
         self.state = state
         self._sinks = tuple(sinks)
+        self._faults: Counter[str] = Counter()
         self._changed = anyio.Event()
 
     def emit(self, event: Event) -> None:
-        """Everything that happens goes through here."""
+        """Everything that happens goes through here.
+
+        An instance ends once: what is reported of it after that, such as by an engine whose launch the run has given
+        up, is left out for the state and for every sink. A sink that raises has missed this event.
+        """
+        if isinstance(event, InstanceChanged) and self._has_ended(event.instance_id):
+            log.debug("late", instance=event.instance_id, phase=event.phase.value)
+            return
         self.state.apply(event)
+        failed = []
         for sink in self._sinks:
-            sink.handle(event)
+            try:
+                sink.handle(event)
+            except Exception as error:  # noqa: BLE001 — a view or a server that fails is no end of a run
+                failed.append((type(sink).__name__, error))
+        for name, fault in failed:
+            self.fault(name, fault)
         if self._changed.statistics().tasks_waiting:
             self._changed.set()
             self._changed = anyio.Event()
+
+    def fault(self, part: str, error: BaseException) -> None:
+        """A part of density's own raised what it should not, and the run goes on.
+
+        The traceback goes to the log, and of the first one of each part there is a warning.
+
+        Args:
+            part: what failed, as the person knows it.
+        """
+        self._faults[part] += 1
+        number = self._faults[part]
+        log.error("fault", part=part, number=number, error=in_short(error),
+                  exc_info=error if number <= TRACEBACKS else None)  # fmt: skip
+        if number == 1:
+            self.emit(Warned(anyio.current_time(), f"{part} failed: {in_short(error)}; see density.log of this run"))
+
+    def _has_ended(self, instance_id: str) -> bool:
+        instance = self.state.instances.get(instance_id)
+        return instance is not None and instance.phase in _ENDED
 
     async def until(self, true: Callable[[RunState], bool]) -> None:
         """Wait until this holds of the state."""

@@ -6,12 +6,20 @@ import anyio
 
 from density.controller.bus import Bus
 from density.engines.base import Engine
+from density.errors import InternalFailure, in_short, meant
 from density.events import InstanceChanged
-from density.model import EngineName, Phase, Workload, instance_name
+from density.log import logger
+from density.model import INTERNAL, EngineName, Failure, Phase, Workload, instance_name
 from density.ramp.concurrency import Concurrency
 from density.ramp.pace import Pace
 from density.ramp.shape import interleave
-from density.state import RunState
+from density.state import IN_FLIGHT, RunState
+
+log = logger(__name__)
+STREAK = 5
+"""So many launches in a row that failed by a fault of density, with none that worked between, stop the ramp."""
+NEWS_SECONDS = 30.0
+"""How long to wait for the engines' word on launches that have come back."""
 
 
 class _Gate:
@@ -51,6 +59,8 @@ class Launcher:
         self._gates = {name: _Gate(Concurrency(fixed=concurrency)) for name in engines}
         self._numbers = dict.fromkeys(self._workloads, 0)
         self._stopped = False
+        self._streak = 0
+        self._broken = False
 
     def stop(self) -> None:
         """Launch nothing more; what is in flight comes to its end."""
@@ -62,18 +72,49 @@ class Launcher:
         return any(eased)
 
     async def wave(self, sizes: Mapping[str, int]) -> None:
-        """Launch these and come back when each is ready or failed, and the state knows it."""
+        """Launch these and come back when each is ready or failed, and the state knows it.
+
+        Raises:
+            InternalFailure: `STREAK` launches in a row failed by a fault of density's own, or most of this wave did.
+        """
         queues: dict[EngineName, list[Workload]] = {}
         for name in interleave(sizes):
             workload = self._workloads[name]
             queues.setdefault(workload.engine, []).append(workload)
-        before = _ended(self._bus.state)
-        requested = sum(self._numbers.values())
+        before = dict(self._numbers)
         async with anyio.create_task_group() as group:
             for engine, queue in queues.items():
                 group.start_soon(self._feed, engine, queue)
-        expected = before + sum(self._numbers.values()) - requested
-        await self._bus.until(lambda state: _ended(state) >= expected)
+        ids = [
+            instance_name(name, number)
+            for name, first in before.items()
+            for number in range(first + 1, self._numbers[name] + 1)
+        ]
+        await self._heard_of(ids)
+        failed = self._bus.state.failed_in_wave[INTERNAL]
+        if self._broken or (failed >= STREAK and 2 * failed > len(ids)):
+            raise InternalFailure(
+                f"density itself failed in {failed} of {len(ids)} launches; see density.log of this run"
+            )
+
+    async def _heard_of(self, ids: Sequence[str]) -> None:
+        """Wait until the state knows what became of these; of which no engine says anything has failed."""
+        waiting = list(ids)
+
+        def none_waits(state: RunState) -> bool:
+            while waiting and state.instances[waiting[-1]].phase not in IN_FLIGHT:
+                waiting.pop()
+            return not waiting
+
+        with anyio.move_on_after(NEWS_SECONDS):
+            await self._bus.until(none_waits)
+        for instance_id in waiting:
+            if self._bus.state.instances[instance_id].phase not in IN_FLIGHT:
+                continue
+            workload = self._workloads[self._bus.state.instances[instance_id].workload]
+            failure = Failure(INTERNAL, f"the engine {workload.engine} did not say what became of it")
+            log.error("no outcome", instance=instance_id, engine=workload.engine)
+            self._bus.emit(InstanceChanged(anyio.current_time(), instance_id, workload.name, Phase.FAILED, failure))
 
     async def _feed(self, engine: EngineName, queue: Sequence[Workload]) -> None:
         gate = self._gates[engine]
@@ -97,10 +138,20 @@ class Launcher:
     async def _launch(self, engine: EngineName, workload: Workload, instance_id: str) -> None:
         try:
             await self._engines[engine].launch(workload, instance_id)
+        except Exception as error:
+            if meant(error):
+                raise  # the engine itself is gone
+            self._failed(workload, instance_id, error)
+        else:
+            self._streak = 0
         finally:
             self._gates[engine].leave()
 
-
-def _ended(state: RunState) -> int:
-    """Launches that came to an end."""
-    return sum(workload.launched for workload in state.workloads.values())
+    def _failed(self, workload: Workload, instance_id: str, error: Exception) -> None:
+        """A launch that raised what no engine should has failed, whatever the engine reports of it."""
+        self._streak += 1
+        if self._streak >= STREAK:
+            self._broken = self._stopped = True
+        failure = Failure(INTERNAL, f"density itself failed: {in_short(error)}")
+        self._bus.emit(InstanceChanged(anyio.current_time(), instance_id, workload.name, Phase.FAILED, failure))
+        self._bus.fault(f"launching by {workload.engine}", error)

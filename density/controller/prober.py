@@ -68,7 +68,7 @@ class Prober:
         async with anyio.create_task_group() as group:
             for due in self._schedule(anyio.current_time()):
                 await anyio.sleep_until(due)
-                if instance_id := self._choose():
+                if instance_id := self._chosen():
                     ping = _Ping(instance_id, due)
                     self._under_way.add(ping)
                     group.start_soon(self._follow, ping)
@@ -85,6 +85,13 @@ class Prober:
             oldest = (anyio.current_time() - TIMEOUT_SECONDS - began) / SPACING_SECONDS
             number = max(number + 1, math.ceil(oldest))
             yield began + number * SPACING_SECONDS
+
+    def _chosen(self) -> str | None:
+        try:
+            return self._choose()
+        except Exception as error:  # noqa: BLE001 — a probe that fails measures nothing, and ends nothing
+            self._bus.fault("the prober", error)
+            return None
 
     def _choose(self) -> str | None:
         """A ready instance of the workload whose turn it is; of the next one that has any, where it has none."""
@@ -133,6 +140,9 @@ class Prober:
                 waited = anyio.current_time() - ping.due
                 seconds = await self._pinger.ping(ping.instance_id)
         except ChannelClosed:
+            return None
+        except Exception as error:  # noqa: BLE001 — as above
+            self._bus.fault("the prober", error)
             return None
         finally:
             line.pings -= 1

@@ -1,6 +1,7 @@
 """One run from preflight to teardown."""
 
 import itertools
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 import anyio
@@ -20,7 +21,7 @@ from density.controller.settle import Settler
 from density.controller.steps import Steps
 from density.controller.teardown import Torn, tear_down
 from density.engines.base import Engine
-from density.errors import DensityError, HostUnreadable
+from density.errors import DensityError, HostUnreadable, InternalFailure, in_short, meant
 from density.events import (
     EngineFound,
     HostFound,
@@ -30,8 +31,12 @@ from density.events import (
     Warned,
     WorkloadPrepared,
 )
+from density.log import logger
 from density.ramp.decide import Launch, Stop, bounds_of, decide, describe
 from density.ramp.search import FRESH, Bisection, Try
+from density.state import RunState
+
+log = logger(__name__)
 
 
 class Controller:
@@ -58,8 +63,8 @@ class Controller:
         self._scope = anyio.CancelScope()
         self._teardown_scope = anyio.CancelScope(shield=True)
         self.torn: Torn | None = None
+        self._problem: DensityError | None = None
         self._braked: Reading | None = None
-        self._blind: HostUnreadable | None = None
         self._sampler = Sampler(
             bus, equipment.host, bounds=bounds_of(profile), brake=self._brake, unreadable=self._unreadable
         )
@@ -74,24 +79,21 @@ class Controller:
         """Everything, and always the teardown; `conclude` follows when the equipment is put away.
 
         Returns:
-            What ended the run with outcome `error`: an engine or a workload that it could not begin or go on with.
+            What ended the run with outcome `error`: an engine or a workload that it could not begin or go on with, or a
+            fault of density's own.
         """
-        problem: DensityError | None = None
         async with anyio.create_task_group() as group:
             try:
                 with self._scope:
                     await self._stages(group)
-                if self._blind:
-                    raise self._blind
-            except* DensityError as errors:
-                problem = first(errors)
-                self._stop(Stop("error", str(problem)))
+            except Exception as error:  # noqa: BLE001 — however a run ends, it is torn down and reported
+                self.fail(as_problem(error))
             finally:
                 with self._teardown_scope:
                     self._enter("teardown")
                     self.torn = await tear_down(self._bus, self._equipment, run_id=self._run_id)
                 group.cancel_scope.cancel()
-        return problem
+        return self._problem
 
     def interrupt(self) -> None:
         """End the run now, in order: nothing more is launched, everything is torn down. May be called again."""
@@ -103,21 +105,29 @@ class Controller:
         self._launcher.stop()
         self._scope.cancel()
 
+    def fail(self, problem: DensityError) -> None:
+        """End the run in order, for this reason; the first one is the one that is reported."""
+        log.error("run failed", error=str(problem))
+        self._problem = self._problem or problem
+        self._stop(Stop("error", str(problem)))
+        self._launcher.stop()
+        self._scope.cancel()
+
     def abandon(self) -> None:
         """Give the teardown up: what is still there stays."""
         self._teardown_scope.cancel()
 
     async def _stages(self, group: TaskGroup) -> None:
         for engine in self._equipment.engines.values():
-            group.start_soon(self._watch, engine)
+            group.start_soon(self._beside, self._watch, engine)
         self._enter("preflight")
         self._bus.emit(HostFound(anyio.current_time(), self._equipment.host.facts()))
         for warning in self._equipment.warnings:
             self._warn(warning)
         await self._preflight()
         await self._sampler.sample()
-        group.start_soon(self._sampler.run)
-        group.start_soon(self._prober.run)
+        group.start_soon(self._beside, self._sampler.run)
+        group.start_soon(self._beside, self._prober.run)
         self._enter("calibrate")
         if await self._calibrate():
             self._enter("ramp")
@@ -130,10 +140,20 @@ class Controller:
             self._enter("hold")
             await hold(self._bus, self._equipment)
 
+    async def _beside(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
+        """What goes on beside the stages; where it fails, the run would be blind, so it ends in order."""
+        try:
+            await work(*args)
+        except Exception as error:  # noqa: BLE001 — or the teardown would be blind as well
+            self.fail(as_problem(error))
+
     async def _watch(self, engine: Engine) -> None:
         async with aclosing(engine.watch()) as changes:
             async for change in changes:
-                self._bus.emit(change)
+                try:
+                    self._bus.emit(change)
+                except Exception as error:  # noqa: BLE001 — of what follows, the run must hear all the same
+                    self._bus.fault(f"the report of {engine.name}", error)
 
     async def _preflight(self) -> None:
         for engine in self._equipment.engines.values():
@@ -176,6 +196,7 @@ class Controller:
         if self._braked:
             return Stop("ceiling", f"the reserve was touched: {describe(self._braked)}", *self._braked.key)
         step = decide(self._profile, self._bus.state, wave)
+        _log_decision(self._bus.state, wave, step)
         if isinstance(step, Stop) and step.surge and self._launcher.ease():
             self._warn(f"launching fewer at once, for a moment it was too many: {step.reason}")
             return Launch(1)
@@ -211,11 +232,9 @@ class Controller:
 
     def _unreadable(self, error: HostUnreadable) -> None:
         """Go no further on a host that cannot be seen: what is in flight is given up, everything is removed."""
-        if self._blind is None:
-            self._blind = error
-            self._launcher.stop()
+        if self._problem is None:
             self._warn(str(error))
-            self._scope.cancel()
+            self.fail(error)
 
     def _enter(self, stage: Stage) -> None:
         self._bus.emit(StageEntered(anyio.current_time(), stage))
@@ -228,10 +247,19 @@ class Controller:
             self._bus.emit(Stopped(anyio.current_time(), step.outcome, step.reason, step.ceiling, step.subject))
 
 
-def first(errors: BaseExceptionGroup[DensityError]) -> DensityError:
-    """The first of several at once: the others are the same engine's, or followed from it."""
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, DensityError)
-    return error
+def _log_decision(state: RunState, wave: int, step: Launch | Stop) -> None:
+    """What was decided, and from what."""
+    near = {f"{each.ceiling} {each.subject}".rstrip(): round(each.count, 1) for each in state.forecast[:3]}
+    taken = {"launch": step.count} if isinstance(step, Launch) else {"stop": step.outcome, "reason": step.reason}
+    log.info(
+        "decision", wave=wave, **taken, alive=state.alive, measures=state.measures(), failed=dict(state.failed_in_wave),
+        lost=dict(state.lost_in_wave), forecast=near,
+    )  # fmt: skip
+
+
+def as_problem(error: Exception) -> DensityError:
+    """What is said of an exception that ended a run; of a fault of density's own, its traceback goes to the log."""
+    if problem := meant(error):
+        return problem
+    log.error("internal failure", error=in_short(error), exc_info=error)
+    return InternalFailure(f"density itself failed: {in_short(error)}; see density.log of this run")

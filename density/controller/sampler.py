@@ -78,8 +78,11 @@ class Sampler:
         started = anyio.current_time()
         known_at = started if self._last_at is None else self._last_at
         deadline = max(known_at + STALE_SECONDS, started + PATIENCE_SECONDS)
-        with anyio.CancelScope(deadline=deadline) as patience:
-            sample = await self._host.read(thorough=thorough)
+        try:
+            with anyio.CancelScope(deadline=deadline) as patience:
+                sample = await self._host.read(thorough=thorough)
+        except Exception as error:  # noqa: BLE001 — sensors that fail once are read again
+            return self._failed(error, known_at)
         now = anyio.current_time()
         if patience.cancelled_caught:
             self._unreadable(HostUnreadable(now - known_at))
@@ -95,6 +98,14 @@ class Sampler:
         if critical := [name for name in silent if name.startswith(_CRITICAL)]:
             self._unreadable(HostUnreadable(max(silent[name] for name in critical), critical))
         return sample.values
+
+    def _failed(self, error: Exception, known_at: float) -> Mapping[str, float]:
+        """The host could not be read at all, by a fault of density's own: what was read last stands for a while."""
+        self._bus.fault("reading the host", error)
+        seconds = anyio.current_time() - known_at
+        if self._last_at is None or seconds >= STALE_SECONDS:
+            self._unreadable(HostUnreadable(seconds))
+        return self._last.values
 
     def _warn_of(self, sample: Sample) -> None:
         """Once for each sensor that fails after it worked, or hangs; what this host has never had is no news."""

@@ -18,11 +18,14 @@ import anyio.to_thread
 from density.controller.begin import begin
 from density.controller.bus import Bus, Sink
 from density.controller.equip import equip, with_reserve
+from density.controller.logging import EventLog
 from density.controller.paths import RunLock
-from density.controller.run import Controller, first
+from density.controller.run import Controller, as_problem
 from density.controller.teardown import Torn, conclude, given_up
 from density.errors import DensityError, UsageError
 from density.events import Stopped, Warned
+from density.log import NAME as LOG
+from density.log import LogFile
 from density.profile.load import profile_to_toml
 from density.profile.spec import Profile
 from density.record.writer import RecordWriter
@@ -82,9 +85,9 @@ class Session:
         profile = with_reserve(profile)
         await anyio.to_thread.run_sync(self._make_run_dir, profile)
         _allow_many_files()
-        with RunLock(self.run_id) as lock:
+        with LogFile(self.run_dir / LOG), RunLock(self.run_id) as lock:
             record = RecordWriter(self.run_dir / RECORD, on_problem=lambda problem: _warn(bus, problem))
-            bus = Bus(state, [record, *sinks])
+            bus = Bus(state, [record, EventLog(), *sinks])
             async with record:
                 ended = await self._equipped(profile, bus, runtime_dir=lock.directory)
             if record.problem:
@@ -113,8 +116,8 @@ class Session:
                     problem = await controller.run()
                     group.cancel_scope.cancel()
                 torn = controller.torn
-        except* DensityError as errors:
-            problem = first(errors)
+        except Exception as error:  # noqa: BLE001 — however a run ends, it is reported
+            problem = as_problem(error)
             bus.emit(Stopped(anyio.current_time(), "error", str(problem)))
             torn = Torn(anyio.current_time())
         conclude(bus, torn or given_up(bus), left=left)

@@ -8,9 +8,9 @@ from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.launcher import Launcher
 from density.controller.settle import Settler
-from density.errors import EngineUnavailable
+from density.errors import EngineUnavailable, InternalFailure
 from density.events import Forecasted, SteppedBack, WaveStarted
-from density.model import Phase
+from density.model import INTERNAL, Phase
 from density.ramp.decide import look_ahead
 from density.shares import split
 
@@ -30,6 +30,7 @@ class Steps:
 
         Raises:
             EngineUnavailable: nothing of a workload ever got ready.
+            InternalFailure: so it is, and by a fault of density's own; or that came many times in a row.
         """
         self._wave += 1
         target = self._bus.state.alive + sum(sizes.values())
@@ -73,6 +74,8 @@ class Steps:
         for name, workload in self._bus.state.workloads.items():
             if workload.failed and not workload.ready and self._bus.state.alive == 0:
                 kind, tally = next(iter(workload.failures.items()))
+                if kind == INTERNAL:
+                    raise InternalFailure(f"no instance of workload {name!r} became ready: {tally.message}")
                 lines = "".join(f"\n  | {line}" for line in tally.evidence)
                 raise EngineUnavailable(
                     workload.workload.engine,

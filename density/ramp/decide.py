@@ -12,6 +12,7 @@ from density.ceilings.errors import EXHAUSTION
 from density.ceilings.reading import Bounds, Reading
 from density.ceilings.verdict import likeliest, suspects
 from density.events import CeilingForecast, OutcomeName
+from density.model import INTERNAL
 from density.profile.spec import Profile, Ramp
 from density.ramp.shape import size
 from density.shares import split
@@ -102,10 +103,11 @@ def crossed_reserve(values: Sequence[Reading]) -> Reading | None:
 
 def _failures(profile: Profile, state: RunState) -> Stop | None:
     kinds = state.failed_in_wave + state.lost_in_wave
+    internal = kinds.pop(INTERNAL, 0)
     exhausted = [kind for kind in kinds if kind in EXHAUSTION]
-    ended = state.ready_in_wave + state.failed_in_wave.total()
+    ended = state.ready_in_wave + state.failed_in_wave.total() - internal
     many = kinds.total() >= FEW_FAILED and kinds.total() > MANY_FAILED * ended
-    none = bool(state.failed_in_wave) and not state.ready_in_wave
+    none = ended > 0 and not state.ready_in_wave
     if not kinds:
         return None
     costs = look_ahead(profile, state).costs()
