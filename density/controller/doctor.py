@@ -24,7 +24,7 @@ from density.payload.build import COMPILERS, REMEDY
 from density.payload.guests.kernel import VARIABLE, find_kernel, is_kernel
 from density.profile.spec import Profile, Slice
 
-BETWEEN_READINGS_SECONDS = 0.25
+BETWEEN_READINGS_SECONDS = 0.55
 """Shares of CPU are told from two readings."""
 _BRIDGES = {("docker", "bridge"): "docker0", ("libvirt", "default"): "virbr0"}
 """Bridges of networks that every installation has; those of others are known once a run has looked at them."""

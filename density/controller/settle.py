@@ -1,6 +1,6 @@
 """Let the host come to rest after a wave, and read it while it rests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import anyio
 
@@ -10,6 +10,7 @@ from density.controller.bus import Bus
 from density.controller.prober import Prober
 from density.controller.sampler import PERIOD_SECONDS, Sampler
 from density.events import WaveSettled
+from density.ramp.averages import Timed, average
 from density.ramp.rest import WINDOW, Key, Rest
 
 LONGEST = 5
@@ -30,15 +31,16 @@ class Settler:
         self._rest = Rest()
 
     async def settle(self, wave: int) -> None:
-        """Wait at least the profile's settling time, until nothing moves; emit the mean of the last samples."""
+        """Wait at least the profile's settling time, until nothing moves; emit what the last samples come to."""
         began = anyio.current_time()
-        samples: list[Mapping[str, float]] = []
+        samples: list[Timed] = []
         uses: list[dict[Key, float]] = []
         period = min(PERIOD_SECONDS, self._seconds / WINDOW) or PERIOD_SECONDS / WINDOW
         while True:
             await anyio.sleep(period)
-            samples.append(await self._sampler.sample())
-            uses.append(self._uses(samples[-1]))
+            values = await self._sampler.sample()
+            samples.append(Timed(anyio.current_time(), values))
+            uses.append(self._uses(values))
             elapsed = anyio.current_time() - began
             enough = elapsed >= self._seconds and not self._rest.moving(uses, self._near(), period=period)
             if len(samples) >= WINDOW and (enough or elapsed >= LONGEST * self._seconds):
@@ -46,7 +48,7 @@ class Settler:
         self._rest.rested(uses[-WINDOW:])
         await self._prober.answered()
         state = self._bus.state
-        values = {**state.values(), **mean(samples[-WINDOW:]), **state.measures(since=began)}
+        values = {**state.values(), **average(samples[-WINDOW:]), **state.measures(since=began)}
         counts, failed = state.alive_by_workload, dict(state.failed_in_wave)
         self._bus.emit(WaveSettled(anyio.current_time(), began, wave, counts, values, failed))
 
@@ -59,9 +61,3 @@ class Settler:
         return {
             reading.key: reading.used for reading in readings(values, self._bounds) if not BY_ID[reading.ceiling].soft
         }
-
-
-def mean(samples: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of every value that all samples have."""
-    common = set(samples[0]).intersection(*samples[1:])
-    return {name: sum(sample[name] for sample in samples) / len(samples) for name in common}

@@ -1,41 +1,61 @@
-"""How busy the CPUs are: /proc/stat, as shares since the last sample."""
+"""How busy the CPUs are: psutil's CPU times, as shares over at least half a second."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from density.host.reading import HotFile, Unavailable
+import psutil
+
+from density.host.procfs import procfs
+from density.host.reading import Unavailable
+
+SHORTEST_SECONDS = 0.5
+"""Over less than this a share is chance: the kernel counts in ticks of 10 ms, and one or two of them say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
-    """Time of all CPUs since boot, in ticks; a guest's time is part of `user`, as the kernel counts it."""
+    """Time of all CPUs since boot, in seconds; a guest's time is part of `user`, as the kernel counts it."""
 
     count: int
-    total: int
-    idle: int
-    iowait: int
-    steal: int
+    total: float
+    idle: float
+    iowait: float
+    steal: float
 
 
-def parse_stat(text: str) -> CpuTimes:
-    """Times from /proc/stat; the count is that of the CPUs that are online.
+def read_times(root: Path) -> CpuTimes:
+    """The times now; the count is that of the CPUs that are online.
 
     Raises:
-        Unavailable: no line of all CPUs in it.
+        Unavailable: no /proc/stat, or no line of all CPUs in it.
     """
-    lines = text.split("\n")
-    fields = lines[0].split()
-    if not fields or fields[0] != "cpu" or len(fields) < 5:
-        raise Unavailable("/proc/stat: no line of all CPUs")
-    # Older kernels end the line sooner; guest and guest_nice (the 9th and 10th) are in user and nice already.
-    user, nice, system, idle, iowait, irq, softirq, steal = ([int(word) for word in fields[1:9]] + [0] * 8)[:8]
-    count = 0
-    for line in lines[1:]:
-        if not line.startswith("cpu"):
-            break
-        count += 1
-    return CpuTimes(count, user + nice + system + idle + iowait + irq + softirq + steal, idle, iowait, steal)
+    with procfs(root):
+        try:
+            times = psutil.cpu_times()
+            # Of this host psutil asks the kernel; a recorded one is counted by its lines.
+            count = psutil.cpu_count() if root == Path("/") else len(psutil.cpu_times(percpu=True))
+        except (TypeError, ValueError) as error:
+            raise Unavailable(f"{root / 'proc/stat'}: no line of all CPUs: {error}") from error
+    # Guest time is in user and nice already.
+    steal = float(getattr(times, "steal", 0.0))  # kernels before 2.6.11 do not tell
+    total = sum((times.user, times.nice, times.system, times.idle, times.iowait, times.irq, times.softirq, steal))
+    return CpuTimes(count or 0, total, times.idle, times.iowait, steal)
+
+
+def boot_time(root: Path) -> float:
+    """When the host booted, in UNIX seconds.
+
+    Raises:
+        Unavailable: /proc/stat does not tell.
+    """
+    with procfs(root):
+        try:
+            return float(psutil.boot_time())
+        except RuntimeError as error:
+            raise Unavailable(str(error)) from error
 
 
 def shares(before: CpuTimes, after: CpuTimes) -> dict[str, float]:
@@ -58,20 +78,36 @@ def shares(before: CpuTimes, after: CpuTimes) -> dict[str, float]:
 
 
 class CpuSensor:
-    """`cpu.count` and the shares since the last read (since it was made, for the first).
+    """`cpu.count`, `host.boot_time_seconds`, `cpu.{busy,iowait,steal,total}_seconds` since boot, and shares of them.
+
+    The shares `cpu.{busy,iowait,steal}_ratio` are those of the last interval of `SHORTEST_SECONDS` or longer; before
+    the first is over there are none.
 
     Raises:
         Unavailable: no /proc/stat.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._file = HotFile(root / "proc/stat")
-        self._before = parse_stat(self._file.read())
+    def __init__(self, root: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._root = root
+        self._clock = clock
+        self._before_at, self._before = clock(), read_times(root)
+        self._shares: dict[str, float] = {}
+        self._boot: dict[str, float] = {}
+        with suppress(Unavailable):
+            self._boot["host.boot_time_seconds"] = boot_time(root)
 
     def read(self) -> Mapping[str, float]:
-        """Values since the last read."""
-        after = parse_stat(self._file.read())
-        values = shares(self._before, after)
-        if values:
-            self._before = after
-        return {"cpu.count": float(after.count), **values}
+        """The values now."""
+        now, after = self._clock(), read_times(self._root)
+        if now - self._before_at >= SHORTEST_SECONDS:
+            self._shares = shares(self._before, after)
+            self._before_at, self._before = now, after
+        return {
+            "cpu.count": float(after.count),
+            "cpu.busy_seconds": after.total - after.idle - after.iowait,
+            "cpu.iowait_seconds": after.iowait,
+            "cpu.steal_seconds": after.steal,
+            "cpu.total_seconds": after.total,
+            **self._boot,
+            **self._shares,
+        }

@@ -1,29 +1,20 @@
-"""What single processes use: the engines' daemons, and the tester itself."""
+"""What single processes use: the engines' daemons, and density itself.
+
+Their open files are not counted by psutil, which lists them: a daemon of 500 containers has thousands.
+"""
 
 import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import psutil
+
+from density.host.cpu import SHORTEST_SECONDS
+from density.host.procfs import process_id, procfs
 from density.host.reading import HotFile, Unavailable
 
 _RECOUNT_READS = 10
-
-
-def parse_stat(text: str, *, ticks: float, page_bytes: int) -> dict[str, float]:
-    """`cpu_seconds`, `threads` and `rss_bytes` from /proc/PID/stat; the name in it may hold spaces and brackets.
-
-    Args:
-        text: the file.
-        ticks: clock ticks a second.
-        page_bytes: size of a page.
-    """
-    fields = text.rpartition(")")[2].split()
-    return {
-        "cpu_seconds": (int(fields[11]) + int(fields[12])) / ticks,
-        "threads": float(fields[17]),
-        "rss_bytes": float(int(fields[21]) * page_bytes),
-    }
 
 
 def parse_soft_limit(text: str, name: str) -> float | None:
@@ -81,22 +72,26 @@ class DescriptorCounter:
 class ProcessSensor:
     """`PREFIX.{cpu_seconds,busy_cpus,rss_bytes,threads,fds,fds_limit}` of one process; it never comes to mean another.
 
-    `busy_cpus` is CPU time a second since the last reading, 2.0 for two CPUs; the first reading has none.
+    `busy_cpus` is CPU time a second over the last interval of `SHORTEST_SECONDS` or longer, 2.0 for two CPUs; before
+    the first is over there is none.
 
     Raises:
         Unavailable: no such process, or not allowed to look.
     """
 
     def __init__(self, prefix: str, pid: int | str, root: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        directory = root / "proc" / str(pid)
+        number = process_id(pid, root)
+        directory = root / "proc" / str(number)
         self._prefix = prefix
-        self._stat = HotFile(directory / "stat")
+        self._root = root
+        # Opened first: once the process has ended it cannot be read, whoever has the number by then.
         self._limits = HotFile(directory / "limits")
         self._descriptors = DescriptorCounter(directory / "fd")
-        self._ticks = float(os.sysconf("SC_CLK_TCK"))
-        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+        with procfs(root):
+            self._process = psutil.Process(number)
         self._clock = clock
-        self._before = (float("inf"), 0.0)
+        self._before: tuple[float, float] | None = None
+        self._busy: dict[str, float] = {}
 
     def read(self) -> Mapping[str, float]:
         """The values now.
@@ -104,13 +99,26 @@ class ProcessSensor:
         Raises:
             Unavailable: the process ended.
         """
-        values = parse_stat(self._stat.read(), ticks=self._ticks, page_bytes=self._page_bytes)
-        now, (before, cpu_seconds) = self._clock(), self._before
-        if now > before:
-            values["busy_cpus"] = (values["cpu_seconds"] - cpu_seconds) / (now - before)
-        self._before = (now, values["cpu_seconds"])
-        values["fds"] = float(self._descriptors.read())
         limit = parse_soft_limit(self._limits.read(), "Max open files")
+        with procfs(self._root), self._process.oneshot():
+            times = self._process.cpu_times()
+            values = {
+                "cpu_seconds": times.user + times.system,
+                "threads": float(self._process.num_threads()),
+                "rss_bytes": float(self._process.memory_info().rss),
+            }
+        values |= self._busy_cpus(values["cpu_seconds"])
+        values["fds"] = float(self._descriptors.read())
         if limit is not None:
             values["fds_limit"] = limit
         return {f"{self._prefix}.{name}": value for name, value in values.items()}
+
+    def _busy_cpus(self, cpu_seconds: float) -> Mapping[str, float]:
+        now = self._clock()
+        if self._before is None:
+            self._before = now, cpu_seconds
+        at, before = self._before
+        if now - at >= SHORTEST_SECONDS:
+            self._busy = {"busy_cpus": (cpu_seconds - before) / (now - at)}
+            self._before = now, cpu_seconds
+        return self._busy

@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
 from density.host.reading import Unavailable
 
 
@@ -34,12 +36,12 @@ class DiskSensor:
             Unavailable: the path is gone.
         """
         try:
-            found = os.statvfs(self._path)
+            space, found = psutil.disk_usage(str(self._path)), os.statvfs(self._path)
         except OSError as error:
             raise Unavailable(f"{self._path}: {error.strerror}") from error
         values = {
-            f"{self._prefix}.total_bytes": float(found.f_blocks * found.f_frsize),
-            f"{self._prefix}.available_bytes": float(found.f_bavail * found.f_frsize),
+            f"{self._prefix}.total_bytes": float(space.total),
+            f"{self._prefix}.available_bytes": float(space.free),
         }
         if found.f_files:
             values[f"{self._prefix}.inodes"] = float(found.f_files)

@@ -2,11 +2,12 @@
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
-from density.host.cpu import parse_stat
+from density.host.cpu import read_times
 from density.host.hierarchies import cgroup_version, find_hierarchies
-from density.host.memory import parse_meminfo
+from density.host.memory import total_bytes
 from density.host.reading import Unavailable
 
 _MODEL = re.compile(r"^(?:model name|Model|cpu model|Processor)\s*:\s*(.+)$", re.MULTILINE)
@@ -26,17 +27,16 @@ def facts(root: Path) -> dict[str, str | float]:
         "cpu_model": _first(_MODEL, cpuinfo),
         "kernel": _text(root / "proc/sys/kernel/osrelease").strip(),
         "distribution": _first(_PRETTY_NAME, _text(root / "etc/os-release")),
-        "memory_bytes": parse_meminfo(_text(root / "proc/meminfo")).get("memory.total_bytes", ""),
         "cgroup_version": float(cgroup_version(find_hierarchies(root))),
         "systemd": "yes" if (root / "run/systemd/system").is_dir() else "no",
         "virtualised": _virtualised(root, cpuinfo),
         "kvm": _kvm(root / "dev/kvm"),
     }
-    try:
-        times = parse_stat(_text(root / "proc/stat"))
-        found |= {"cpus": float(times.count), "steal_ratio": times.steal / max(1, times.total)}
-    except Unavailable:
-        pass
+    with suppress(Unavailable):
+        found["memory_bytes"] = total_bytes(root)
+    with suppress(Unavailable):
+        times = read_times(root)
+        found |= {"cpus": float(times.count), "steal_ratio": times.steal / max(1.0, times.total)}
     return {name: value for name, value in sorted(found.items()) if value != ""}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from density.host.reading import FileSensor, Parser
 
 RESOURCES = ("cpu", "memory", "io")
-SHORTEST_SECONDS = 0.25
+SHORTEST_SECONDS = 0.5
 """Over less than this a share is chance: one task that waits, or none."""
 
 

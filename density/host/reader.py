@@ -17,7 +17,7 @@ from density.host.host import facts
 from density.host.kernel import PtySensor, aio_sensor, memcg_sensor
 from density.host.keys import keys_sensor
 from density.host.limits import limits_sensor
-from density.host.memory import memory_sensor
+from density.host.memory import MemorySensor, SwapSensor
 from density.host.mounts import MapsSensor, MountsSensor, mount_namespace
 from density.host.network import BridgeSensor, DevicesSensor
 from density.host.network_tables import backlog_sensor, conntrack_sensor, neighbours_sensor
@@ -192,7 +192,8 @@ def _waiting(prefix: str, pid: int, root: Path) -> Seldom:
 
 
 _HOST_SENSORS: Mapping[str, Callable[[Path], Sensor]] = {
-    "memory": memory_sensor,
+    "memory": MemorySensor,
+    "swap": lambda root: _slow(SwapSensor(root)),
     "cpu": CpuSensor,
     "tasks": tasks_sensor,
     "files": files_sensor,

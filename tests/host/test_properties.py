@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from density.host.cpu import CpuTimes, parse_stat, shares
+from density.host.cpu import CpuTimes, shares
 from density.host.hierarchies import parse_membership
 from density.host.memory import parse_meminfo
 from density.host.pressure import parse_pressure
@@ -17,7 +17,9 @@ columns = st.lists(st.integers(min_value=0, max_value=2**50), min_size=8, max_si
 @given(columns, columns)
 def test_shares_stay_between_0_and_1(before: list[int], after: list[int]) -> None:
     """Counters that jump back, as iowait and idle do when a CPU goes, never give a share outside 0 to 1."""
-    first, second = (parse_stat("cpu " + " ".join(map(str, each)) + "\ncpu0 1\n") for each in (before, after))
+    first, second = (
+        CpuTimes(count=1, total=sum(each), idle=each[3], iowait=each[4], steal=each[7]) for each in (before, after)
+    )
     assert all(0 <= share <= 1 for share in shares(first, second).values())
 
 
@@ -31,8 +33,8 @@ def test_no_time_gives_no_shares(times: list[int]) -> None:
 @given(counts, counts)
 def test_meminfo_keeps_every_digit_that_a_float_can(total: int, available: int) -> None:
     """Values come back as they went in, in bytes."""
-    values = parse_meminfo(f"MemTotal: {total} kB\nMemAvailable:   {available} kB\n")
-    assert values == {"memory.total_bytes": float(total) * 1024, "memory.available_bytes": float(available) * 1024}
+    values = parse_meminfo(f"Slab: {total} kB\nAnonPages:   {available} kB\n")
+    assert values == {"memory.slab_bytes": float(total) * 1024, "memory.anon_bytes": float(available) * 1024}
 
 
 @given(st.integers(min_value=0, max_value=10_000), counts)

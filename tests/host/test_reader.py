@@ -41,10 +41,12 @@ def test_an_ended_daemon_is_reported_and_stops_nothing() -> None:
 def test_an_unknown_format_stops_nothing(tmp_path: Path) -> None:
     """A file that a later kernel writes in another way costs its own values only."""
     (tmp_path / "proc/sys/fs").mkdir(parents=True)
-    (tmp_path / "proc/meminfo").write_text("MemTotal: 5 kB\n")
+    fields = ("MemTotal", "MemFree", "MemAvailable", "Buffers", "Cached", "Shmem", "Active", "Inactive", "SwapTotal")
+    (tmp_path / "proc/meminfo").write_text("".join(f"{name}: 5 kB\n" for name in (*fields, "SwapFree")))
+    (tmp_path / "proc/vmstat").write_text("pswpin 0\npswpout 0\n")
     (tmp_path / "proc/sys/fs/file-nr").write_text("many\n")
     reader = HostReader(tmp_path, disks={})
-    assert reader.read() == {"memory.total_bytes": 5 * 1024}
+    assert reader.read()["memory.total_bytes"] == 5 * 1024
     assert "not understood" in reader.unavailable()["files"]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from density.host import HostReader
-from density.host.daemons import ProcessSensor
 from density.host.mounts import MapsSensor, MountsSensor, mount_namespace
 from density.host.reading import Unavailable
 from density.host.seldom import Seldom
@@ -120,21 +119,6 @@ def test_connections_that_wait_are_counted() -> None:
         finally:
             for client in clients:
                 client.close()
-
-
-def test_cpu_of_a_daemon_is_that_since_the_last_reading(tmp_path: Path) -> None:
-    """Three seconds of CPU in two are one and a half CPUs; a first reading says nothing."""
-    directory = tmp_path / "proc/9"
-    (directory / "fd").mkdir(parents=True)
-    (directory / "limits").write_text("")
-    stat = "9 (d) S 1 9 9 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 900 1000 256 1\n"
-    (directory / "stat").write_text(stat.format(ticks=1000))
-    now = 100.0
-    sensor = ProcessSensor("d", 9, tmp_path, clock=lambda: now)
-    assert "d.busy_cpus" not in sensor.read()
-    (directory / "stat").write_text(stat.format(ticks=1000 + 3 * os.sysconf("SC_CLK_TCK")))
-    now = 102.0
-    assert sensor.read()["d.busy_cpus"] == pytest.approx(1.5)
 
 
 def test_every_sensor_of_this_host_works_or_says_why() -> None:

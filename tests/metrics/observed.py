@@ -39,6 +39,7 @@ HOST = {
     "cgroups.memory_count": 180.0,
     "cpu.busy_ratio": 0.5,
     "cpu.count": 2.0,
+    "host.boot_time_seconds": 1.6e9,
     "cpu.iowait_ratio": 0.01,
     "cpu.steal_ratio": 0.0,
     "daemon.dockerd.cpu_seconds": 12.0,

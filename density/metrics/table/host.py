@@ -58,6 +58,8 @@ def _tester(value: Callable[[TesterMeasured], float | None]) -> Read:
 # fmt: off
 HOST: tuple[Metric, ...] = (
     Metric("density_host_info", "gauge", INFO, _FACTS, "The host; always 1.", _facts),
+    Metric("density_host_boot_time_seconds", "gauge", "timestamp", (), "When the host booted, in UNIX seconds.",
+           host("host.boot_time_seconds")),
     Metric("density_host_cpus", "gauge", "CPUs", (), "CPUs that are online.", host("cpu.count")),
     Metric("density_host_cpu_busy_ratio", "gauge", "ratio", (), "Share of all CPUs' time that was busy.",
            host("cpu.busy_ratio")),
