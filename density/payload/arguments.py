@@ -2,6 +2,9 @@
 
 from density.model import Workload
 
+SECRET_VARIABLE = "DENSITY_SECRET"  # noqa: S105 — a name
+"""Of the environment: the word by which the channel knows an instance. A command line can be read by every user."""
+
 
 def payload_arguments(workload: Workload, instance_id: str, run_id: str, *controller: str) -> list[str]:
     """What follows the payload's name, as `payload.c` documents it.

@@ -2,43 +2,42 @@
 
 import errno
 import itertools
-import os
+import logging
 import re
 import socket
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Self
 
 import anyio
 
-from density.errors import DensityError
 from density.payload.background import background
 from density.payload.connection import Bench, Connection, Hello, Instance, Question
 from density.payload.poller import Poller
 from density.payload.protocol import (
     LEASE_SECONDS,
+    LINE_LIMIT,
     Begun,
     Benched,
     Pong,
     Ready,
     Refused,
-    Said,
     clean,
     parse,
     parse_console,
 )
+from density.payload.sockets import Owner, discard, listen, may_speak
+from density.payload.strangers import Strangers
 
 __all__ = ["Bench", "BenchRefused", "Channel", "ChannelClosed", "Hello"]
 
 _BACKLOG = 4096
 _ACCEPTS_AT_ONCE = 64
-_STRANGERS = 1024
-"""Connections that may be open without having said hello; the oldest has to go."""
 _RENEWAL_SECONDS = 10.0
-_PATH_LIMIT = 107
-"""Bytes of a unix socket's path (unix(7): sun_path has 108 with its end)."""
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_LOG = logging.getLogger(__name__)
 
 
 class ChannelClosed(Exception):
@@ -49,30 +48,46 @@ class BenchRefused(Exception):
     """The instance cannot run this benchmark; the system's words."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Serial:
+    """A serial port that QEMU has not connected to yet; `owner` is who may, beside ourselves."""
+
+    listener: socket.socket
+    path: Path
+    owner: Owner | None
+
+
 class Channel(anyio.AsyncContextManagerMixin):
     """Async context manager; listens on a unix socket for processes and containers, and on one socket a VM.
+
+    Other users of the host can do nothing here: the sockets are closed to them, and where one has to be open to users
+    that are not known beforehand (`admit_others`), an instance is known by a secret of its own. Whatever one connection
+    says or does concerns that connection alone.
 
     Needs two tasks of its own, however many instances there are. Entering raises `DensityError` where the directory's
     path is too long for a socket, `OSError` where it cannot be written.
     """
 
     def __init__(self, directory: Path) -> None:
-        """`directory` holds the sockets (made here, 0711; sockets 0666); containers get it bind-mounted read-only."""
+        """`directory` holds the sockets (made here, 0711; sockets 0600); containers get it bind-mounted read-only."""
         self.directory = directory
         self._poller = Poller()
         self._instances: dict[str, Instance] = {}
-        self._strangers: OrderedDict[int, Connection] = OrderedDict()
-        self._listeners: dict[str, tuple[socket.socket, Path]] = {}
+        self._strangers = Strangers()
+        self._listeners: dict[str, _Serial] = {}
         self._leased: dict[str, Connection] = {}
         self._numbers = itertools.count(1)
         self._main: socket.socket | None = None
         self._resting = False
+        self._admits_others = False
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.directory.chmod(0o711)
-        self._main = _listen(self.socket_path, _BACKLOG)
+        self._main = listen(self.socket_path, _BACKLOG)
+        if self._admits_others:
+            self.admit_others()
         self._poller.add(self._main.fileno(), self._accept)
         try:
             async with background(self._poller.run, self._renew):
@@ -85,39 +100,67 @@ class Channel(anyio.AsyncContextManagerMixin):
         """Where processes and containers connect; `/run/density/channel.sock` inside a container."""
         return self.directory / "channel.sock"
 
-    def expect(self, instance_id: str) -> None:
+    def admit_others(self) -> None:
+        """Let every user connect to `socket_path`, where instances run as users that cannot be known beforehand."""
+        self._admits_others = True
+        if self._main is not None:
+            self.socket_path.chmod(0o666)
+
+    def expect(self, instance_id: str) -> str:
         """Register before launching; without it a hello is refused. Forgotten again by `forget`.
+
+        Returns:
+            The secret that its payload has to say with its hello, for nobody else to see.
 
         Raises:
             ValueError: it is expected already.
         """
         if instance_id in self._instances:
             raise ValueError(f"{instance_id} is expected already")
-        self._instances[instance_id] = Instance(instance_id)
+        instance = self._instances[instance_id] = Instance(instance_id)
+        return instance.secret
 
-    async def listen_serial(self, instance_id: str) -> Path:
+    async def listen_serial(self, instance_id: str, *, owner: Owner | None = None) -> Path:
         """A listening socket for this VM's serial port (QEMU connects, once); implies `expect`. Console lines are kept.
+
+        Args:
+            owner: user and group of QEMU, who may connect beside ourselves; None: it runs as we do.
 
         Raises:
             ValueError: it is expected already.
             OSError: the socket cannot be made.
         """
-        # A short name of its own: with an instance's id in it the path might be too long.
-        path = self.directory / f"s{next(self._numbers)}"
-        listener = _listen(path, 1)
+        self.expect(instance_id)
         try:
-            self.expect(instance_id)
-        except ValueError:
-            _discard(listener, path)
+            # A short name of its own: with an instance's id in it the path might be too long.
+            path = self.directory / f"s{next(self._numbers)}"
+            serial = _Serial(listen(path, 1, owner=owner), path, owner)
+            self._listeners[instance_id] = serial
+            self._poller.add(serial.listener.fileno(), lambda: self._accept_serial(instance_id))
+        except BaseException:
+            self.forget(instance_id)
             raise
-        self._listeners[instance_id] = listener, path
-        self._poller.add(listener.fileno(), lambda: self._accept_serial(instance_id))
         return path
 
+    def joined(self, instance_id: str) -> None:
+        """Accept what has connected to a VM's serial port by now; its QEMU has, once it runs.
+
+        Raises:
+            ChannelClosed: it is not expected.
+            OSError: its connection could not be accepted, such as where there is no descriptor left for it.
+        """
+        instance = self._known(instance_id)
+        if instance_id in self._listeners:
+            self._accept_serial(instance_id)
+        if instance.problem:
+            raise instance.problem
+
     async def hello(self, instance_id: str) -> Hello:
-        """Wait until the instance says ready. Raises ChannelClosed if it closes before."""
+        """Wait until the instance says ready. Raises ChannelClosed if it closes before, OSError as `joined` does."""
         instance = self._known(instance_id)
         await instance.settled.wait()
+        if instance.problem:
+            raise instance.problem
         if instance.hello is None:
             raise ChannelClosed(f"{instance_id} ended before it was ready")
         return instance.hello
@@ -224,9 +267,9 @@ class Channel(anyio.AsyncContextManagerMixin):
             raise ChannelClosed(f"{instance_id} is not expected") from None
 
     def _dismiss(self, instance: Instance) -> None:
-        if listener := self._listeners.pop(instance.instance_id, None):
-            self._poller.remove(listener[0].fileno())
-            _discard(*listener)
+        if serial := self._listeners.pop(instance.instance_id, None):
+            self._poller.remove(serial.listener.fileno())
+            discard(serial.listener, serial.path)
         self._leased.pop(instance.instance_id, None)
         connection = instance.connection
         if connection and not connection.serial:
@@ -244,44 +287,71 @@ class Channel(anyio.AsyncContextManagerMixin):
                 return
             except OSError as error:
                 # Out of descriptors: rest until one is closed, or a while; the waiting ones stay in the backlog.
-                if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
+                if error.errno in _SHORT:
                     self._poller.remove(self._main.fileno())
                     self._resting = True
                 return
-            self._welcome(Connection(stream))
+            self._welcome(stream)
 
     def _accept_serial(self, instance_id: str) -> None:
-        listener, path = self._listeners[instance_id]
+        serial, instance = self._listeners[instance_id], self._instances[instance_id]
         try:
-            stream, _peer = listener.accept()
+            stream, _peer = serial.listener.accept()
         except BlockingIOError:
             return
+        except OSError as error:
+            # That VM has no console and no channel: its launch has failed, and nobody else's.
+            instance.problem = error
+            self._dismiss(instance)
+            return
+        connection = Connection(stream, instance)
+        if not may_speak(connection.user, serial.owner):
+            stream.close()
+            return
         del self._listeners[instance_id]
-        self._poller.remove(listener.fileno())
-        _discard(listener, path)
-        instance = self._instances[instance_id]
-        instance.connection = Connection(stream, instance)
-        self._poller.add(stream.fileno(), lambda: self._read(instance.connection))
+        self._poller.remove(serial.listener.fileno())
+        discard(serial.listener, serial.path)
+        instance.connection = connection
+        try:
+            self._poller.add(stream.fileno(), lambda: self._read(connection))
+        except OSError as error:
+            instance.problem = error
+            self._hang_up(connection)
 
-    def _welcome(self, connection: Connection) -> None:
-        descriptor = connection.socket.fileno()
-        self._poller.add(descriptor, lambda: self._read(connection))
-        self._strangers[descriptor] = connection
+    def _welcome(self, stream: socket.socket) -> None:
+        connection = Connection(stream)
+        self._strangers.add(connection, anyio.current_time())
+        try:
+            self._poller.add(stream.fileno(), lambda: self._read(connection))
+        except OSError:
+            self._hang_up(connection)
+            return
         # Most have said hello by now: nothing needs to wait for another turn.
         self._read(connection)
-        if len(self._strangers) > _STRANGERS:
-            self._hang_up(next(iter(self._strangers.values())))
+        if surplus := self._strangers.surplus():
+            self._hang_up(surplus)
 
-    def _read(self, connection: Connection | None) -> None:
-        assert connection is not None
+    def _read(self, connection: Connection) -> None:
+        try:
+            self._receive(connection)
+        except Exception:  # noqa: BLE001 — whatever it is, it concerns this connection alone
+            _LOG.exception("what %s said could not be handled; it is hung up on", _name(connection))
+            self._hang_up(connection)
+
+    def _receive(self, connection: Connection) -> None:
         lines = connection.receive()
         if lines is None:
             self._hang_up(connection)
             return
         for line in lines:
             self._hear(connection, line)
-        if connection.serial and connection.instance and connection.instance.watchers:
-            connection.instance.show(clean(connection.lines.rest))
+            if not connection.is_open:
+                return
+        rest = connection.lines.rest
+        if connection.instance is None and len(rest) >= LINE_LIMIT:
+            self._hang_up(connection)
+        elif connection.serial and connection.instance and connection.instance.watchers:
+            connection.instance.show(clean(rest))
 
     def _hear(self, connection: Connection, line: bytes) -> None:
         text = clean(line)
@@ -289,7 +359,7 @@ class Channel(anyio.AsyncContextManagerMixin):
         instance = connection.instance
         match said:
             case Begun() | Pong() | Benched() | Refused() if instance:
-                _answer(instance, said)
+                instance.answer(said, anyio.current_time())
             case Ready() if instance is None:
                 self._greet_process(connection, said)
             case Ready() if instance and said.instance_id in {"", instance.instance_id}:
@@ -303,10 +373,10 @@ class Channel(anyio.AsyncContextManagerMixin):
 
     def _greet_process(self, connection: Connection, ready: Ready) -> None:
         instance = self._instances.get(ready.instance_id)
-        if instance is None or instance.closed or instance.connection:
+        if instance is None or instance.closed or instance.connection or not instance.knows(ready.secret):
             self._hang_up(connection)
             return
-        del self._strangers[connection.socket.fileno()]
+        self._strangers.remove(connection)
         connection.instance = instance
         instance.connection = connection
         instance.pingable = True
@@ -322,11 +392,10 @@ class Channel(anyio.AsyncContextManagerMixin):
             instance.greet(_hello(instance, ready))
 
     def _hang_up(self, connection: Connection) -> None:
-        descriptor = connection.socket.fileno()
-        if descriptor < 0:
+        if not connection.is_open:
             return
-        self._poller.remove(descriptor)
-        self._strangers.pop(descriptor, None)
+        self._poller.remove(connection.socket.fileno())
+        self._strangers.remove(connection)
         connection.socket.close()
         if instance := connection.instance:
             self._leased.pop(instance.instance_id, None)
@@ -344,51 +413,26 @@ class Channel(anyio.AsyncContextManagerMixin):
             await anyio.sleep(_RENEWAL_SECONDS)
             for connection in self._leased.values():
                 connection.send(f"lease {LEASE_SECONDS:g}")
+            for connection in self._strangers.overdue(anyio.current_time()):
+                self._hang_up(connection)
             self._accept_again()
 
     def _close(self) -> None:
         for instance_id in list(self._instances):
             self.forget(instance_id)
-        for connection in list(self._strangers.values()):
+        for connection in self._strangers.all():
             self._hang_up(connection)
         if self._main is not None:
-            _discard(self._main, self.socket_path)
+            discard(self._main, self.socket_path)
             self._main = None
         self._poller.close()
         with suppress(OSError):
             self.directory.rmdir()
 
 
-def _answer(instance: Instance, said: Said) -> None:
-    now = anyio.current_time()
-    match said:
-        case Begun(number=number) if question := instance.questions.get(number):
-            question.began = now
-        case Pong(number=number) if question := instance.questions.get(number):
-            question.settle(now)
-        case Benched(number=number) | Refused(number=number) if question := instance.questions.get(number):
-            question.settle(now, said)
-
-
 def _hello(instance: Instance, ready: Ready) -> Hello:
     return Hello(instance.instance_id, anyio.current_time(), ready.kernel, ready.uptime_seconds)
 
 
-def _listen(path: Path, backlog: int) -> socket.socket:
-    if len(os.fsencode(path)) > _PATH_LIMIT:
-        raise DensityError(f"the path of a socket may have {_PATH_LIMIT} bytes at most: {path}")
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        listener.settimeout(0)
-        listener.bind(os.fspath(path))
-        path.chmod(0o666)
-        listener.listen(backlog)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _discard(listener: socket.socket, path: Path) -> None:
-    listener.close()
-    path.unlink(missing_ok=True)
+def _name(connection: Connection) -> str:
+    return connection.instance.instance_id if connection.instance else f"a stranger (user {connection.user})"

@@ -1,15 +1,20 @@
 """What the channel knows of one instance and of one connection; no waiting here."""
 
+import hmac
 import re
+import secrets
 import socket
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 
-from density.payload.protocol import Benched, Lines, Refused
+from density.payload.protocol import Begun, Benched, Lines, Pong, Refused, Said
+from density.payload.sockets import peer_user
 
 CONSOLE_LINES = 20
+SECRET_BYTES = 16
 _CHUNK = 4096
 
 
@@ -30,16 +35,27 @@ class Hello:
 
 
 class Connection:
-    """One stream from an instance, non-blocking in both directions."""
+    """One stream from an instance, non-blocking in both directions.
 
-    __slots__ = ("instance", "lines", "serial", "socket")
+    Attributes:
+        instance: whose it is; None while it has not said hello.
+        user: number of the user who connected.
+    """
+
+    __slots__ = ("instance", "lines", "serial", "socket", "user")
 
     def __init__(self, stream: socket.socket, instance: "Instance | None" = None) -> None:
         stream.settimeout(0)
         self.socket = stream
+        self.user = peer_user(stream)
         self.instance = instance
         self.serial = instance is not None
         self.lines = Lines()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not been closed from here."""
+        return self.socket.fileno() >= 0
 
     def receive(self) -> list[bytes] | None:
         """The lines that have come, perhaps none; None when the other end is gone."""
@@ -100,12 +116,16 @@ class Instance:
     """An expected instance, from `expect` to `forget`.
 
     Attributes:
+        secret: what a process or container has to say with its hello, and nobody else knows.
+        problem: why its connection could not be accepted; None where it could.
         settled: set once it said hello or cannot any more.
         closed: it ended, or was dismissed; it may not come back.
         pingable: it said hello over the payload's protocol.
     """
 
     instance_id: str
+    secret: str = field(default_factory=partial(secrets.token_hex, SECRET_BYTES), repr=False)
+    problem: OSError | None = None
     settled: anyio.Event = field(default_factory=anyio.Event)
     hello: Hello | None = None
     closed: bool = False
@@ -115,10 +135,24 @@ class Instance:
     console: deque[str] = field(default_factory=lambda: deque(maxlen=CONSOLE_LINES))
     watchers: list[tuple[re.Pattern[str], anyio.Event]] = field(default_factory=list)
 
+    def knows(self, secret: str) -> bool:
+        """Whether this is its secret; takes as long for a wrong one."""
+        return hmac.compare_digest(secret.encode(), self.secret.encode())
+
     def greet(self, hello: Hello) -> None:
         """It is ready."""
         self.hello = hello
         self.settled.set()
+
+    def answer(self, said: Said, now: float) -> None:
+        """It answered a question, or said that it begins with one; one that was not asked is passed over."""
+        match said:
+            case Begun(number=number) if question := self.questions.get(number):
+                question.began = now
+            case Pong(number=number) if question := self.questions.get(number):
+                question.settle(now)
+            case Benched(number=number) | Refused(number=number) if question := self.questions.get(number):
+                question.settle(now, said)
 
     def end(self) -> None:
         """Nothing more is expected of it: everyone who waits for it is told."""

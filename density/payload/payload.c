@@ -2,12 +2,14 @@
  * The program inside every instance of density: a process, the PID 1 of a container, or the PID 1 of a VM.
  *
  *   payload --id ID (--socket PATH | --serial DEVICE) [--touch BYTES] [--burn SHARE] [--lease SECONDS] [--run RUN]
- *           [--errors FILE]
+ *           [--errors FILE] [--secret FILE]
  *   payload --spawn [--procs FILE]... [--run RUN]
  *
- * It says `density ready ID kernel=RELEASE uptime_us=N pid=N`, answers `ping N` with `density pong N`, has its lease renewed by
+ * It says `density ready ID kernel=RELEASE uptime_us=N pid=N [secret=WORD]`, answers `ping N` with `density pong N`, has its lease renewed by
  * `lease SECONDS`, and ends on `stop`, on SIGTERM, when the socket closes, or (serial) when the lease has run out. On `hello` it
  * says ready again, for a controller that has lost sight of it; on `bench ...` it measures what it runs on (bench.c).
+ * Over a socket it proves who it is by a secret, from the file of --secret or else from the environment (DENSITY_SECRET): a
+ * command line can be read by everybody.
  * --run does nothing here: it marks the process for whoever cleans up. With --errors its last words go to a file, made for them,
  * and not to stderr.
  *
@@ -39,7 +41,7 @@
 
 #include "payload.h"
 
-enum { MAX_PROCS = 32, CONNECT_ATTEMPTS = 20 };
+enum { MAX_PROCS = 32, CONNECT_ATTEMPTS = 20, MAX_SECRET = 64 };
 
 #define SECOND INT64_C(1000000000)
 #define NEVER INT64_MAX
@@ -48,7 +50,7 @@ enum { MAX_PROCS = 32, CONNECT_ATTEMPTS = 20 };
 #define CONNECT_PAUSE (SECOND / 20)
 
 struct options {
-	const char *id, *socket, *serial;
+	const char *id, *socket, *serial, *secret;
 	unsigned long long touch;
 	double burn, lease;
 	bool spawn;
@@ -61,6 +63,7 @@ static bool machine; /* PID 1 of a VM, whose end is the machine's */
 static int channel = -1;
 static int64_t started, lease_end = NEVER;
 static bool heard;
+static char secret[MAX_SECRET + 1];
 
 int64_t now(clockid_t clock)
 {
@@ -120,6 +123,20 @@ void say(int fd, const char *format, ...)
 		next += written;
 		length -= written;
 	}
+}
+
+static void take_secret(const char *path)
+{
+	const char *given = getenv("DENSITY_SECRET");
+	if (path) {
+		int file = open(path, O_RDONLY | O_CLOEXEC);
+		if (file < 0 || read(file, secret, MAX_SECRET) < 0)
+			die(UNREACHABLE, "cannot read %s: %m", path);
+		close(file);
+	} else if (given) {
+		strncpy(secret, given, MAX_SECRET);
+	}
+	secret[strcspn(secret, " \t\r\n")] = '\0';
 }
 
 static void join_channel_socket(const char *path)
@@ -212,9 +229,10 @@ static void say_ready(const struct options *options)
 {
 	struct utsname system;
 	uname(&system);
-	say(channel, "%sdensity ready %s kernel=%s uptime_us=%lld pid=%d\n",
+	say(channel, "%sdensity ready %s kernel=%s uptime_us=%lld pid=%d%s%s\n",
 	    options->serial ? "\n" : "", /* the kernel may have left the console in the middle of a line */
-	    options->id, system.release, (long long)((now(CLOCK_MONOTONIC) - started) / 1000), (int)getpid());
+	    options->id, system.release, (long long)((now(CLOCK_MONOTONIC) - started) / 1000), (int)getpid(),
+	    *secret ? " secret=" : "", secret);
 }
 
 static void obey(char *line, const struct options *options)
@@ -303,6 +321,8 @@ static bool take(struct options *options, const char *option, const char *value)
 		options->lease = strtod(value, NULL);
 	else if (strcmp(option, "--errors") == 0)
 		errors = value;
+	else if (strcmp(option, "--secret") == 0)
+		options->secret = value;
 	else if (strcmp(option, "--procs") == 0 && options->procs_count < MAX_PROCS)
 		options->procs[options->procs_count++] = value;
 	else
@@ -336,7 +356,9 @@ int main(int argc, char *argv[])
 	if (options.serial)
 		join_channel_serial(options.serial);
 	touch(options.touch, options.id);
-	if (options.socket)
+	if (options.socket) {
+		take_secret(options.secret);
 		join_channel_socket(options.socket);
+	}
 	serve(&options);
 }

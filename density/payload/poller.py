@@ -1,5 +1,6 @@
 """Thousands of sockets behind one waiting task."""
 
+import logging
 import select
 from collections.abc import Callable
 from typing import NoReturn
@@ -7,10 +8,13 @@ from typing import NoReturn
 import anyio
 
 _BATCH = 64
+_LOG = logging.getLogger(__name__)
 
 
 class Poller:
     """Calls a handler when a file descriptor can be read, or has been closed at its other end.
+
+    A handler that raises is not called again; it ends nobody else's.
 
     An epoll of its own is the one descriptor that the event loop waits for: an idle connection then costs neither
     a task nor a future, and one that speaks costs no task switch. Handlers must not block; they are called again for
@@ -38,7 +42,14 @@ class Poller:
             for descriptor, _ in self._epoll.poll(0, _BATCH):
                 # An earlier handler of this batch may have removed it.
                 if handler := self._handlers.get(descriptor):
-                    handler()
+                    self._call(descriptor, handler)
+
+    def _call(self, descriptor: int, handler: Callable[[], None]) -> None:
+        try:
+            handler()
+        except Exception:  # noqa: BLE001 — whatever it is, it concerns this handler alone
+            _LOG.exception("what descriptor %d said could not be handled; it is not heard any more", descriptor)
+            self.remove(descriptor)
 
     def close(self) -> None:
         """Forget everything; the descriptors themselves stay open."""

@@ -1,7 +1,7 @@
 """The lines that payloads and controller say to each other; pure, no input or output."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LINE_LIMIT = 1024
 """Bytes of a line that are kept; what an instance says beyond them is dropped, so that it cannot fill our memory."""
@@ -15,11 +15,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """`density ready ID kernel=RELEASE uptime_us=N pid=N`; of a guest without a payload only the first two words."""
+    """`density ready ID kernel=RELEASE uptime_us=N pid=N [secret=WORD]`; of a guest without one, two words.
+
+    Attributes:
+        secret: that it was given to prove who it is; empty on a serial port, which is nobody else's.
+    """
 
     instance_id: str
     kernel: str
     uptime_seconds: float
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,8 @@ def _ready(words: list[str]) -> Ready:
     instance_id, *fields = words or [""]
     values = dict(field.partition("=")[::2] for field in fields)
     uptime = values.get("uptime_us", "")
-    return Ready(instance_id, values.get("kernel", ""), int(uptime) / 1e6 if _is_number(uptime) else 0.0)
+    seconds = int(uptime) / 1e6 if _is_number(uptime) else 0.0
+    return Ready(instance_id, values.get("kernel", ""), seconds, values.get("secret", ""))
 
 
 def _is_number(text: str) -> bool:

@@ -2,7 +2,8 @@
  * The fork server of native instances: it forks them inside the slice, so that the kernel charges them to it from their first
  * moment (pids.max binds on fork, not on migration).
  *
- * Lines of fields separated by tabs. In: `spawn ID ARGV0 ARG...`, and `detach` (end, but leave the children be).
+ * Lines of fields separated by tabs. In: `spawn ID SECRET ARGV0 ARG...` (the secret goes into the child's environment, which
+ * only its own user can read), `kill PID` (of a child, if it still runs), and `detach` (end, but leave the children be).
  * Out: `serving PID`, `spawned ID PID`, `failed ID ERRNO TEXT`, `exited PID CODE SIGNAL`; other lines are what a child said
  * on its stderr, `ID: TEXT`, always before its `exited`. At the end of the input, and on SIGTERM, the children are killed.
  */
@@ -60,8 +61,9 @@ static void protect_server(void)
 		close(fd);
 }
 
-static int start(char *const words[], pid_t *pid)
+static int start(char *const words[], const char *secret, pid_t *pid)
 {
+	char variable[128];
 	posix_spawnattr_t attributes;
 	posix_spawn_file_actions_t files;
 	sigset_t none;
@@ -72,14 +74,15 @@ static int start(char *const words[], pid_t *pid)
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	char *const environment[] = {NULL};
+	snprintf(variable, sizeof variable, "DENSITY_SECRET=%s", secret);
+	char *const environment[] = {variable, NULL};
 	int error = posix_spawn(pid, "/proc/self/exe", &files, &attributes, words, environment);
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attributes);
 	return error;
 }
 
-static void spawn(char *id, char *const words[])
+static void spawn(const char *id, const char *secret, char *const words[])
 {
 	if (children_count == children_room) {
 		children_room = children_room ? 2 * children_room : 256;
@@ -88,7 +91,7 @@ static void spawn(char *id, char *const words[])
 			die(REFUSED, "cannot remember %zu children: %m", children_room);
 	}
 	pid_t pid;
-	int error = start(words, &pid);
+	int error = start(words, secret, &pid);
 	if (error != 0) {
 		say(STDOUT_FILENO, "failed\t%s\t%d\t%s\n", id, error, strerror(error));
 		return;
@@ -97,6 +100,14 @@ static void spawn(char *id, char *const words[])
 	if (own_badness)
 		set_badness(pid, own_badness);
 	say(STDOUT_FILENO, "spawned\t%s\t%d\n", id, (int)pid);
+}
+
+/* Whoever asks needs no descriptor for it, and a child keeps its number until it is reaped here. */
+static void end_child(pid_t pid)
+{
+	for (size_t index = 0; index < children_count; index++)
+		if (children[index] == pid)
+			kill(pid, SIGKILL);
 }
 
 static void reap_children(void)
@@ -130,8 +141,10 @@ static void obey_command(char *line)
 	for (char *word; count < MAX_WORDS && (word = strsep(&line, "\t")) != NULL;)
 		words[count++] = word;
 	words[count] = NULL;
-	if (strcmp(words[0], "spawn") == 0 && count > 2)
-		spawn(words[1], words + 2);
+	if (strcmp(words[0], "spawn") == 0 && count > 3)
+		spawn(words[1], words[2], words + 3);
+	else if (strcmp(words[0], "kill") == 0 && count == 2)
+		end_child((pid_t)strtol(words[1], NULL, 10));
 	else if (strcmp(words[0], "detach") == 0)
 		leave(0);
 }

@@ -23,6 +23,7 @@ from density.engines.base import EngineContext
 from density.engines.docker import DockerEngine
 from density.events import Event, HostSampled, InstanceChanged, StageEntered, TesterMeasured, WaveStarted
 from density.model import Phase, Workload
+from density.payload.arguments import SECRET_VARIABLE
 from density.payload.channel import Channel
 from density.record.reader import read_events
 
@@ -87,14 +88,15 @@ async def xargs_rate(directory: Path) -> float:
         listed = await anyio.run_process(["docker", "images", "-q", "--filter", "label=density.image=payload"])
         image = listed.stdout.decode().split()[0]
         ids = [f"web-{number:05d}" for number in range(CONTAINERS)]
-        for instance_id in ids:
-            channel.expect(instance_id)
+        secrets = [channel.expect(instance_id) for instance_id in ids]
         script = (
-            f"xargs -P 8 -I ID docker run -d --network none --label {LABEL}=1 -v {channel.directory}:/run/density:ro "
-            f"{image} --id ID --run bench --socket /run/density/channel.sock"
+            f"xargs -P 8 -L 1 sh -c 'docker run -d --network none --label {LABEL}=1 "
+            f"-v {channel.directory}:/run/density:ro -e {SECRET_VARIABLE}=$1 "
+            f"{image} --id $0 --run bench --socket /run/density/channel.sock'"
         )
         start = anyio.current_time()
-        await anyio.run_process(["sh", "-c", script], input="\n".join(ids).encode())
+        pairs = "\n".join(f"{instance_id} {secret}" for instance_id, secret in zip(ids, secrets, strict=True))
+        await anyio.run_process(["sh", "-c", script], input=pairs.encode())
         ready = [(await channel.hello(instance_id)).at for instance_id in ids]
         return CONTAINERS / (max(ready) - start)
 

@@ -1,5 +1,6 @@
 """What the libvirt engine does beyond the contract, on a real libvirt with QEMU."""
 
+import errno
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from density.engines.libvirt.machine import overlay_path
 from density.errors import EngineUnavailable, UsageError
 from density.host.slice import Slice
 from density.model import Phase, Readiness, Workload, object_name
+from density.payload.channel import Channel
 from density.payload.guests.bootsector import SAYS, boot_image
 
 pytestmark = [pytest.mark.anyio, pytest.mark.libvirt, pytest.mark.root]
@@ -213,6 +215,42 @@ async def test_network_is_known_by_its_bridge(runtime_dir: Path, network: tuple[
         assert prepared.networks == {bridge: 0}
         await session.launch(plugged, 2)
         assert ports_of(bridge) == 2
+
+
+async def test_out_of_descriptors_one_launch_fails(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A serial port for which there is no descriptor left is a failure of that launch; nothing of it stays."""
+
+    def out_of_descriptors(_: Channel, instance_id: str) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async with opened(runtime_dir) as session:
+        first, *_ = await session.launch(NULL)
+        with monkeypatch.context() as short:
+            short.setattr(Channel, "joined", out_of_descriptors)
+            await session.engine.launch(NULL, "n-00002")
+        failed = await session.until("n-00002", Phase.FAILED)
+        assert failed.failure is not None
+        assert failed.failure.kind == "too_many_files"
+        assert (await session.engine.describe()).running == (first,)
+        await session.engine.launch(NULL, "n-00003")
+        await session.until("n-00003", Phase.READY)
+
+
+@pytest.mark.lxc
+async def test_other_users_do_not_see_a_containers_secret(runtime_dir: Path) -> None:
+    """It is in a file for root alone, and not in the domain, which libvirt shows to everybody."""
+    async with opened(runtime_dir, "lxc:///system") as session:
+        [instance_id] = await session.launch(Workload(name="c", engine="libvirt", guest="none"))
+        connection = libvirt.openReadOnly("lxc:///system")
+        xml = connection.lookupByName(object_name(session.context.run_id, instance_id)).XMLDesc()
+        connection.close()
+        [file] = session.context.runtime_dir.glob("errors/*.secret")
+        secret = session.context.channel._instances[instance_id].secret
+        assert file.read_text() == secret
+        assert file.stat().st_mode & 0o077 == 0
+        assert secret not in xml
+        await session.engine.stop([instance_id])
+        assert not file.exists()
 
 
 async def test_killed_while_starting(runtime_dir: Path) -> None:

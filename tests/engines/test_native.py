@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from support.users import NOBODY, as_user
 
 from density.engines.base import EngineContext
 from density.engines.native import NativeEngine, processes
@@ -124,6 +125,72 @@ async def test_each_instance_is_a_process_that_answers(cache: Path, runtime_dir:
         assert 0 < await run.channel.ping("w-00001") < 1
         ready = await run.wait("w-00001", Phase.READY)
         assert ready.details == {"kernel": os.uname().release}
+
+
+@pytest.mark.root
+async def test_other_users_do_not_see_its_secret(cache: Path, runtime_dir: Path) -> None:
+    """It is in the environment, which its own user alone can read, and not on the command line."""
+    async with native(cache, runtime_dir) as run:
+        await run.engine.launch(workload(), "w-00001")
+        process = Path(f"/proc/{await run.pid('w-00001')}")
+        secret = run.channel._instances["w-00001"].secret
+        assert process.joinpath("environ").read_text() == f"DENSITY_SECRET={secret}\0"
+        assert as_user(NOBODY, (process / "environ").read_text) == "PermissionError"
+        said = as_user(NOBODY, (process / "cmdline").read_text)
+        assert "w-00001" in said
+        assert secret not in said
+
+
+async def test_without_descriptors_it_still_kills(
+    cache: Path, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where none is left to be sure of a process by, the fork server kills its child, and its end is heard."""
+
+    def out_of_descriptors(_: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("density.engines.native.engine._GRACE_SECONDS", 0.1)
+    async with native(cache, runtime_dir) as run:
+        await run.engine.launch(workload(), "w-00001")
+        os.kill(await run.pid("w-00001"), signal.SIGSTOP)
+        with monkeypatch.context() as short:
+            short.setattr(os, "pidfd_open", out_of_descriptors)
+            await run.engine.stop(["w-00001"])
+        await run.wait("w-00001", Phase.REMOVED)
+        assert [name for _, name in processes.find(run.run_id)] == ["server"]
+
+
+async def test_processes_that_cannot_be_listed_are_not_taken_for_none(
+    cache: Path, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clean-up that cannot look says so, instead of that nothing is left."""
+
+    def out_of_descriptors(_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async with native(cache, runtime_dir) as run:
+        await run.engine.launch(workload(), "w-00001")
+        with monkeypatch.context() as short:
+            short.setattr(Path, "read_bytes", out_of_descriptors)
+            with pytest.raises(EngineUnavailable, match="Too many open files"):
+                await run.engine.reap(run.run_id)
+        assert len((await run.engine.reap(run.run_id)).removed) == 1
+
+
+async def test_a_reply_that_cannot_be_handled_ends_nothing(
+    cache: Path, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours while one instance's words are heard leaves the engine as it is for the others."""
+    async with native(cache, runtime_dir) as run:
+        await run.engine.launch(workload(), "w-00001")
+        with monkeypatch.context() as broken:
+            broken.setattr(NativeEngine, "_ended", lambda *_: 1 / 0)
+            os.kill(await run.pid("w-00001"), signal.SIGKILL)
+            while run.channel.pingable("w-00001"):
+                await anyio.lowlevel.checkpoint()
+            await anyio.sleep(0.05)
+        await run.engine.launch(workload(), "w-00002")
+        await run.wait("w-00002", Phase.READY)
 
 
 @pytest.mark.root
@@ -328,4 +395,5 @@ def test_replies() -> None:
     assert parse_reply("spawned\tw-1\t42") == Spawned("w-1", 42)
     assert parse_reply("failed\tw-1\t11\tTry again") == Refused("w-1", "Try again")
     assert parse_reply("exited\t42\t0\t9") == Exited(42, 0, 9)
+    assert parse_reply("exited\tx\t0\t9") == Said("exited\tx\t0\t9", "")
     assert parse_reply("w-1: cannot: reach") == Said("w-1", "cannot: reach")

@@ -3,19 +3,33 @@
 import resource
 import socket
 import stat
-from collections.abc import AsyncGenerator
+import tempfile
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio.abc import SocketStream
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from density.ceilings.errors import classify
 from density.errors import DensityError
 from density.payload import channel as channel_module
+from density.payload import strangers
+from density.payload.background import background
 from density.payload.channel import Bench, BenchRefused, Channel, ChannelClosed
+from density.payload.connection import Connection, Instance
+from density.payload.poller import Poller
 
 pytestmark = pytest.mark.anyio
 PATIENCE = 10
+WORDS = (
+    b"density ready a-2\n", b"density ready a-2 secret=0\n\n", b"density ready v-1\n", b"density ready",
+    b"density pong 1\n", b"density bench 1 2 3\ndensity begun 1\n", b"density refused 1 no\n", b"\n\n", b"\x1b]\r\n",
+)  # fmt: skip
+"""What somebody might say who knows the protocol and nobody's secret."""
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -39,6 +53,11 @@ async def say(channel: Channel, text: str) -> SocketStream:
     return stream
 
 
+def ready(channel: Channel, instance_id: str, more: str = "") -> str:
+    """What the payload of an instance that is expected says first."""
+    return f"density ready {instance_id} {more} secret={channel._instances[instance_id].secret}\n"
+
+
 async def closed(stream: SocketStream) -> bool:
     """Wait until the channel closes this connection, dropping what it says."""
     try:
@@ -55,7 +74,7 @@ async def test_hello_is_heard_once_it_is_said(channel: Channel) -> None:
     channel.expect("a-1")
     assert not channel.pingable("a-1")
     before = anyio.current_time()
-    async with await say(channel, "density ready a-1 kernel=6.1 uptime_us=2500 pid=1\n"):
+    async with await say(channel, ready(channel, "a-1", "kernel=6.1 uptime_us=2500 pid=1")):
         hello = await channel.hello("a-1")
         assert channel.pingable("a-1")
     assert (hello.instance_id, hello.kernel, hello.uptime_seconds) == ("a-1", "6.1", 0.0025)
@@ -71,34 +90,142 @@ async def test_hello_is_heard_once_it_is_said(channel: Channel) -> None:
         "GET / HTTP/1.1\r\n\r\n",
         "\n",
         "x" * 9999 + "\n",
+        "x" * 9999,
+        "one line\nand another\n",
+        "density ready a-1\n",
+        "density ready a-1 secret=\ndensity ready a-1 secret=0\n",
+        "density ready a-1 secret=\u00e9\n",
     ],
 )
 async def test_strangers_are_hung_up_on(channel: Channel, words: str) -> None:
-    """Who is not expected, or says something else first, is not heard."""
+    """Who is not expected, does not know the secret, or says something else first is not heard; nobody else minds."""
     channel.expect("a-1")
     assert await closed(await say(channel, words))
-    assert not channel.pingable("a-2")
+    assert not channel.pingable("a-1")
+    async with await say(channel, ready(channel, "a-1")):
+        await channel.hello("a-1")
 
 
 async def test_nobody_takes_anothers_place(channel: Channel) -> None:
     """A second hello with an id that is connected already is refused, and the first one stays."""
     channel.expect("a-1")
-    async with await say(channel, "density ready a-1\n"):
+    async with await say(channel, ready(channel, "a-1")):
         await channel.hello("a-1")
-        assert await closed(await say(channel, "density ready a-1\n"))
+        assert await closed(await say(channel, ready(channel, "a-1")))
         assert channel.pingable("a-1")
 
 
 async def test_silent_strangers_are_few(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections that say nothing are bounded in number: the oldest has to go."""
-    monkeypatch.setattr(channel_module, "_STRANGERS", 2)
+    monkeypatch.setattr(strangers, "MOST", 2)
+    channel.expect("a-1")
     streams = [await say(channel, "density") for _ in range(3)]
     assert await closed(streams[0])
-    channel.expect("a-1")
-    await streams[2].send(b" ready a-1\n")
+    await streams[2].send(ready(channel, "a-1").removeprefix("density").encode())
     await channel.hello("a-1")
     for stream in streams[1:]:
         await stream.aclose()
+
+
+async def test_silent_strangers_are_hung_up_on(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without a hello has its time; an instance that said hello may be silent for ever."""
+    monkeypatch.setattr(strangers, "HELLO_SECONDS", 0.05)
+    monkeypatch.setattr(channel_module, "_RENEWAL_SECONDS", 0.01)
+    async with Channel(channel.directory.with_name("d")) as quick:
+        quick.expect("a-1")
+        async with await say(quick, ready(quick, "a-1")):
+            await quick.hello("a-1")
+            assert await closed(await say(quick, "density re"))
+            assert quick.pingable("a-1")
+
+
+def test_who_floods_drives_out_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are too many strangers, the user with the most of them loses the oldest."""
+    monkeypatch.setattr(strangers, "MOST", 3)
+    crowd = strangers.Strangers()
+    ends = [socket.socketpair() for _ in range(4)]
+    connections = [Connection(ours) for ours, _ in ends]
+    for number, (connection, user) in enumerate(zip(connections, (1, 2, 2, 2), strict=True)):
+        connection.user = user
+        assert crowd.surplus() is None
+        crowd.add(connection, now=float(number))
+    assert crowd.surplus() is connections[1]
+    crowd.remove(connections[1])
+    assert crowd.surplus() is None
+    assert crowd.overdue(strangers.HELLO_SECONDS + 2.5) == [connections[0], connections[2]]
+    for pair in ends:
+        for end in pair:
+            end.close()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.binary(max_size=1500) | st.sampled_from(WORDS)), max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_nothing_that_is_said_ends_the_run(said: list[tuple[int, bytes]]) -> None:
+    """Whatever strangers, an instance and a VM's console say, the channel goes on, and each speaks for itself alone."""
+
+    async def work() -> None:
+        with tempfile.TemporaryDirectory() as directory, anyio.fail_after(PATIENCE):
+            async with Channel(Path(directory) / "c") as channel:
+                await babble(channel, said)
+
+    anyio.run(work)
+
+
+async def babble(channel: Channel, said: list[tuple[int, bytes]]) -> None:
+    """A stranger, an instance and a VM talk; then another instance is heard as ever."""
+    for instance_id in ("a-1", "a-2"):
+        channel.expect(instance_id)
+    instance = await say(channel, ready(channel, "a-1"))
+    machine = await serial(channel, "v-1")
+    await channel.hello("a-1")
+    for who, words in said:
+        async with await say(channel, "") as stranger:
+            with suppress(anyio.BrokenResourceError):
+                await (stranger, instance, machine)[who].send(words)
+    assert not channel.pingable("a-2")
+    async with instance, machine, await say(channel, ready(channel, "a-2")):
+        await channel.hello("a-2")
+        assert channel.pingable("a-1")
+
+
+async def test_a_fault_of_ours_concerns_one_connection(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where handling a line goes wrong, that connection is closed, and its instance ends; the others go on."""
+    for instance_id in ("a-1", "a-2"):
+        channel.expect(instance_id)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    async with await say(channel, ready(channel, "a-2")):
+        await channel.hello("a-2")
+        monkeypatch.setattr(Instance, "greet", broken)
+        assert await closed(await say(channel, ready(channel, "a-1")))
+        await raises_closed(channel, "a-1")
+        assert channel.pingable("a-2")
+
+
+async def test_a_fault_of_a_handler_ends_that_handler() -> None:
+    """The poller calls one that raises no more, and goes on with the others."""
+    called: list[str] = []
+    event = anyio.Event()
+
+    def broken() -> None:
+        called.append("broken")
+        raise RuntimeError("a fault")
+
+    poller = Poller()
+    pairs = [socket.socketpair() for _ in range(2)]
+    for (ours, theirs), handler in zip(pairs, (broken, event.set), strict=True):
+        poller.add(ours.fileno(), handler)
+        theirs.send(b"!")
+    with anyio.fail_after(PATIENCE):
+        async with background(poller.run):
+            await event.wait()
+    assert called == ["broken"]
+    poller.close()
+    for pair in pairs:
+        for end in pair:
+            end.close()
 
 
 async def test_an_end_before_hello_is_told(channel: Channel) -> None:
@@ -112,7 +239,7 @@ async def test_an_end_before_hello_is_told(channel: Channel) -> None:
         await channel.dismiss(["a-1", "unknown"])
         channel.forget("a-2")
     await raises_closed(channel, "a-3")
-    assert await closed(await say(channel, "density ready a-1\n"))
+    assert await closed(await say(channel, ready(channel, "a-1")))
 
 
 async def raises_closed(channel: Channel, instance_id: str) -> None:
@@ -141,7 +268,7 @@ async def test_pings_to_one_instance_do_not_mix(channel: Channel) -> None:
     async def ping(name: str) -> None:
         seconds[name] = await channel.ping("a-1")
 
-    async with await say(channel, "density ready a-1\n") as stream, anyio.create_task_group() as group:
+    async with await say(channel, ready(channel, "a-1")) as stream, anyio.create_task_group() as group:
         await channel.hello("a-1")
         group.start_soon(ping, "first")
         await anyio.wait_all_tasks_blocked()
@@ -159,7 +286,7 @@ async def test_pings_to_one_instance_do_not_mix(channel: Channel) -> None:
 async def test_a_ping_ends_with_its_instance(channel: Channel) -> None:
     """A ping has no time limit, but an instance that goes ends it; later ones fail at once."""
     channel.expect("a-1")
-    stream = await say(channel, "density ready a-1\n")
+    stream = await say(channel, ready(channel, "a-1"))
     await channel.hello("a-1")
     async with anyio.create_task_group() as group:
         group.start_soon(stream.aclose)
@@ -179,7 +306,7 @@ async def test_a_benchmark_is_timed_between_its_two_answers(channel: Channel) ->
     async def bench() -> None:
         found.append(await channel.bench("a-1", "file", seconds=0.25, directory="/a b"))
 
-    async with await say(channel, "density ready a-1\n") as stream, anyio.create_task_group() as group:
+    async with await say(channel, ready(channel, "a-1")) as stream, anyio.create_task_group() as group:
         await channel.hello("a-1")
         times.append(anyio.current_time())
         group.start_soon(bench)
@@ -197,7 +324,7 @@ async def test_a_benchmark_is_timed_between_its_two_answers(channel: Channel) ->
 async def test_a_benchmark_that_is_refused_says_why(channel: Channel) -> None:
     """In the system's words; an instance that goes, or none at all, is another matter."""
     channel.expect("a-1")
-    async with await say(channel, "density ready a-1\n") as stream, anyio.create_task_group() as group:
+    async with await say(channel, ready(channel, "a-1")) as stream, anyio.create_task_group() as group:
         await channel.hello("a-1")
 
         async def refuse() -> None:
@@ -228,7 +355,7 @@ async def test_a_payload_can_be_recalled(channel: Channel) -> None:
 async def test_one_that_does_not_read_blocks_nobody(channel: Channel) -> None:
     """Pings to an instance that never reads run into their caller's time limit, however full its socket is."""
     channel.expect("a-1")
-    async with await say(channel, "density ready a-1\n"), anyio.create_task_group() as group:
+    async with await say(channel, ready(channel, "a-1")), anyio.create_task_group() as group:
         await channel.hello("a-1")
         for _ in range(3000):
             group.start_soon(channel.ping, "a-1")
@@ -243,7 +370,7 @@ async def test_dismissing_closes_the_sockets(channel: Channel) -> None:
     streams = []
     for name in ("a-1", "a-2"):
         channel.expect(name)
-        streams.append(await say(channel, f"density ready {name}\n"))
+        streams.append(await say(channel, ready(channel, name)))
         await channel.hello(name)
     await channel.dismiss()
     for stream in streams:
@@ -256,9 +383,9 @@ async def serial(channel: Channel, instance_id: str) -> SocketStream:
 
 
 async def test_a_serial_socket_is_for_one(channel: Channel) -> None:
-    """Everybody may connect to it (QEMU has a user of its own), once: then it is gone, and the connection is not."""
+    """QEMU's user may connect to it, and we, once: then it is gone, and the connection is not."""
     path = await channel.listen_serial("v-1")
-    assert stat.S_IMODE((await anyio.Path(path).stat()).st_mode) == 0o666
+    assert stat.S_IMODE((await anyio.Path(path).stat()).st_mode) == 0o600
     async with await anyio.connect_unix(path) as stream:
         await stream.send(b"\r\nhello\r\n")
         await channel.console_match("v-1", "^hello$")
@@ -299,7 +426,7 @@ async def test_a_serial_port_does_not_speak_for_another(channel: Channel) -> Non
         await channel.console_match("v-1", "done")
         assert not channel.pingable("a-1")
         assert not channel.pingable("v-1")
-        assert await closed(await say(channel, "density ready v-1\n"))
+        assert await closed(await say(channel, ready(channel, "v-1")))
 
 
 async def test_leases_are_renewed(channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +434,7 @@ async def test_leases_are_renewed(channel: Channel, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(channel_module, "_RENEWAL_SECONDS", 0.01)
     async with Channel(tmp_path / "d") as quick, await serial(quick, "v-1") as stream:
         quick.expect("a-1")
-        async with await say(quick, "density ready a-1\n") as process:
+        async with await say(quick, ready(quick, "a-1")) as process:
             await stream.send(b"density ready v-1\n")
             said = b""
             while said.count(b"lease 30\n") < 3:
@@ -373,12 +500,12 @@ async def test_it_leaves_nothing(tmp_path: Path) -> None:
     """Leaving hangs up on everyone and removes the sockets and the directory."""
     async with Channel(tmp_path / "c") as channel:
         channel.expect("a-1")
-        stream = await say(channel, "density ready a-1\n")
+        stream = await say(channel, ready(channel, "a-1"))
         silent = await say(channel, "")
         await channel.hello("a-1")
         await channel.listen_serial("v-1")
         assert stat.S_IMODE((await anyio.Path(channel.directory).stat()).st_mode) == 0o711
-        assert stat.S_IMODE((await anyio.Path(channel.socket_path).stat()).st_mode) == 0o666
+        assert stat.S_IMODE((await anyio.Path(channel.socket_path).stat()).st_mode) == 0o600
     assert await closed(stream)
     assert await closed(silent)
     assert not await anyio.Path(channel.directory).exists()
@@ -400,24 +527,52 @@ async def test_a_long_path_is_told(tmp_path: Path) -> None:
             pytest.fail("entered")
 
 
+@contextmanager
+def out_of_descriptors() -> Iterator[socket.socket]:
+    """A socket that is not connected yet, and no descriptor beyond it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as last:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno() + 1, hard))
+            yield last
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 async def test_out_of_descriptors_it_rests_and_goes_on(channel: Channel) -> None:
     """With no descriptor left a connection waits in the backlog; when one is closed, it is heard."""
     channel.expect("a-1")
     channel.expect("a-2")
-    first = await say(channel, "density ready a-1\n")
+    first = await say(channel, ready(channel, "a-1"))
     await channel.hello("a-1")
-    second = socket.socket(socket.AF_UNIX)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (second.fileno() + 1, hard))
-        with second:
-            second.connect(str(channel.socket_path))
-            second.sendall(b"density ready a-2\n")
-            while not channel._resting:
-                await anyio.lowlevel.checkpoint()
-            assert not channel.pingable("a-2")
-            await channel.dismiss(["a-1"])
-            await channel.hello("a-2")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with out_of_descriptors() as second:
+        second.connect(str(channel.socket_path))
+        second.sendall(ready(channel, "a-2").encode())
+        while not channel._resting:
+            await anyio.lowlevel.checkpoint()
+        assert not channel.pingable("a-2")
+        await channel.dismiss(["a-1"])
+        await channel.hello("a-2")
     assert await closed(first)
+
+
+async def test_out_of_descriptors_a_vm_fails_alone(channel: Channel) -> None:
+    """A serial port that cannot be accepted is that instance's failure, in the system's words; the others go on."""
+    channel.expect("a-1")
+    first = await say(channel, ready(channel, "a-1"))
+    await channel.hello("a-1")
+    path = await channel.listen_serial("v-1")
+    with out_of_descriptors() as qemu:
+        qemu.connect(str(path))
+        with pytest.raises(OSError, match="Too many open files") as raised:
+            await channel.hello("v-1")
+        assert classify(str(raised.value)) == "too_many_files"
+        with pytest.raises(OSError, match="Too many open files"):
+            channel.joined("v-1")
+        assert channel.pingable("a-1")
+    assert not await anyio.Path(path).exists()
+    channel.forget("v-1")
+    async with await serial(channel, "v-1") as stream:
+        await stream.send(b"density ready v-1\n")
+        await channel.hello("v-1")
+    await first.aclose()

@@ -193,6 +193,23 @@ def cpu_seconds(pid: int) -> tuple[float, float]:
     return int(used) / 1e9, int(waited) / 1e9
 
 
+@pytest.mark.parametrize("by", ["environment", "file", "none"])
+def test_it_says_its_secret(
+    start: Start, listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """From a file, else from its environment; without one it says none. A file that is not there is an error."""
+    words: tuple[str, ...] = ()
+    if by != "none":
+        monkeypatch.setenv("DENSITY_SECRET", "from-environment")
+    if by == "file":
+        (tmp_path / "secret").write_text("from-file\n")
+        words = ("--secret", str(tmp_path / "secret"))
+    start(*arguments(listener, *words))
+    with connected(listener) as (_, ready):
+        assert ready.secret == {"environment": "from-environment", "file": "from-file", "none": ""}[by]
+    assert start(*arguments(listener, "--secret", str(tmp_path / "nowhere"))).wait(10) == 69
+
+
 def test_no_controller_is_told(start: Start, tmp_path: Path) -> None:
     """Where nobody listens it tries for about a second, then ends with 69 and a sentence."""
     begun = time.monotonic()
@@ -281,14 +298,32 @@ def connected_child(server: subprocess.Popen[bytes], listener: socket.socket) ->
     assert server.stdin is not None
     assert server.stdout is not None
     assert server.stdout.readline() == f"serving\t{server.pid}\n".encode()
-    words = ("spawn", "web-1", "density-native", *arguments(listener))
+    words = ("spawn", "web-1", "beef", "density-native", *arguments(listener))
     with suppress(BrokenPipeError):
         server.stdin.write("\t".join(words).encode() + b"\n")
         server.stdin.flush()
     verb, instance_id, pid = server.stdout.readline().decode().split("\t")
     assert (verb, instance_id) == ("spawned", "web-1")
-    with connected(listener):
+    with connected(listener) as (_, ready):
+        assert ready.secret == "beef"  # noqa: S105 — what it was given above
         yield int(pid)
+
+
+def test_the_fork_server_kills_a_child_when_told(payload: Path, listener: socket.socket) -> None:
+    """One of its own, by its pid, even one that is stopped; a process that is no child of it is left alone."""
+    server = subprocess.Popen(
+        ["density-native", "--spawn"], executable=payload, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    with server, subprocess.Popen(["sleep", "60"]) as other, connected_child(server, listener) as pid:
+        os.kill(pid, signal.SIGSTOP)
+        server.stdin.write(f"kill\t{other.pid}\nkill\t{pid}\n".encode())
+        server.stdin.flush()
+        assert server.stdout.readline() == f"exited\t{pid}\t0\t9\n".encode()
+        assert other.poll() is None
+        other.kill()
+        server.stdin.close()
 
 
 def test_it_measures_what_it_runs_on(start: Start, listener: socket.socket, tmp_path: Path) -> None:

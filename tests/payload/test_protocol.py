@@ -22,6 +22,7 @@ def test_ready_carries_id_kernel_and_uptime() -> None:
     """A payload's ready line gives its id, its kernel's release and its own age in seconds."""
     line = "density ready web-00001 kernel=6.1.0-50 uptime_us=1500000 pid=1"
     assert parse(line) == Ready("web-00001", "6.1.0-50", 1.5)
+    assert parse(f"{line} secret=beef") == Ready("web-00001", "6.1.0-50", 1.5, "beef")
 
 
 @pytest.mark.parametrize(
@@ -90,3 +91,10 @@ def test_a_line_without_end_takes_bounded_memory() -> None:
         assert cutter.feed(b"x" * 4096) == []
     assert len(cutter.rest) == LINE_LIMIT
     assert cutter.feed(b"\nnext\n") == [b"x" * LINE_LIMIT, b"next"]
+
+
+@given(st.binary(max_size=200))
+def test_no_line_is_an_error(line: bytes) -> None:
+    """Whatever bytes come, they are a word of the protocol or none."""
+    parse(clean(b"density " + line))
+    parse_console(clean(line))

@@ -77,8 +77,14 @@ class Committer:
     async def _container(self, workload: Workload, instance_id: str, image: str) -> AsyncGenerator[str]:
         """A container that is ready; its name."""
         channel, name = self._context.channel, object_name(self._context.run_id, instance_id)
-        document = container_document(workload, instance_id, image=image, context=self._context, cgroup_driver="")
-        channel.expect(instance_id)
+        document = container_document(
+            workload,
+            instance_id,
+            image=image,
+            context=self._context,
+            cgroup_driver="",
+            secret=channel.expect(instance_id),
+        )
         try:
             await self._clients.call(lambda client: client.create_container_from_config(document, name))  # type: ignore[no-untyped-call]
             await self._clients.call(lambda client: client.start(name))

@@ -42,6 +42,12 @@ def parse_clock(info: Mapping[str, Any]) -> int:
         return 0
 
 
+def maps_users(info: Mapping[str, Any]) -> bool:
+    """Whether root in a container is another user outside of it, from the daemon's `info`."""
+    options = {part for option in info.get("SecurityOptions") or () for part in str(option).split(",")}
+    return not options.isdisjoint({"name=userns", "name=rootless"})
+
+
 def find_daemons(endpoint: Endpoint, proc: Path = Path("/proc")) -> dict[str, int]:
     """Pids of the daemon behind this endpoint and of its containerd: name -> pid; only those found."""
     names = _names(proc)

@@ -24,7 +24,7 @@ from density.engines.docker.client import (
     unavailable,
     words,
 )
-from density.engines.docker.daemon import engine_info, parse_clock
+from density.engines.docker.daemon import engine_info, maps_users, parse_clock
 from density.engines.docker.ending import ending_failure, read_ending
 from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard
 from density.engines.docker.instance import Instance
@@ -74,6 +74,8 @@ class DockerEngine:
         await to_thread.run_sync(self._clients.connect)
         info = await self._ask(lambda client: client.info())
         self._cgroup_driver = str(info.get("CgroupDriver", ""))
+        if maps_users(info):
+            self._context.channel.admit_others()
         self._preparer = Preparer(self._clients, self._context, cpus=float(info.get("NCPU", 1)))
         self._feed = Feed(self._clients, self._context.run_id, since=parse_clock(info))
         self._group = create_task_group()
@@ -122,7 +124,7 @@ class DockerEngine:
             await self.prepare(workload)
         instance = self._instances[instance_id] = Instance(instance_id, workload)
         if is_payload(workload):
-            self._context.channel.expect(instance_id)
+            instance.secret = self._context.channel.expect(instance_id)
         failure = await self._bring_up(instance, anyio.current_time() + workload.ready_timeout_seconds)
         if failure is not None:
             self._change(instance, Phase.FAILED, failure=failure)
@@ -187,6 +189,7 @@ class DockerEngine:
             image=image,
             context=self._context,
             cgroup_driver=self._cgroup_driver,
+            secret=instance.secret,
         )
         name = object_name(self._context.run_id, instance.instance_id)
 

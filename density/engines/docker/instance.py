@@ -20,6 +20,7 @@ class Instance:
         exit_code: of a container that ended; None while it runs.
         out_of_memory: the daemon said that its memory ran out.
         healthy: its health check passed.
+        secret: what the channel knows its payload by.
     """
 
     instance_id: str
@@ -33,6 +34,7 @@ class Instance:
     exit_code: int | None = None
     out_of_memory: bool = False
     healthy: anyio.Event = field(default_factory=anyio.Event)
+    secret: str = field(default="", repr=False)
 
     def interrupt(self) -> None:
         """Wait no more for it to become ready."""

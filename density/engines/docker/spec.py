@@ -6,7 +6,7 @@ from density.engines.base import EngineContext
 from density.engines.docker.feed import INSTANCE_LABEL
 from density.engines.docker.images import CHANNEL_MOUNT
 from density.model import LABEL, Workload
-from density.payload.arguments import payload_arguments
+from density.payload.arguments import SECRET_VARIABLE, payload_arguments
 
 WORKLOAD_LABEL = "density.workload"
 STOP_SECONDS = 1
@@ -15,7 +15,7 @@ _CONTROLLER = ("--socket", f"{CHANNEL_MOUNT}/channel.sock")
 
 
 def container_document(
-    workload: Workload, instance_id: str, *, image: str, context: EngineContext, cgroup_driver: str
+    workload: Workload, instance_id: str, *, image: str, context: EngineContext, cgroup_driver: str, secret: str = ""
 ) -> dict[str, Any]:
     """What to send to the daemon for one instance.
 
@@ -25,14 +25,16 @@ def container_document(
         image: the image's name, also for the payload's.
         context: the run's.
         cgroup_driver: the daemon's.
+        secret: what the channel knows a payload by.
     """
     parents = context.placement.docker_parents if context.placement else {}
     payload = is_payload(workload)
     command = payload_arguments(workload, instance_id, context.run_id, *_CONTROLLER) if payload else workload.command
+    environment = {**workload.environment, **({SECRET_VARIABLE: secret} if payload else {})}
     return {
         "Image": image,
         **({"Cmd": list(command)} if command else {}),
-        "Env": [f"{name}={value}" for name, value in workload.environment.items()],
+        "Env": [f"{name}={value}" for name, value in environment.items()],
         "Labels": {LABEL: context.run_id, INSTANCE_LABEL: instance_id, WORKLOAD_LABEL: workload.name},
         "StopTimeout": STOP_SECONDS,
         "HostConfig": {

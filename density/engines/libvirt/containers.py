@@ -18,6 +18,7 @@ _ERRORS = "errors"
 _PAYLOAD = "/payload"
 _CHANNEL_VIEW = "/channel"
 _ERRORS_VIEW = "/errors"
+_SECRET = ".secret"  # noqa: S105 — the ending of a file's name
 _MOUNT_POINTS = ("proc", "sys", "dev", ".oldroot", "channel", "errors")
 """What libvirt mounts something on; it could not make them in a root that is read-only."""
 
@@ -49,15 +50,32 @@ def _make_root(runtime_dir: Path, binary: Path) -> Path:
 
 
 def program(root: Path, workload: Workload, instance_id: str, context: EngineContext) -> Program:
-    """One instance's payload, which sees the channel's socket and a place for its last words."""
+    """One instance's payload, which sees the channel's socket, its secret and a place for its last words."""
     socket = context.channel.socket_path
-    options = ("--socket", f"{_CHANNEL_VIEW}/{socket.name}", "--errors", f"{_ERRORS_VIEW}/{instance_id}")
+    options = (
+        *("--socket", f"{_CHANNEL_VIEW}/{socket.name}"),
+        *("--errors", f"{_ERRORS_VIEW}/{instance_id}"),
+        *("--secret", f"{_ERRORS_VIEW}/{instance_id}{_SECRET}"),
+    )
     return Program(
         path=_PAYLOAD,
         arguments=tuple(payload_arguments(workload, instance_id, context.run_id, *options)),
         views={"/": root, _CHANNEL_VIEW: socket.parent, _ERRORS_VIEW: context.runtime_dir / _ERRORS},
         cpus=workload.cpus,
     )
+
+
+def keep_secret(runtime_dir: Path, instance_id: str, secret: str) -> None:
+    """Leave the word by which the channel knows an instance where its payload finds it, and nobody else.
+
+    Not in the domain, which libvirt shows to every user of the host.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = runtime_dir / _ERRORS / f"{instance_id}{_SECRET}"
+    path.touch(mode=0o600)
+    path.write_text(secret)
 
 
 def last_words(runtime_dir: Path, instance_id: str) -> tuple[str, ...]:
@@ -74,5 +92,6 @@ def remove_root(runtime_dir: Path) -> None:
 
 
 def forget_words(runtime_dir: Path, instance_id: str) -> None:
-    """Remove what `last_words` reads."""
-    (runtime_dir / _ERRORS / instance_id).unlink(missing_ok=True)
+    """Remove what `last_words` reads and `keep_secret` left."""
+    for name in (instance_id, f"{instance_id}{_SECRET}"):
+        (runtime_dir / _ERRORS / name).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from anyio import to_thread
 
 from density.engines.base import EngineContext
 from density.engines.libvirt.connections import Connections
-from density.engines.libvirt.containers import forget_words, last_words
+from density.engines.libvirt.containers import forget_words, keep_secret, last_words
 from density.engines.libvirt.domain import Domain, domain_xml
 from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.machine import Machine, domain_of, overlay_path
@@ -37,20 +37,24 @@ class Lifecycle:
 
         Raises:
             libvirt.libvirtError: libvirt said no.
-            OSError: no socket or overlay could be made.
+            OSError: no socket or overlay could be made, or QEMU's connection to the socket not be accepted.
             EngineUnavailable: the daemon is gone.
         """
         self.by_name[instance.name] = instance
         try:
             serial = None
             if machine.has_serial:
-                serial = await self._context.channel.listen_serial(instance.instance_id)
+                serial = await self._context.channel.listen_serial(instance.instance_id, owner=machine.owner)
             else:
-                self._context.channel.expect(instance.instance_id)
+                secret = self._context.channel.expect(instance.instance_id)
+                if machine.root:
+                    await to_thread.run_sync(keep_secret, self._context.runtime_dir, instance.instance_id, secret)
             domain = domain_of(machine, instance.instance_id, self._context, serial=serial)
             if domain.disk and domain.guest.disk:
                 await to_thread.run_sync(_overlay, domain, machine)
             await self._connections.call(_Creation(domain, self._context.placement))
+            if serial:
+                self._context.channel.joined(instance.instance_id)
         finally:
             instance.asked.set()
 

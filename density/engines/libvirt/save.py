@@ -64,7 +64,7 @@ class Saver:
             machine, _ = await self._preparer.prepare(workload)
             instance = Instance(instance_id, object_name(self._context.run_id, instance_id), workload)
             async with self._running(instance, machine):
-                return await self._saved(instance, path)
+                return await self._saved(instance, machine, path)
         except libvirt.libvirtError as error:
             raise EngineUnavailable("libvirt", words(error)) from error
         finally:
@@ -77,13 +77,13 @@ class Saver:
             with anyio.fail_after(instance.workload.ready_timeout_seconds):
                 await self._waiter.wait(instance, machine.ready)
             yield
-        except (TimeoutError, ChannelClosed) as error:
+        except (TimeoutError, ChannelClosed, OSError) as error:
             raise DensityError(f"libvirt: {instance.instance_id} did not become ready") from error
         finally:
             with anyio.CancelScope(shield=True):
                 await self._lifecycle.remove(instance)
 
-    async def _saved(self, instance: Instance, path: Path) -> Saved:
+    async def _saved(self, instance: Instance, machine: Machine, path: Path) -> Saved:
         answers = self._context.channel.pingable(instance.instance_id)
         old = await self._serial(instance)
         began = anyio.current_time()
@@ -92,7 +92,7 @@ class Saver:
             seconds = anyio.current_time() - began
             size = (await anyio.Path(path).stat()).st_blocks * _BLOCK_BYTES
             self._context.channel.forget(instance.instance_id)
-            new = await self._context.channel.listen_serial(instance.instance_id)
+            new = await self._context.channel.listen_serial(instance.instance_id, owner=machine.owner)
             began = anyio.current_time()
             await self._connections.call(lambda connection: _restore(connection, path, old, str(new)))
             if answers:
@@ -116,7 +116,7 @@ class Saver:
             with anyio.fail_after(instance.workload.ready_timeout_seconds):
                 async with background(ask):
                     await channel.hello(instance.instance_id)
-        except (TimeoutError, ChannelClosed) as error:
+        except (TimeoutError, ChannelClosed, OSError) as error:
             raise DensityError(f"libvirt: {instance.instance_id} did not answer after it was restored") from error
 
     async def _serial(self, instance: Instance) -> str:

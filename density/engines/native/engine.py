@@ -1,8 +1,9 @@
 """Instances as plain processes, forked inside the run's slice."""
 
+import logging
 import os
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
 
@@ -24,6 +25,7 @@ from density.payload.background import background
 from density.payload.build import payload_binary
 from density.payload.channel import ChannelClosed
 
+_LOG = logging.getLogger(__name__)
 _GRACE_SECONDS = 5.0
 _ATTEMPTS = 3
 """The fork server may just have begun a process when we look."""
@@ -64,8 +66,8 @@ class NativeEngine:
 
     async def describe(self) -> EngineInfo:
         """The kernel's release; the fork server is inside the slice and so no daemon to watch."""
-        found = await anyio.to_thread.run_sync(lambda: list(processes.find(self._context.run_id)))
-        running = tuple(name for _, name in found if name != "server")
+        found = await self._processes(self._context.run_id)
+        running = tuple(name for name in found.values() if name != "server")
         return EngineInfo(name=self.name, version=os.uname().release, endpoint="fork", running=running)
 
     async def check(self, workload: Workload) -> None:
@@ -92,11 +94,11 @@ class NativeEngine:
             EngineUnavailable: the fork server is gone.
             ValueError: there is such an instance already.
         """
-        self._channel.expect(instance_id)
+        secret = self._channel.expect(instance_id)
         instance = self._instances[instance_id] = Instance(instance_id, workload)
         try:
             with anyio.fail_after(workload.ready_timeout_seconds):
-                await self._command("spawn", instance_id, *self._words(instance))
+                await self._command("spawn", instance_id, secret, *self._words(instance))
                 await instance.answered.wait()
                 if instance.refused:
                     self._fail(instance, Failure(classify(instance.refused), f"fork: {instance.refused}"))
@@ -108,7 +110,7 @@ class NativeEngine:
         except TimeoutError:
             seconds = f"{workload.ready_timeout_seconds:g}"
             self._fail(instance, Failure("timeout", f"not ready within {seconds} s", tuple(instance.said)))
-            self._kill(instance)
+            await self._kill(instance)
         except ChannelClosed:
             pass  # Ended or stopped before it was ready; whoever found out has said so.
         except EngineUnavailable:
@@ -125,14 +127,14 @@ class NativeEngine:
         for instance in known:
             if instance.state == "launching":
                 # Still touching memory, perhaps: it has no channel yet that could be closed.
-                self._kill(instance)
+                await self._kill(instance)
                 self._fail(instance, Failure("cancelled", "stopped before it was ready"))
             instance.state = "stopping"
             self._changes.report(instance, Phase.STOPPING)
         await self._channel.dismiss(instance_ids)
         if not await _all_ended(known):
             for instance in known:
-                self._kill(instance)
+                await self._kill(instance)
             await _all_ended(known)
         for instance in known:
             if instance.pid is None or instance.gone.is_set():
@@ -159,8 +161,14 @@ class NativeEngine:
 
     async def _find(self, run_id: str | None) -> dict[int, str]:
         own = self._server.pid if self._server else None
-        found = await anyio.to_thread.run_sync(lambda: list(processes.find(run_id)))
-        return {pid: f"process {pid} ({name})" for pid, name in found if pid != own}
+        found = await self._processes(run_id)
+        return {pid: f"process {pid} ({name})" for pid, name in found.items() if pid != own}
+
+    async def _processes(self, run_id: str | None) -> dict[int, str]:
+        try:
+            return await anyio.to_thread.run_sync(lambda: dict(processes.find(run_id)))
+        except OSError as error:
+            raise EngineUnavailable(self.name, f"the host's processes cannot be listed: {error}") from error
 
     async def _command(self, *words: str) -> None:
         if self._server is None:
@@ -175,14 +183,17 @@ class NativeEngine:
         assert self._server is not None
         async for replies in self._server.replies():
             for reply in replies:
-                await self._heard(reply)
+                try:
+                    await self._heard(reply)
+                except Exception:  # noqa: BLE001 — one reply that cannot be handled ends no run
+                    _LOG.exception("what the fork server said could not be handled: %s", reply)
 
     async def _guard(self) -> None:
         assert self._server is not None
         await wait_for_end(self._server.pid)
         self._server = None
         for instance in list(self._instances.values()):
-            self._kill(instance)
+            await self._kill(instance)
             if not instance.answered.is_set():
                 instance.refused = _GONE
                 instance.answered.set()
@@ -197,7 +208,7 @@ class NativeEngine:
         match reply:
             case Spawned(instance_id=name, pid=pid):
                 if instance := self._instances.get(name):
-                    self._spawned(instance, pid)
+                    await self._spawned(instance, pid)
             case Refused(instance_id=name, message=message):
                 if instance := self._instances.get(name):
                     instance.refused = message
@@ -210,7 +221,7 @@ class NativeEngine:
                 if instance := self._instances.get(name):
                     instance.said.append(text)
 
-    def _spawned(self, instance: Instance, pid: int) -> None:
+    async def _spawned(self, instance: Instance, pid: int) -> None:
         instance.pid = pid
         self._by_pid[pid] = instance
         instance.answered.set()
@@ -219,7 +230,7 @@ class NativeEngine:
             self._changes.report(instance, Phase.CREATED)
             self._changes.report(instance, Phase.STARTED)
         else:
-            self._kill(instance)
+            await self._kill(instance)
 
     def _ended(self, instance: Instance, exited: Exited) -> None:
         instance.gone.set()
@@ -244,9 +255,15 @@ class NativeEngine:
             instance.state = "over"
             self._changes.report(instance, Phase.LOST, failure=failure)
 
-    def _kill(self, instance: Instance) -> None:
-        if instance.pid is not None and not instance.gone.is_set():
+    async def _kill(self, instance: Instance) -> None:
+        if instance.pid is None or instance.gone.is_set():
+            return
+        try:
             processes.kill(instance.pid, self._context.run_id)
+        except OSError:
+            # No descriptor left to be sure of the process by; the fork server, whose child it is, needs none.
+            with suppress(EngineUnavailable):
+                await self._command("kill", str(instance.pid))
 
     def _forget(self, instance: Instance) -> None:
         self._channel.forget(instance.instance_id)

@@ -11,6 +11,8 @@ import anyio
 from density.engines.native.server import ARGV0, wait_for_end
 
 PROC = Path("/proc")
+_NOT_OURS = (ProcessLookupError, FileNotFoundError, PermissionError)
+"""What is said of a process that has ended, or is somebody else's; any other error is none of the process's."""
 
 
 def run_of(cmdline: bytes) -> str | None:
@@ -28,7 +30,11 @@ def name_of(cmdline: bytes) -> str:
 
 
 def find(run_id: str | None, *, root: Path = PROC) -> Iterator[tuple[int, str]]:
-    """Pid and name of every process of this run (None: of any run) of this engine; a walk over all processes."""
+    """Pid and name of every process of this run (None: of any run) of this engine; a walk over all processes.
+
+    Raises:
+        OSError: there is no descriptor left to look at them.
+    """
     for pid, cmdline in _cmdlines(root):
         run = run_of(cmdline)
         if run is not None and run_id in {None, run}:
@@ -39,8 +45,11 @@ def kill(pid: int, run_id: str | None) -> bool:
     """SIGKILL to the process if it is one of this run; says whether it was.
 
     A pid may belong to another process by now: the process is pinned first, looked at second and only then signalled.
+
+    Raises:
+        OSError: there is no descriptor left to do so.
     """
-    with suppress(OSError):
+    with suppress(*_NOT_OURS):
         descriptor = os.pidfd_open(pid)
         try:
             run = run_of((PROC / str(pid) / "cmdline").read_bytes())
@@ -54,14 +63,19 @@ def kill(pid: int, run_id: str | None) -> bool:
 
 async def end(pids: Sequence[int], run_id: str | None, *, grace_seconds: float) -> None:
     """Kill these processes where they are of this run, and wait at most so long until they are gone."""
-    killed = [pid for pid in pids if kill(pid, run_id)]
+    killed = []
+    for pid in pids:
+        with suppress(OSError):  # what is still there is for the caller to find
+            if kill(pid, run_id):
+                killed.append(pid)
     with anyio.move_on_after(grace_seconds):
         for pid in killed:
             await wait_for_end(pid)
 
 
 def _cmdlines(root: Path) -> Iterator[tuple[int, bytes]]:
-    for entry in os.scandir(root):
-        if entry.name.isdigit():
-            with suppress(OSError):
-                yield int(entry.name), Path(entry.path, "cmdline").read_bytes()
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.isdigit():
+                with suppress(*_NOT_OURS):
+                    yield int(entry.name), Path(entry.path, "cmdline").read_bytes()

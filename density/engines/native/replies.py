@@ -42,11 +42,11 @@ Reply = Spawned | Refused | Exited | Said
 def parse_reply(line: str) -> Reply:
     """A line of the fork server, as `payload.c` documents them at `serve_spawns`."""
     match line.split("\t"):
-        case ["spawned", instance_id, pid]:
+        case ["spawned", instance_id, pid] if pid.isdecimal():
             return Spawned(instance_id, int(pid))
         case ["failed", instance_id, _, text]:
             return Refused(instance_id, text)
-        case ["exited", pid, code, signal]:
-            return Exited(int(pid), int(code), int(signal))
+        case ["exited", *numbers] if len(numbers) == 3 and all(map(str.isdecimal, numbers)):
+            return Exited(*map(int, numbers))
     instance_id, _, text = line.partition(": ")
     return Said(instance_id, text)

@@ -19,6 +19,7 @@ ARGV0 = "density-native"
 
 _START_SECONDS = 10.0
 _LEAVE_SECONDS = 5.0
+_LOOK_SECONDS = 0.1
 _GONE = "the fork server is gone"
 
 
@@ -97,6 +98,11 @@ async def wait_for_end(pid: int) -> None:
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
+        return
+    except OSError:
+        # No descriptor left to be told by; it is looked for instead.
+        while Path(f"/proc/{pid}").exists():  # noqa: ASYNC110, ASYNC240 — nobody tells, and /proc does not block
+            await anyio.sleep(_LOOK_SECONDS)
         return
     try:
         await anyio.wait_readable(descriptor)

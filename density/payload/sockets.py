@@ -1,0 +1,81 @@
+"""Listening unix sockets that only those may connect to whom they are for."""
+
+import os
+import socket
+import struct
+from pathlib import Path
+
+from density.errors import DensityError
+
+PATH_LIMIT = 107
+"""Bytes of a unix socket's path (unix(7): sun_path has 108 with its end)."""
+
+Owner = tuple[int, int]
+"""A user and a group, by their numbers."""
+
+_CREDENTIALS = struct.Struct("3i")
+"""`struct ucred`: pid, uid, gid."""
+_ACCESS_LIST, _VERSION = "system.posix_acl_access", struct.pack("<I", 2)
+_ENTRY = struct.Struct("<HHI")
+"""Of an access list: tag, permissions, id."""
+_OWNER, _USER, _GROUP, _MASK, _OTHERS, _NO_ID = 0x01, 0x02, 0x04, 0x10, 0x20, 0xFFFFFFFF
+_READ_WRITE = 6
+
+
+def listen(path: Path, backlog: int, *, owner: Owner | None = None) -> socket.socket:
+    """A non-blocking socket at this path; only our own user may connect, and the owner given.
+
+    Raises:
+        DensityError: the path is too long for a socket.
+        OSError: it cannot be made.
+    """
+    if len(os.fsencode(path)) > PATH_LIMIT:
+        raise DensityError(f"the path of a socket may have {PATH_LIMIT} bytes at most: {path}")
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.settimeout(0)
+        listener.bind(os.fspath(path))
+        # Nobody can connect before `listen`, so there is no moment in which others can.
+        path.chmod(0o600)
+        _admit(path, owner)
+        listener.listen(backlog)
+    except BaseException:
+        discard(listener, path)
+        raise
+    return listener
+
+
+def discard(listener: socket.socket, path: Path) -> None:
+    """Close a listening socket and remove it."""
+    listener.close()
+    path.unlink(missing_ok=True)
+
+
+def peer_user(stream: socket.socket) -> int:
+    """Number of the user who connected; -1 where the kernel does not say."""
+    try:
+        said = stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    except OSError:
+        return -1
+    user: int = _CREDENTIALS.unpack(said)[1]
+    return user
+
+
+def may_speak(user: int, owner: Owner | None) -> bool:
+    """Whether a peer is one whom a socket with this owner is for: ourselves, root, or the owner."""
+    return user in {0, os.geteuid()} or (owner is not None and user == owner[0])
+
+
+def _admit(path: Path, owner: Owner | None) -> None:
+    if owner is None or owner[0] in {0, os.geteuid()}:
+        return
+    if os.geteuid() == 0:
+        os.chown(path, *owner)
+        return
+    entries = (_OWNER, _READ_WRITE, _NO_ID), (_USER, _READ_WRITE, owner[0]), (_GROUP, 0, _NO_ID)
+    rest = (_MASK, _READ_WRITE, _NO_ID), (_OTHERS, 0, _NO_ID)
+    try:
+        os.setxattr(path, _ACCESS_LIST, _VERSION + b"".join(_ENTRY.pack(*each) for each in (*entries, *rest)))
+    except OSError:
+        # No access lists in this file system: whoever connects is asked by the kernel who it is (`may_speak`).
+        path.chmod(0o666)

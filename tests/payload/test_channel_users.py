@@ -1,0 +1,149 @@
+"""Other users of the host at the channel: they can neither announce, nor stop, nor read an instance."""
+
+import os
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio import to_thread
+from support.users import NOBODY, as_user
+
+from density.payload import strangers
+from density.payload.channel import Channel
+from density.payload.sockets import discard, listen
+
+pytestmark = [pytest.mark.anyio, pytest.mark.root]
+QEMU = (64055, 64055)
+"""A user of QEMU's own, as distributions have one."""
+PATIENCE = 20
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """One that every user may enter, as a run's is, and write to."""
+    path = Path(tempfile.mkdtemp(prefix="density-test-"))
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+async def channel(directory: Path) -> AsyncGenerator[Channel]:
+    """An open channel."""
+    with anyio.fail_after(PATIENCE):
+        async with Channel(directory / "c") as opened:
+            yield opened
+
+
+def talk(path: Path, words: bytes = b"") -> str:
+    """Connect, say this, and give everything that comes back until the other end closes."""
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.settimeout(PATIENCE)
+        stream.connect(str(path))
+        heard = b""
+        with suppress(ConnectionResetError, BrokenPipeError):
+            stream.sendall(words)
+            while more := stream.recv(4096):
+                heard += more
+    return repr(heard)
+
+
+async def theirs(path: Path, words: bytes = b"") -> str:
+    """What another user of the host has of that."""
+    return await to_thread.run_sync(as_user, NOBODY, partial(talk, path, words))
+
+
+async def test_they_cannot_connect(channel: Channel) -> None:
+    """Neither to the socket of processes and containers nor to a serial port."""
+    channel.expect("a-1")
+    for path in (channel.socket_path, await channel.listen_serial("v-1", owner=QEMU)):
+        assert await theirs(path) == "PermissionError"
+
+
+async def test_without_the_secret_they_announce_nobody(channel: Channel) -> None:
+    """Where instances run as users not known beforehand, all may connect, and are hung up on without a word."""
+    channel.admit_others()
+    secret = channel.expect("a-1")
+    for words in (b"density ready a-1\nstop\n", b"density ready a-1 secret=0\n", b"density pong 1\n\n"):
+        assert await theirs(channel.socket_path, words) == "b''"
+        assert not channel.pingable("a-1")
+    # The instance itself, be its user who it may; another hello with its secret changes nothing for it.
+    async with await anyio.connect_unix(channel.socket_path) as instance:
+        await instance.send(f"density ready a-1 secret={secret}\n".encode())
+        await channel.hello("a-1")
+        assert await theirs(channel.socket_path, words) == "b''"
+        assert channel.pingable("a-1")
+
+
+async def test_a_flood_of_theirs_keeps_no_instance_out(channel: Channel) -> None:
+    """With more silent connections than are let in, an instance that takes its time for its hello is heard."""
+    channel.admit_others()
+    secret = channel.expect("a-1")
+    reading, writing = os.pipe()
+
+    def flood() -> str:
+        held = [socket.socket(socket.AF_UNIX) for _ in range(strangers.MOST + 50)]
+        for each in held:
+            each.connect(str(channel.socket_path))
+        os.read(reading, 1)  # until the test is over
+        return "done"
+
+    async with await anyio.connect_unix(channel.socket_path) as instance, anyio.create_task_group() as group:
+        while not len(channel._strangers):
+            await anyio.lowlevel.checkpoint()
+        group.start_soon(to_thread.run_sync, as_user, NOBODY, flood)
+        while len(channel._strangers) < strangers.MOST:
+            await anyio.lowlevel.checkpoint()
+        await anyio.wait_all_tasks_blocked()
+        assert len(channel._strangers) == strangers.MOST
+        await instance.send(f"density ready a-1 secret={secret}\n".encode())
+        await channel.hello("a-1")
+        os.write(writing, b"!")
+    os.close(reading)
+    os.close(writing)
+
+
+async def test_a_serial_port_is_for_qemus_user(channel: Channel) -> None:
+    """Where a socket cannot be closed to others, the kernel says who connects: only QEMU's user is heard."""
+    path = await channel.listen_serial("v-1", owner=QEMU)
+    status = await anyio.Path(path).stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o600, QEMU[0])
+    path.chmod(0o666)
+    said = b"density ready v-1\n"
+    assert await theirs(path, said) == "b''"
+    assert not channel.pingable("v-1")
+    async with anyio.create_task_group() as group:
+        group.start_soon(to_thread.run_sync, as_user, QEMU[0], lambda: talk(path, said))
+        await channel.hello("v-1")
+        channel.forget("v-1")
+
+
+def test_without_root_an_access_list_lets_qemu_in(directory: Path) -> None:
+    """A user who cannot give the socket away lets QEMU's user in, and nobody else; the same user needs no list."""
+    path, other = directory / "s", 12345
+    os.seteuid(NOBODY)
+    try:
+        listener, own = listen(path, 4, owner=QEMU), listen(directory / "o", 4, owner=(NOBODY, NOBODY))
+    finally:
+        os.seteuid(0)
+
+    def connect() -> str:
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.connect(str(path))
+        return "connected"
+
+    try:
+        assert as_user(QEMU[0], connect) == "connected"
+        assert as_user(NOBODY, connect) == "connected"
+        assert as_user(other, connect) == "PermissionError"
+        assert stat.S_IMODE((directory / "o").stat().st_mode) == 0o600
+    finally:
+        discard(listener, path)
+        discard(own, directory / "o")
