@@ -8,7 +8,7 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from density.engines.base import EngineContext
 from density.engines.docker.client import Endpoint, find_endpoint, unavailable, words
-from density.engines.docker.daemon import engine_info, find_daemons, parse_clock
+from density.engines.docker.daemon import engine_info, find_daemons, maps_users, parse_clock
 from density.engines.docker.ending import Ending, ending_failure, parse_ending
 from density.engines.docker.feed import Heard, parse_event
 from density.engines.docker.images import parse_problem, payload_tag, payload_tar
@@ -107,15 +107,25 @@ def test_document_of_a_payload(tmp_path: Path) -> None:
         placement=Placement({"cgroupfs": "/density/r1"}, "", ()),
     )
     workload = Workload(name="web", engine="docker", memory_bytes=64 * MIB, touch_bytes=MIB, cpus=0.5, burn=0.1)
+    word = "beef"
     document = container_document(
-        workload, "web-00001", image="density-payload:1", context=context, cgroup_driver="cgroupfs"
+        workload, "web-00001", image="density-payload:1", context=context, cgroup_driver="cgroupfs", secret=word
     )
     assert document["Labels"] == {LABEL: "r1", "density.instance": "web-00001", "density.workload": "web"}
     assert document["Cmd"][:4] == ["--id", "web-00001", "--run", "r1"]
+    assert document["Env"] == ["DENSITY_SECRET=beef"]
     host = document["HostConfig"]
     assert host["Binds"] == [f"{tmp_path}/channel:/run/density:ro"]
     assert (host["Memory"], host["MemorySwap"], host["NanoCpus"]) == (64 * MIB, 64 * MIB, 500_000_000)
     assert host["CgroupParent"] == "/density/r1"
+
+
+def test_daemons_that_map_users() -> None:
+    """Root in a container is another user outside of it where the daemon maps users, or is not run by root."""
+    assert maps_users({"SecurityOptions": ["name=seccomp,profile=default", "name=userns"]})
+    assert maps_users({"SecurityOptions": ["name=rootless"]})
+    assert not maps_users({"SecurityOptions": ["name=seccomp,profile=builtin"]})
+    assert not maps_users({"SecurityOptions": None})
 
 
 def test_document_of_another_image(tmp_path: Path) -> None:
@@ -123,6 +133,7 @@ def test_document_of_another_image(tmp_path: Path) -> None:
     context = EngineContext(run_id="r1", runtime_dir=tmp_path, cache_dir=tmp_path, channel=Channel(tmp_path))
     document = container_document(NGINX, "web-00001", image="nginx", context=context, cgroup_driver="systemd")
     assert "Cmd" not in document
+    assert document["Env"] == []
     assert document["HostConfig"]["Binds"] == []
 
 
