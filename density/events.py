@@ -205,13 +205,18 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The ramp ended, and why; `ceiling` and `subject` name what bound where a ceiling did."""
+    """The ramp ended, and why; `ceiling` and `subject` name what bound where a ceiling did.
+
+    Attributes:
+        by_failures: instances that failed or were lost ended it, and the ceiling is what explains them best.
+    """
 
     at: float
     outcome: OutcomeName
     reason: str
     ceiling: str = ""
     subject: str = ""
+    by_failures: bool = False
     kind: Literal["stopped"] = "stopped"
 
 

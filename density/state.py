@@ -33,13 +33,14 @@ from density.events import (
     WaveStarted,
     WorkloadPrepared,
 )
-from density.model import EngineInfo, Failure, OwnLimit, Phase, Workload
+from density.model import INTERNAL, EngineInfo, Failure, OwnLimit, Phase, Workload
 from density.recent import RecentLaunches
 from density.statistics import LatencySeries, quantile
 
 RECENT_PROBES = 200
 RECENT_FAILURES = 20
 RECENT_SAMPLES = 300
+MOST_ENDED = 1000
 _ENDED = frozenset({Phase.FAILED, Phase.LOST})
 IN_FLIGHT = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
 
@@ -120,6 +121,47 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """An instance of the current wave that failed, or was lost.
+
+    Attributes:
+        reached: the phase that it had come to before.
+        at: when.
+    """
+
+    workload: str
+    reached: Phase
+    failure: Failure
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WaveSeen:
+    """What is known of a wave when its failures have to be explained.
+
+    Attributes:
+        ended: what failed or was lost in it, the last `MOST_ENDED`; none of it by a fault of density's own.
+        ready: launches that became ready.
+        ready_after: of these, those that did so after the first failure.
+        before: the host's values when the wave began.
+        samples: the host's values since then, oldest first.
+        now: the host's last values, with what objectives are held against.
+    """
+
+    ended: tuple[Ended, ...] = ()
+    ready: int = 0
+    ready_after: int = 0
+    before: Mapping[str, float] = field(default_factory=dict)
+    samples: tuple[Mapping[str, float], ...] = ()
+    now: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How many failed or were lost by kind."""
+        return Counter(each.failure.kind for each in self.ended)
+
+
+@dataclass(frozen=True, slots=True)
 class Peak:
     """The most instances that were ready at once."""
 
@@ -157,7 +199,6 @@ class RunState:
         self.host: Mapping[str, float] = {}
         self.sensors: Mapping[str, float] = {}
         self.sensor_failures: Mapping[str, str] = {}
-        self.first_host: Mapping[str, float] = {}
         self.samples_in_wave: deque[HostSampled] = deque(maxlen=RECENT_SAMPLES)
         self.rests: list[list[Point]] = []
         self.settled: list[WaveSettled] = []
@@ -169,6 +210,10 @@ class RunState:
         self.lost_in_wave: Counter[str] = Counter()
         self.own_limits_in_wave: Counter[tuple[str, str]] = Counter()
         self.ready_in_wave = 0
+        self.ready_after_failure = 0
+        self.ended_in_wave: deque[Ended] = deque(maxlen=MOST_ENDED)
+        self.host_before_wave: Mapping[str, float] = {}
+        self.at_stop: WaveSeen | None = None
         self.recent = RecentLaunches()
         self.wave_started_at = 0.0
         self.last_ready_at = 0.0
@@ -216,6 +261,20 @@ class RunState:
     def values(self) -> dict[str, float]:
         """The host's last values together with `measures` and the engines' fixed limits."""
         return {**self._with_addresses(self.host), **self.measures()}
+
+    def wave_seen(self) -> WaveSeen:
+        """The wave that ended the ramp as it was then; before that, the current one."""
+        return self.at_stop or self._wave_now()
+
+    def _wave_now(self) -> WaveSeen:
+        return WaveSeen(
+            tuple(self.ended_in_wave),
+            self.ready_in_wave,
+            self.ready_after_failure,
+            self.host_before_wave,
+            tuple(sample.values for sample in self.samples_in_wave),
+            self.values(),
+        )
 
     def _with_addresses(self, values: Mapping[str, float]) -> dict[str, float]:
         addresses = {f"network.bridge.{device}.addresses_count": float(n) for device, n in self.addresses.items()}
@@ -270,6 +329,9 @@ class RunState:
         self.lost_in_wave.clear()
         self.own_limits_in_wave.clear()
         self.ready_in_wave = 0
+        self.ready_after_failure = 0
+        self.ended_in_wave.clear()
+        self.host_before_wave = self.host
         self.lag_in_wave = 0.0
         self.samples_in_wave.clear()
 
@@ -304,6 +366,9 @@ class RunState:
                 self.workloads[event.workload].alive -= 1
         counts[event.phase] += 1
         instance = self.instances[event.instance_id]
+        if event.phase in _ENDED and event.failure is not None and event.failure.kind != INTERNAL:
+            reached = instance.phase if before else Phase.REQUESTED
+            self.ended_in_wave.append(Ended(event.workload, reached, event.failure, event.at))
         instance.phase = event.phase
         self._tally(event, instance)
 
@@ -338,6 +403,7 @@ class RunState:
         if kernel := event.details.get("kernel"):
             workload.kernels[kernel] += 1
         self.ready_in_wave += 1
+        self.ready_after_failure += bool(self.ended_in_wave)
         self.recent.add(seconds)
         self.last_ready_at = event.at
         if self.alive > self.peak.count:
@@ -374,7 +440,7 @@ class RunState:
     def _(self, event: HostSampled) -> None:
         self.host = event.values
         self.sensors, self.sensor_failures = event.sensors, event.failures
-        self.first_host = self.first_host or event.values
+        self.host_before_wave = self.host_before_wave or event.values
         if self.alive_at_end is None:
             self.samples_in_wave.append(event)
 
@@ -393,6 +459,7 @@ class RunState:
 
     @_fold.register
     def _(self, event: Stopped) -> None:
+        self.at_stop = self.at_stop or self._wave_now()
         self.outcome = event
 
     @_fold.register

@@ -1,17 +1,23 @@
 """The verdict of a run: which ceiling bound, the evidence, the fix, and what binds next."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.errors import heard, last_line
 from density.ceilings.reading import Bounds, Reading
-from density.ceilings.verdict import UNLIKELY, Costs, Key, Suspect, highest_readings, stood, suspects
+from density.ceilings.verdict import NOBODY, UNLIKELY, Costs, Key, Suspect, highest_readings, stood, suspects
 from density.events import CeilingForecast
-from density.state import RunState
+from density.model import Failure
+from density.state import RunState, WaveSeen
 from density.units import format_count, format_odds
 
 NEXT = 3
+WORDS = 2
+"""So many different last lines of instances are told."""
+LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +51,11 @@ def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
         return None
     ceiling, key = BY_ID[outcome.ceiling], (outcome.ceiling, outcome.subject)
     reading = _reading(state, bounds, key)
-    found = suspects(state, bounds, costs) if state.failed_in_wave or state.lost_in_wave else []
-    named = next((suspect for suspect in found if suspect.key == key), None)
+    wave = state.wave_seen()
+    found = suspects(state, bounds, costs)
+    named = next((suspect for suspect in found if suspect.key == key and outcome.by_failures), None)
     others = [suspect for suspect in found if suspect.key != key and suspect.odds > UNLIKELY]
+    failed = outcome.by_failures or key == NOBODY
     return Verdict(
         ceiling=ceiling.id,
         subject=outcome.subject,
@@ -56,9 +64,14 @@ def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
         used=reading.used,
         limit=reading.limit,
         confidence=named.odds if named else _confidence(state, reading, found),
-        evidence=(outcome.reason, *_evidence(state, bounds, named, reading), *_also(others)),
+        evidence=(
+            outcome.reason,
+            *(_words(wave) if failed else ()),
+            *_evidence(state, bounds, named, reading),
+            *(_also(others) if failed else ()),
+        ),
         fix=ceiling.fix.of(outcome.subject),
-        next=tuple(_next(state, key)),
+        next=tuple(ahead(state, key)[:NEXT]),
     )
 
 
@@ -66,7 +79,7 @@ def _reading(state: RunState, bounds: Bounds, key: Key) -> Reading:
     """The use that bound: of an objective that of the fewest instances which missed it, else the wave's highest."""
     if missed := _missed(state, bounds, key):
         return missed[1]
-    return highest_readings(state, bounds).get(key, Reading(*key, 0.0, 0.0))
+    return highest_readings(state.wave_seen(), bounds).get(key, Reading(*key, 0.0, 0.0))
 
 
 def _missed(state: RunState, bounds: Bounds, key: Key) -> tuple[int, Reading] | None:
@@ -88,8 +101,23 @@ def _evidence(state: RunState, bounds: Bounds, named: Suspect | None, reading: R
         yield from named.evidence
     elif missed:
         yield f"{stood(reading)} with {format_count(missed[0])} ready, the fewest that missed it"
-    elif reading.limit:
+    elif reading.limit and (reading.key != NOBODY or reading.room < 0):
         yield stood(reading)
+
+
+def _words(wave: WaveSeen) -> Iterator[str]:
+    """What the instances printed last, the most frequent first."""
+    said = Counter(filter(None, (_last_words(each.failure) for each in wave.ended)))
+    for words, count in said.most_common(WORDS):
+        yield f"{count} of {len(wave.ended)} {words}"
+
+
+def _last_words(failure: Failure) -> str:
+    """`printed last: "Too many open files" (exit code 1)`; empty where nothing was printed."""
+    known = heard(failure.evidence)
+    line = known.line if known else last_line(failure.evidence)
+    how = failure.signal or (f"exit code {failure.exit_code}" if failure.exit_code is not None else "")
+    return f'printed last: "{line[:LONGEST]}"{f" ({how})" if how else ""}' if line else ""
 
 
 def _also(others: Sequence[Suspect]) -> Iterator[str]:
@@ -105,7 +133,7 @@ def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> 
     forecast. A forecast is as good as its interval. A launch that fails by the way says nothing of either.
     """
     key = reading.key
-    if key[0] == "slo.failures":
+    if key == NOBODY and (state.outcome is None or state.outcome.by_failures):
         return 1 - sum(suspect.odds for suspect in found)
     if BY_ID[key[0]].soft or reading.room < 0:
         return 1.0
@@ -130,7 +158,15 @@ def _is_known(ceiling: CeilingForecast) -> bool:
     return all(map(math.isfinite, (ceiling.count, ceiling.low, ceiling.high)))
 
 
-def _next(state: RunState, key: Key) -> Iterator[CeilingForecast]:
-    others = (ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) != key)
-    finite = [ceiling for ceiling in others if math.isfinite(ceiling.count)]
-    yield from finite[:NEXT]
+def ahead(state: RunState, key: Key | None) -> list[CeilingForecast]:
+    """The ceilings that bind once this one is out of the way, nearest first.
+
+    A count below that of what ran was wrong, or is another's fault: it lies behind, not ahead.
+    """
+    return [
+        ceiling
+        for ceiling in state.forecast
+        if (ceiling.ceiling, ceiling.subject) != key
+        and math.isfinite(ceiling.count)
+        and math.floor(ceiling.count) >= state.peak.count
+    ]

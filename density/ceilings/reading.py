@@ -89,7 +89,7 @@ def only_if(name: str, value: float, reader: Reader) -> Reader:
     return read
 
 
-def free(available: str, total: str, *, reserve: Kept) -> Reader:
+def free(available: str, total: str, *, reserve: Kept = 0.0) -> Reader:
     """The host tells what is free of a total."""
 
     def read(values: Values, bounds: Bounds) -> Iterator[Found]:

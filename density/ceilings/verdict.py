@@ -1,42 +1,103 @@
 """Which ceiling bound: from failures, side counters and nearness, never from an error message alone.
 
-Each ceiling that can cause the kinds of failure that were seen gets a weight: how well the kind points to it, times how
-near it stood to its limit for what the launches wanted, times what its own counters say. The odds are the weights'
-shares, with one share left for what the catalogue does not know.
+Each ceiling that can cause the failures that were seen gets a weight: how well their words point to it, times how near
+it stood to its limit for what the launches wanted, times what its own counters say. The odds are the weights' shares,
+with one share left for what the catalogue does not know. A failure without a word fits every ceiling a little, so that
+one that is full is a suspect even when nobody names it.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.catalog import BY_ID, CATALOG, Ceiling, readings
+from density.ceilings.errors import ENGINE_KINDS, EXHAUSTION, heard
 from density.ceilings.reading import Bounds, Reading
-from density.state import RunState
+from density.model import Failure, Phase
+from density.state import Ended, RunState, WaveSeen
 from density.units import format_value
 
 Key = tuple[str, str]
 Costs = Mapping[Key, float]
 """Ceiling and subject -> what one more instance takes, where that was measured."""
+NOBODY: Key = ("slo.failures", "")
+"""What is named where nothing of the catalogue explains the failures."""
 
-SIDE_COUNTERS: Mapping[str, tuple[str, str]] = {
-    "slice.tasks_denied": ("tasks.cgroup", "the kernel denied {n} fork{s} in the slice"),
-    "slice.oom_kills": ("memory.cgroup", "the kernel killed {n} process{es} in the slice for want of memory"),
-    "memory.oom_kills": ("memory.available", "the kernel killed {n} process{es} of the host for want of memory"),
-    "network.neighbours.v4.table_fulls_count": ("network.neighbours", "the ARP table was full {n} time{s}"),
-    "network.neighbours.v6.table_fulls_count": ("network.neighbours", "the IPv6 neighbour table was full {n} time{s}"),
-    "network.backlog.dropped_count": ("network.backlog", "the backlog was full for {n} packet{s}"),
-    "network.conntrack.dropped_count": ("network.conntrack", "{n} connection{s} found the tracking table full"),
-}
-"""Counters that only one ceiling moves: value name -> ceiling, evidence."""
 
-IN_FLIGHT = 8
+@dataclass(frozen=True, slots=True)
+class SideCounter:
+    """A counter that one ceiling alone moves.
+
+    Attributes:
+        name: of the value; ceiling, subject: what moves it.
+        sentence: evidence, with `{n}` and the endings `{s}` and `{es}` of a plural.
+        times: how much more likely the ceiling is where the counter moved in this wave.
+        still: how much less likely it is where the counter is known and did not move; 1 where that says nothing.
+    """
+
+    name: str
+    ceiling: str
+    sentence: str
+    subject: str | None = ""
+    times: float = 20.0
+    still: float = 1.0
+
+
+SIDE_COUNTERS: tuple[SideCounter, ...] = (
+    SideCounter("slice.tasks_denied", "tasks.cgroup", "the kernel denied {n} fork{s} in the slice", still=0.1),
+    SideCounter(
+        "slice.oom_kills", "memory.cgroup", "the kernel killed {n} process{es} in the slice for want of memory"
+    ),
+    SideCounter(
+        "slice.memory_limit_hits",
+        "memory.cgroup",
+        "the slice ran into its memory limit {n} time{s}",
+        times=3.0,
+        still=0.3,
+    ),
+    SideCounter(
+        "memory.oom_kills", "memory.available", "the kernel killed {n} process{es} of the host for want of memory"
+    ),
+    SideCounter(
+        "network.neighbours.v4.table_fulls_count", "network.neighbours", "the ARP table was full {n} time{s}", "v4"
+    ),
+    SideCounter(
+        "network.neighbours.v6.table_fulls_count",
+        "network.neighbours",
+        "the IPv6 neighbour table was full {n} time{s}",
+        "v6",
+    ),
+    SideCounter("network.backlog.dropped_count", "network.backlog", "the backlog was full for {n} packet{s}", None),
+    SideCounter(
+        "network.conntrack.dropped_count", "network.conntrack", "{n} connection{s} found the tracking table full"
+    ),
+)
+
+AT_ONCE = 8
 """Launches in flight take more for a moment than running instances do; so many are allowed for."""
-MOVED = 20.0
-"""How much more likely a ceiling is whose own counter moved."""
-BY_WORDS = 0.3
-"""The weight of an instance's own limit that fits what it said last, where no counter tells whether it was this one."""
+MOMENTARY = frozenset({"try_again", "too_many_files", "files_in_system"})
+"""Kinds that launches in flight cause by what they hold for a moment: a container's start takes a dozen tasks."""
+BETWEEN_SAMPLES = 2
+"""Instances that may have come and gone between two samples, of what is held for as long as they live."""
+SILENT = 0.15
+"""How well a failure without a word fits a ceiling, beside one that names what ran out."""
+WORDS_ALONE = 0.5
+"""The weight of a ceiling that nobody can read and that alone is said like this."""
+WITHIN_A_WAVE = 0.05
+"""The least that a ceiling weighs whose room is less than what the wave's launches take."""
 UNKNOWN = 0.03
-"""The weight of a cause that is not in the catalogue, where the likeliest of it would have 1."""
+"""The weight of a cause that is not in the catalogue, where words name one that would weigh 1."""
+UNKNOWN_SILENT = 0.05
+"""The same where nothing was said: programs end for reasons of their own."""
+ENGINES = 0.2
+"""The same where the engine itself seems unable to launch."""
+COUNTED = 20.0
+"""The weight of an instance's own limit that the kernel counted a hit at."""
+BY_WORDS = 0.3
+"""The same of one that fits what it said last, where no counter tells whether it was this one."""
+EXCULPATED = 0.05
+"""How well a failure fits the host's ceilings when the instance met a limit of its own."""
 UNLIKELY = 0.1
 """Suspects with lower odds are not worth telling."""
 
@@ -57,83 +118,178 @@ class Suspect:
 
 
 def likeliest(found: Sequence[Suspect]) -> Key:
-    """Ceiling and subject of the first of `suspects`; `slo.failures` where none is likely."""
-    return found[0].key if found and found[0].odds > UNLIKELY else ("slo.failures", "")
+    """Ceiling and subject of the first of `suspects`; `NOBODY` where that is likelier."""
+    nobody = 1 - sum(suspect.odds for suspect in found)
+    return found[0].key if found and found[0].odds > max(nobody, UNLIKELY) else NOBODY
 
 
 def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
     """Every ceiling that the wave's failures fit, most likely first."""
-    failures = state.failed_in_wave + state.lost_in_wave
-    highest = highest_readings(state, bounds)
-    counted = dict(_moved(state))
+    wave = state.wave_seen()
+    if not wave.ended:
+        return []
+    highest = _highest_of_the_host(wave, bounds)
+    moved = {(counter.ceiling, counter.subject): counter for counter in SIDE_COUNTERS if _grown(wave, counter) > 0}
     weights = {
-        key: _fits(BY_ID[key[0]].errors, failures) * _near(reading, costs.get(key), failures.total())
+        key: weight
         for key, reading in highest.items()
-        if BY_ID[key[0]].errors & set(failures) and not BY_ID[key[0]].own
+        if (weight := _fits(BY_ID[key[0]], wave.ended) * _near(reading, costs.get(key), wave) * _counted(key, wave))
     }
-    weights |= {key: _own_weight(state, key, failures.total()) for key in own_readings(state)}
-    for ceiling in counted:
-        for key in [key for key in weights if key[0] == ceiling]:
-            weights[key] *= MOVED
-    if "memory.cgroup" in counted:
-        # The host counts the slice's kills too.
+    weights |= _by_words_alone(wave, highest) | _own_limits(wave)
+    if ("memory.cgroup", "") in moved or any(key[0] == "memory.instance" for key in weights):
+        # The host counts kills of cgroups too.
         weights.pop(("memory.available", ""), None)
-    total = sum(weights.values()) + UNKNOWN
+    total = sum(weights.values()) + sum(map(_unknown, wave.ended)) / len(wave.ended)
     return [
-        Suspect(
-            *key,
-            weight / total,
-            tuple(
-                _own_evidence(state, key) if BY_ID[key[0]].own else _evidence(key, highest[key], costs, counted),
-            ),
-        )
+        Suspect(*key, weight / total, tuple(_evidence(key, state, highest.get(key), costs.get(key))))
         for key, weight in sorted(weights.items(), key=lambda item: -item[1])
     ]
 
 
-def _own_weight(state: RunState, key: Key, failed: int) -> float:
-    """The share of the failures that met this limit of the instance itself."""
-    ceiling, workload = key
-    counted = state.workloads[workload].own_limits[ceiling].highest.hits > 0
-    return state.own_limits_in_wave[key] / failed * (1.0 if counted else BY_WORDS)
+def named(failure: Failure) -> str:
+    """The kind of a failure: what the engine named, else what the instance said last, else what became of it."""
+    if failure.kind in EXHAUSTION or failure.kind in _CERTAIN:
+        return failure.kind
+    said = heard(failure.evidence) or heard((failure.message,))
+    return said.kind if said else failure.kind
 
 
-def _fits(errors: frozenset[str], failures: Mapping[str, int]) -> float:
-    """The share of the failures that this ceiling explains, less where its errors are of many kinds."""
-    explained = sum(count for kind, count in failures.items() if kind in errors)
-    return explained / sum(failures.values()) / math.sqrt(len(errors))
+_CERTAIN = (ENGINE_KINDS - {"engine"}) | {"own_limit", "cancelled"}
+"""Kinds that an engine knows better than any words of the instance."""
 
 
-def _near(reading: Reading, cost: float | None, failed: int) -> float:
-    """How likely the limit was in the way: 1 where the room was nothing beside what the launches wanted."""
-    if cost is not None and cost > 0:
-        wanted = cost * (failed + IN_FLIGHT)
-        return 1 / (1 + (max(0.0, reading.limit - reading.used) / wanted) ** 2)
-    return 0.5 * max(0.0, min(1.0, reading.ratio)) ** 8
+def _is_silent(kind: str) -> bool:
+    return kind not in EXHAUSTION and kind not in _CERTAIN
 
 
-def highest_readings(state: RunState, bounds: Bounds) -> dict[Key, Reading]:
-    """Each ceiling's highest use over the current wave: what failed has often been freed again by its end."""
-    highest: dict[Key, Reading] = {}
-    last = state.values()
-    for values in (*(sample.values for sample in state.samples_in_wave), last):
-        for reading in readings({**last, **values}, bounds):
-            known = highest.get(reading.key)
-            if known is None or reading.ratio > known.ratio:
-                highest[reading.key] = reading
-    return highest | own_readings(state)
+def _fits(ceiling: Ceiling, ended: Sequence[Ended]) -> float:
+    """How well a ceiling explains the failures: their mean, less where its errors are of many kinds."""
+    return sum(_fit(ceiling, each.failure) for each in ended) / len(ended)
 
 
-def own_readings(state: RunState) -> dict[Key, Reading]:
-    """The instances' own limits that some of them met in the current wave; the subject is the workload."""
+def _fit(ceiling: Ceiling, failure: Failure) -> float:
+    kind = named(failure)
+    share = EXCULPATED if any(own.hits for own in failure.own_limits) else 1.0
+    if kind in ceiling.errors:
+        return share / math.sqrt(len(ceiling.errors))
+    return share * SILENT if _is_silent(kind) and ceiling.errors and not ceiling.soft and not ceiling.own else 0.0
+
+
+def is_engines(ended: Ended) -> bool:
+    """Whether it says that the engine cannot launch: its own words, or a time over before anything was started."""
+    kind = named(ended.failure)
+    unstarted = ended.reached in {Phase.REQUESTED, Phase.CREATED}
+    return kind in ENGINE_KINDS or (kind == "timeout" and unstarted)
+
+
+def _unknown(ended: Ended) -> float:
+    if is_engines(ended):
+        return ENGINES
+    return UNKNOWN_SILENT if _is_silent(named(ended.failure)) else UNKNOWN
+
+
+def _by_words_alone(wave: WaveSeen, highest: Mapping[Key, Reading]) -> dict[Key, float]:
+    """Ceilings that cannot be read here, of failures whose kind only one ceiling causes."""
+    causes = Counter(kind for ceiling in CATALOG for kind in ceiling.errors)
+    read = {key[0] for key in highest}
     found = {}
-    for ceiling, workload in state.own_limits_in_wave:
-        own = state.workloads[workload].own_limits[ceiling].highest
-        found[ceiling, workload] = Reading(ceiling, workload, own.used, own.limit)
+    for ceiling in CATALOG:
+        alone = {kind for kind in ceiling.errors if causes[kind] == 1 and kind in EXHAUSTION}
+        share = sum(named(each.failure) in alone for each in wave.ended) / len(wave.ended)
+        if ceiling.id not in read and share and not ceiling.own:
+            found[ceiling.id, ""] = share * WORDS_ALONE
     return found
 
 
-def _own_evidence(state: RunState, key: Key) -> Iterator[str]:
+def _own_limits(wave: WaveSeen) -> dict[Key, float]:
+    """Limits of the instances themselves, by workload: each failure by the likeliest of its own."""
+    found: dict[Key, float] = {}
+    for each in wave.ended:
+        for own in each.failure.own_limits[:1]:
+            if own.ceiling in BY_ID:
+                key = own.ceiling, each.workload
+                found[key] = found.get(key, 0.0) + (COUNTED if own.hits else BY_WORDS)
+    return {key: weight / len(wave.ended) for key, weight in found.items()}
+
+
+def _near(reading: Reading, cost: float | None, wave: WaveSeen) -> float:
+    """How likely the limit was in the way: 1 where the room was nothing beside what the launches wanted."""
+    if cost is None or cost <= 0:
+        return 0.5 * max(0.0, min(1.0, reading.ratio)) ** (8 if _names(reading.ceiling, wave) else 64)
+    room = max(0.0, reading.limit - reading.used)
+    wanted = cost * (_refused(wave) + (AT_ONCE if MOMENTARY & BY_ID[reading.ceiling].errors else BETWEEN_SAMPLES))
+    near = 1 / (1 + (room / wanted) ** 2)
+    return max(near, WITHIN_A_WAVE) if room < cost * (wave.ready + len(wave.ended)) else near
+
+
+def _names(ceiling: str, wave: WaveSeen) -> bool:
+    return any(named(each.failure) in BY_ID[ceiling].errors for each in wave.ended)
+
+
+def _refused(wave: WaveSeen) -> int:
+    """Launches that may have wanted more than a sample shows: those that did not go on until their time was over."""
+    return sum(each.failure.kind != "timeout" and each.reached is not Phase.READY for each in wave.ended)
+
+
+def _counted(key: Key, wave: WaveSeen) -> float:
+    """What the ceiling's own counters say."""
+    times = 1.0
+    for counter in SIDE_COUNTERS:
+        if counter.ceiling == key[0] and counter.subject in {None, key[1]} and counter.name in wave.now:
+            times *= counter.times if _grown(wave, counter) > 0 else counter.still
+    return times
+
+
+def _grown(wave: WaveSeen, counter: SideCounter) -> float:
+    """By how much it moved since the wave began; one that was not there then began at nothing."""
+    return wave.now.get(counter.name, 0.0) - wave.before.get(counter.name, 0.0)
+
+
+def highest_readings(wave: WaveSeen, bounds: Bounds) -> dict[Key, Reading]:
+    """Each ceiling's highest use over the wave, with those that are the failed instances' own."""
+    return _highest_of_the_host(wave, bounds) | _own_readings(wave)
+
+
+def _highest_of_the_host(wave: WaveSeen, bounds: Bounds) -> dict[Key, Reading]:
+    """What failed has often been freed again by the wave's end, so the highest use counts."""
+    highest: dict[Key, Reading] = {}
+    for values in (*wave.samples, wave.now):
+        for reading in readings({**wave.now, **values}, bounds):
+            known = highest.get(reading.key)
+            if known is None or reading.ratio > known.ratio:
+                highest[reading.key] = reading
+    return highest
+
+
+def _own_readings(wave: WaveSeen) -> dict[Key, Reading]:
+    """The instances' own limits that some of them met; the subject is the workload."""
+    found: dict[Key, Reading] = {}
+    for each in wave.ended:
+        for own in each.failure.own_limits[:1]:
+            reading = Reading(own.ceiling, each.workload, own.used, own.limit)
+            if own.ceiling in BY_ID and (reading.key not in found or found[reading.key].used < own.used):
+                found[reading.key] = reading
+    return found
+
+
+def _evidence(key: Key, state: RunState, reading: Reading | None, cost: float | None) -> Iterator[str]:
+    wave = state.wave_seen()
+    for counter in SIDE_COUNTERS:
+        grown = _grown(wave, counter)
+        if counter.ceiling == key[0] and counter.subject in {None, key[1]} and grown > 0:
+            one = grown == 1
+            yield counter.sentence.format(n=f"{grown:,.0f}", s="" if one else "s", es="" if one else "es")
+    if reading is not None:
+        yield stood(reading)
+        if cost is not None and cost > 0:
+            yield f"one more instance takes {format_value(cost, BY_ID[key[0]].unit)} of it"
+    elif BY_ID[key[0]].own:
+        yield _own_evidence(state, key)
+    else:
+        yield f"{key[0]} cannot be read here: the words alone name it"
+
+
+def _own_evidence(state: RunState, key: Key) -> str:
     """How many instances met this limit of their own, of how many."""
     ceiling, workload = key
     known = state.workloads[workload]
@@ -141,27 +297,10 @@ def _own_evidence(state: RunState, key: Key) -> Iterator[str]:
     limit = format_value(own.highest.limit, BY_ID[ceiling].unit)
     noun = "" if BY_ID[ceiling].unit == "bytes" else f" {BY_ID[ceiling].unit}"
     met = "met" if own.highest.hits else "may have met"
-    yield (
+    return (
         f"{own.count} of {known.launched} instances of {workload} {met} the instance's own limit of {limit}{noun}; "
         f"{known.failed + known.lost} of {known.launched} failed or died"
     )
-
-
-def _moved(state: RunState) -> Iterator[tuple[str, str]]:
-    for name, (ceiling, sentence) in SIDE_COUNTERS.items():
-        grown = state.host.get(name, 0.0) - state.first_host.get(name, 0.0)
-        if grown > 0:
-            one = grown == 1
-            yield ceiling, sentence.format(n=f"{grown:,.0f}", s="" if one else "s", es="" if one else "es")
-
-
-def _evidence(key: Key, reading: Reading, costs: Costs, counted: Mapping[str, str]) -> Iterator[str]:
-    if key[0] in counted:
-        yield counted[key[0]]
-    yield stood(reading)
-    unit = BY_ID[key[0]].unit
-    if (cost := costs.get(key)) is not None and cost > 0:
-        yield f"one more instance takes {format_value(cost, unit)} of it"
 
 
 def stood(reading: Reading) -> str:

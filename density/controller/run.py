@@ -21,7 +21,7 @@ from density.controller.settle import Settler
 from density.controller.steps import Steps
 from density.controller.teardown import Torn, tear_down
 from density.engines.base import Engine
-from density.errors import DensityError, HostUnreadable, InternalFailure, in_short, meant
+from density.errors import DensityError, EngineUnavailable, HostUnreadable, InternalFailure, in_short, meant
 from density.events import (
     EngineFound,
     HostFound,
@@ -100,7 +100,7 @@ class Controller:
         before = self._bus.state.outcome
         if self._bus.state.stage not in ("teardown", "done"):
             reason = f"interrupted in the hold; before that, {before.reason}" if before else "interrupted"
-            named = (before.ceiling, before.subject) if before else ("", "")
+            named = (before.ceiling, before.subject, before.by_failures) if before else ("", "", False)
             self._bus.emit(Stopped(anyio.current_time(), "interrupted", reason, *named))
         self._launcher.stop()
         self._scope.cancel()
@@ -197,6 +197,8 @@ class Controller:
             return Stop("ceiling", f"the reserve was touched: {describe(self._braked)}", *self._braked.key)
         step = decide(self._profile, self._bus.state, wave)
         _log_decision(self._bus.state, wave, step)
+        if isinstance(step, Stop) and step.engine:
+            raise EngineUnavailable(step.engine, step.reason)
         if isinstance(step, Stop) and step.surge and self._launcher.ease():
             self._warn(f"launching fewer at once, for a moment it was too many: {step.reason}")
             return Launch(1)
@@ -244,7 +246,8 @@ class Controller:
 
     def _stop(self, step: Stop) -> None:
         if self._bus.state.outcome is None:
-            self._bus.emit(Stopped(anyio.current_time(), step.outcome, step.reason, step.ceiling, step.subject))
+            named = (step.ceiling, step.subject, step.by_failures)
+            self._bus.emit(Stopped(anyio.current_time(), step.outcome, step.reason, *named))
 
 
 def _log_decision(state: RunState, wave: int, step: Launch | Stop) -> None:

@@ -19,7 +19,7 @@ from density.host.reading import FileSensor, Parser, Unavailable, limit_parser, 
 
 _STAT_V1 = {"total_rss": "slice.anon_bytes", "total_inactive_file": "slice.inactive_file_bytes"}
 _QUOTA, _PERIOD = "cfs_quota_us", "cfs_period_us"
-_EVENTS_V2 = {"oom": "slice.oom_kills"}
+_EVENTS_V2 = {"oom": "slice.oom_kills", "max": "slice.memory_limit_hits"}
 _STAT_V2 = {
     "anon": "slice.anon_bytes",
     "inactive_file": "slice.inactive_file_bytes",
@@ -103,6 +103,7 @@ def _limits_v2(paths: SlicePaths) -> dict[Path, Parser]:
 def _sources_v1(paths: SlicePaths) -> dict[Path, Parser]:
     files: dict[tuple[str, str], Parser] = {
         ("memory", "memory.usage_in_bytes"): number_parser("slice.memory_bytes"),
+        ("memory", "memory.failcnt"): number_parser("slice.memory_limit_hits"),
         ("memory", "memory.max_usage_in_bytes"): number_parser("slice.memory_peak_bytes"),
         ("memory", "memory.kmem.usage_in_bytes"): number_parser("slice.kernel_bytes"),
         ("memory", "memory.stat"): lambda text: parse_pairs(text, _STAT_V1),

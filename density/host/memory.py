@@ -17,12 +17,14 @@ _MEMINFO = {
     "Cached": "memory.cached_bytes",  # psutil's has the slab's reclaimable part in it, which counts as slab here
     "Committed_AS": "memory.committed_bytes",
     "CommitLimit": "memory.commit_limit_bytes",
+    "HugePages_Total": "memory.hugepages_count",
+    "HugePages_Free": "memory.hugepages_free_count",
 }
 _OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
 def parse_meminfo(text: str) -> dict[str, float]:
-    """What /proc/meminfo says of kinds of memory, in bytes."""
+    """What /proc/meminfo says of kinds of memory, in bytes, and of huge pages, in pages."""
     return parse_pairs(text, _MEMINFO)
 
 

@@ -91,6 +91,7 @@ def _still(state: RunState) -> RunState:
     still.rests, still.settled = [*state.rests], [*state.settled]
     still.samples_in_wave = state.samples_in_wave.copy()
     still.recent = state.recent.copy()
+    still.ended_in_wave = state.ended_in_wave.copy()
     still.failed_in_wave, still.lost_in_wave = state.failed_in_wave.copy(), state.lost_in_wave.copy()
     still.probes = {name: probes.copy() for name, probes in state.probes.items()}
     still.addresses = {**state.addresses}

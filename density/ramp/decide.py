@@ -1,6 +1,7 @@
 """What comes next: another wave, and how large, or the end and why."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,13 @@ from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import OBJECTIVES, TESTER_LAG
 from density.ceilings.errors import EXHAUSTION
 from density.ceilings.reading import Bounds, Reading
-from density.ceilings.verdict import likeliest, suspects
+from density.ceilings.verdict import MOMENTARY, NOBODY, is_engines, likeliest, suspects
 from density.events import CeilingForecast, OutcomeName
 from density.model import INTERNAL
 from density.profile.spec import Profile, Ramp
 from density.ramp.shape import size
 from density.shares import split
-from density.state import RunState
+from density.state import RunState, WaveSeen
 from density.units import format_count, format_counted, format_value
 
 MANY_FAILED = 0.1
@@ -28,8 +29,6 @@ CONVERGED = 0.02
 CONVERGED_POINTS = 5
 EXPLORE = 1 / 8
 """While the interval is wider than CONVERGED, a wave takes at most this share of what the estimate leaves."""
-MOMENTARY = frozenset({"try_again", "too_many_files", "files_in_system"})
-"""Kinds that launches in flight cause by what they hold for a moment: a container's start takes a dozen tasks."""
 SEVERAL = 3
 LIKELY = 0.9
 """Odds of a ceiling that explains what failed, above which even one failure ends the ramp."""
@@ -54,6 +53,8 @@ class Stop:
         ceiling, subject: what bound, where a ceiling did.
         surge: launches in flight ran into it for a moment, while at rest there is room for more: with fewer at once the
             ramp may go on.
+        by_failures: instances that failed or were lost ended it, and the ceiling is what explains them best.
+        engine: the one that cannot launch any more, where that is the reason (outcome `error`).
     """
 
     outcome: OutcomeName
@@ -61,6 +62,8 @@ class Stop:
     ceiling: str = ""
     subject: str = ""
     surge: bool = False
+    by_failures: bool = False
+    engine: str = ""
 
 
 def bounds_of(profile: Profile) -> Bounds:
@@ -102,29 +105,64 @@ def crossed_reserve(values: Sequence[Reading]) -> Reading | None:
 
 
 def _failures(profile: Profile, state: RunState) -> Stop | None:
-    kinds = state.failed_in_wave + state.lost_in_wave
-    internal = kinds.pop(INTERNAL, 0)
-    exhausted = [kind for kind in kinds if kind in EXHAUSTION]
-    ended = state.ready_in_wave + state.failed_in_wave.total() - internal
-    many = kinds.total() >= FEW_FAILED and kinds.total() > MANY_FAILED * ended
-    none = ended > 0 and not state.ready_in_wave
-    if not kinds:
+    """The end of a ramp by what failed: a ceiling explains it, or it is too much of it, or the engine is at fault.
+
+    An instance that met a limit of its own says nothing of the host: few of them, among many that go on, end no ramp.
+    """
+    wave, bounds = state.wave_seen(), bounds_of(profile)
+    if not wave.ended:
         return None
     costs = look_ahead(profile, state).costs()
-    found = suspects(state, bounds_of(profile), costs)
-    # What one instance allows itself says nothing of the host: one such death among several ends no ramp.
-    explained = bool(found) and found[0].odds > LIKELY and not BY_ID[found[0].ceiling].own
-    if not (exhausted or many or none or explained):
-        return None
+    found = suspects(state, bounds, costs)
     bound = likeliest(found)
+    hosts = not BY_ID[bound[0]].own
+    exhausted = any(each.failure.kind in EXHAUSTION and not each.failure.own_limits for each in wave.ended)
+    explained = hosts and found and found[0].odds > LIKELY
+    if not (exhausted or explained or _many(state) or _none(state)):
+        return None
+    if bound == NOBODY and (engine := _engine_at_fault(profile, wave)):
+        return Stop("error", f"it cannot launch any more: {_told(state)}", engine=engine)
+    surge = wave.kinds.keys() <= MOMENTARY and _has_room(state, bounds, bound, costs)
+    return Stop("ceiling", _told(state), *bound, surge=surge, by_failures=True)
+
+
+def _many(state: RunState) -> bool:
+    kinds = state.failed_in_wave + state.lost_in_wave
+    del kinds[INTERNAL]
+    return kinds.total() >= FEW_FAILED and kinds.total() > MANY_FAILED * _ended(state)
+
+
+def _none(state: RunState) -> bool:
+    return _ended(state) > 0 and not state.ready_in_wave
+
+
+def _ended(state: RunState) -> int:
+    """Launches of the wave that came to an end, but for those that density's own faults ended."""
+    return state.ready_in_wave + state.failed_in_wave.total() - state.failed_in_wave[INTERNAL]
+
+
+def _engine_at_fault(profile: Profile, wave: WaveSeen) -> str:
+    """The engine that most of what failed says cannot launch; empty where none.
+
+    It says so by its own words, or by a time that ran out before anything was started.
+    """
+    engines = {workload.name: workload.engine for workload in profile.workloads}
+    unable = Counter(engines.get(each.workload, "") for each in wave.ended if is_engines(each))
+    engine, count = next(iter(unable.most_common(1)), ("", 0))
+    return engine if 2 * count > len(wave.ended) else ""
+
+
+def _told(state: RunState) -> str:
+    """What failed, in one sentence."""
+    kinds = state.failed_in_wave + state.lost_in_wave
     words = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
     said = next((change.failure.message for change in reversed(state.last_failures) if change.failure), "")
-    failed = f"{state.failed_in_wave.total()} of {ended} launches of the wave failed" if state.failed_in_wave else ""
+    failed = (
+        f"{state.failed_in_wave.total()} of {_ended(state)} launches of the wave failed" if state.failed_in_wave else ""
+    )
     lost = format_counted(state.lost_in_wave.total(), "instance was lost", "instances were lost")
     what = " and ".join(filter(None, (failed, lost if state.lost_in_wave else "")))
-    reason = f"{what}: {words} ({said})"
-    surge = set(kinds) <= MOMENTARY and _has_room(state, bounds_of(profile), bound, costs)
-    return Stop("ceiling", reason, *bound, surge=surge)
+    return f"{what}: {words} ({said})"
 
 
 def _has_room(state: RunState, bounds: Bounds, key: Key, costs: Mapping[Key, float]) -> bool:

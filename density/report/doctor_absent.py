@@ -39,6 +39,7 @@ _SENSORS: Mapping[str, tuple[str, ...]] = {
 _NO_LIMIT = "neither a [slice] in the profile nor a unit sets a limit"
 _NO_BRIDGE = "the workloads plug into no bridge that is known"
 _NO_DAEMON = "no daemon can be watched"
+_BY_ERRORS = "no sensor reads it: error messages name it"
 _NOTHING_TO_SAY: Mapping[str, str] = {
     "memory.cgroup": _NO_LIMIT,
     "tasks.cgroup": _NO_LIMIT,
@@ -50,6 +51,14 @@ _NOTHING_TO_SAY: Mapping[str, str] = {
     "maps.process": _NO_DAEMON,
     "engine.requests": _NO_DAEMON,
     "engine.overload": _NO_DAEMON,
+    "engine.locks": _BY_ERRORS,
+    "network.pools": _BY_ERRORS,
+    "disk.thin_pool": _BY_ERRORS,
+    "bpf.jit": _BY_ERRORS,
+    "ipc.semaphores": _BY_ERRORS,
+    "ipc.shared_memory": _BY_ERRORS,
+    "memory.hugepages": "no huge pages are set aside",
+    "memory.swap": "there is no swap",
 }
 
 

@@ -1,11 +1,12 @@
 """The rows that pages show: capacities, ceilings, footprints, waves, failures, the host."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from density.capacity.capacities import unmeasured
 from density.ceilings.catalog import BY_ID
+from density.ceilings.judge import NEXT
+from density.ceilings.judge import ahead as lies_ahead
 from density.events import CeilingForecast
 from density.report.facts import TYPICAL, Fact, Said, count, fact
 from density.report.recorded import Recorded
@@ -20,7 +21,6 @@ PARTS = {
     "memory.tester": "the tester's",
 }
 """Part of the memory -> what it is; see `density.capacity.split`."""
-NEXT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +171,7 @@ def ahead(run: Recorded) -> list[NextRow]:
     """What binds next, after the verdict's ceiling; where nothing bound, what would first."""
     verdict = run.result["verdict"]
     bound = (verdict["ceiling"], verdict["subject"]) if verdict else None
-    finite = [one for one in run.state.forecast if math.isfinite(one.count) and (one.ceiling, one.subject) != bound]
-    return [_next(place, one) for place, one in enumerate(finite[:NEXT])]
+    return [_next(place, one) for place, one in enumerate(lies_ahead(run.state, bound)[:NEXT])]
 
 
 def _next(place: int, one: CeilingForecast) -> NextRow:

@@ -37,7 +37,7 @@ def test_room_that_the_host_moves_by_itself_is_certain_to_have_ended_a_ramp() ->
 def test_failures_that_nothing_explains_are_nobodys_for_certain() -> None:
     """Launches that only took too long point to no resource: what is left of the odds is the verdict's confidence."""
     late = InstanceChanged(1.0, "web-1", "web", Phase.FAILED, Failure("timeout", "not ready within 1 s"))
-    stopped = Stopped(2.0, "ceiling", "1 of 1 launches of the wave failed", "slo.failures")
+    stopped = Stopped(2.0, "ceiling", "1 of 1 launches of the wave failed", "slo.failures", by_failures=True)
     verdict = judge(fold([STARTED, late, stopped]), Bounds(), {})
     assert verdict is not None
     assert verdict.confidence == 1

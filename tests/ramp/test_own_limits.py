@@ -47,7 +47,7 @@ def test_most_of_a_wave_at_its_own_limit_ends_the_ramp_and_is_named() -> None:
     stop = decide(PROFILE, state, 1)
     assert isinstance(stop, Stop)
     assert (stop.ceiling, stop.subject) == ("memory.instance", "web")
-    state.apply(Stopped(5.0, stop.outcome, stop.reason, stop.ceiling, stop.subject))
+    state.apply(Stopped(5.0, stop.outcome, stop.reason, stop.ceiling, stop.subject, stop.by_failures))
     verdict = judge(state, bounds_of(PROFILE), {})
     assert verdict is not None
     assert (verdict.used, verdict.limit) == (64 * MIB, 64 * MIB)

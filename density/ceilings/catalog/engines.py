@@ -38,4 +38,12 @@ ENGINES = (
         errors=errors("overloaded", "timeout"),
         fix=Fix('fewer virtual devices (network = "host" or "none"), several networks, or more CPUs'),
     ),
+    Ceiling(
+        id="engine.locks",
+        resource="locks of Podman: one a container, pod or volume",
+        unit="locks",
+        read=plain("engine.locks_count", "engine.locks_limit"),
+        errors=errors("no_lock"),
+        fix=Fix("set num_locks = 65536 in [engine] of containers.conf, then: podman system renumber"),
+    ),
 )

@@ -45,7 +45,7 @@ FILES = (
         resource="inotify watches of one user",
         unit="watches",
         read=each_shared("inotify", "watches_count", "inotify.watches_limit", reserve=64),
-        errors=errors("inotify", "no_space"),
+        errors=errors("inotify_watches", "no_space"),
         fix=Fix(
             "sysctl -w fs.inotify.max_user_watches=1048576",
             sysctls=("fs.inotify.max_user_watches",),
@@ -57,7 +57,7 @@ FILES = (
         unit="bytes",
         read=each_free("disk", "available_bytes", "total_bytes", reserve="disk_bytes"),
         lethal=True,
-        errors=errors("no_space"),
+        errors=errors("no_space", "disk_quota"),
         fix=Fix("free or add disk space, or share backing files between instances"),
     ),
     Ceiling(
@@ -66,7 +66,16 @@ FILES = (
         unit="inodes",
         read=each_free("disk", "inodes_free", "inodes", reserve="inodes"),
         lethal=True,
-        errors=errors("no_space"),
+        errors=errors("no_space", "disk_quota"),
         fix=Fix("use a file system with more inodes (mkfs.ext4 -N), or XFS"),
+    ),
+    Ceiling(
+        # Only an error reports it: `docker info` has the blocks, which no sensor asks for at every sample.
+        id="disk.thin_pool",
+        resource="blocks of the thin pool that an engine keeps containers in",
+        unit="blocks",
+        read=plain("disk.thin_pool.used_count", "disk.thin_pool.limit"),
+        errors=errors("thin_pool"),
+        fix=Fix("extend the pool (lvextend), or lower dm.min_free_space in daemon.json"),
     ),
 )

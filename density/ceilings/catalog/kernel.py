@@ -13,7 +13,7 @@ KERNEL = (
         resource="kernel keys of one user",
         unit="keys",
         read=each("keys", "count", "limit", reserve=16),
-        errors=errors("quota"),
+        errors=errors("quota", "disk_quota"),
         fix=Fix(
             "sysctl -w kernel.keys.root_maxkeys=1000000 (of other users than root: kernel.keys.maxkeys)",
             sysctls=("kernel.keys.root_maxkeys",),
@@ -24,7 +24,7 @@ KERNEL = (
         resource="size of the kernel keys of one user",
         unit="bytes",
         read=each("keys", "used_bytes", "limit_bytes", reserve=1024),
-        errors=errors("quota"),
+        errors=errors("quota", "disk_quota"),
         fix=Fix(
             "sysctl -w kernel.keys.root_maxbytes=100000000 (of other users than root: kernel.keys.maxbytes)",
             sysctls=("kernel.keys.root_maxbytes",),
@@ -65,7 +65,7 @@ KERNEL = (
         resource="requests of Linux aio contexts (QEMU asks for 1,024 a disk with io=native)",
         unit="requests",
         read=plain("aio.requests_count", "aio.requests_limit"),
-        errors=errors("aio"),
+        errors=errors("aio", "try_again"),
         fix=Fix(
             'sysctl -w fs.aio-max-nr=1048576, or disk_io = "threads" or "io_uring" for the VMs',
             sysctls=("fs.aio-max-nr",),
@@ -78,5 +78,34 @@ KERNEL = (
         read=plain("ptys.count", "ptys.limit", reserve=8),
         errors=errors("pty", "no_space"),
         fix=Fix("sysctl -w kernel.pty.max=65536, or run instances without a terminal", sysctls=("kernel.pty.max",)),
+    ),
+    Ceiling(
+        # A seccomp filter is compiled; errno 524 is what the kernel gives where its memory for that is used up.
+        id="bpf.jit",
+        resource="memory of the kernel for compiled filters, such as seccomp's",
+        unit="bytes",
+        read=plain("bpf.jit_bytes", "bpf.jit_limit_bytes"),
+        errors=errors("bpf_jit"),
+        fix=Fix("sysctl -w net.core.bpf_jit_limit=1073741824", sysctls=("net.core.bpf_jit_limit",)),
+    ),
+    Ceiling(
+        id="ipc.semaphores",
+        resource="sets of System V semaphores of one IPC namespace",
+        unit="sets",
+        read=plain("ipc.semaphores_count", "ipc.semaphores_limit"),
+        errors=errors("semaphores"),
+        fix=Fix('sysctl -w kernel.sem="32000 1024000000 500 32000"', sysctls=("kernel.sem",)),
+    ),
+    Ceiling(
+        id="ipc.shared_memory",
+        resource="shared memory of one IPC namespace: /dev/shm, and System V segments",
+        unit="bytes",
+        read=plain("ipc.shared_memory_bytes", "ipc.shared_memory_limit_bytes"),
+        errors=errors("shared_memory"),
+        fix=Fix(
+            'give instances a larger /dev/shm (Docker: "default-shm-size" in daemon.json); of System V segments: '
+            "sysctl -w kernel.shmall=18446744073692774399 kernel.shmmni=32768",
+            sysctls=("kernel.shmall", "kernel.shmmni"),
+        ),
     ),
 )

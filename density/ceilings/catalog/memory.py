@@ -48,4 +48,23 @@ MEMORY = (
         errors=errors("no_memory", "try_again"),
         fix=Fix("sysctl -w vm.overcommit_memory=0, or raise the share: sysctl -w vm.overcommit_ratio=100"),
     ),
+    Ceiling(
+        id="memory.hugepages",
+        resource="huge pages of the default size",
+        unit="pages",
+        read=free("memory.hugepages_free_count", "memory.hugepages_count"),
+        errors=errors("no_hugepages"),
+        fix=Fix(
+            "sysctl -w vm.nr_hugepages=N, early after boot, while memory is in one piece", sysctls=("vm.nr_hugepages",)
+        ),
+    ),
+    Ceiling(
+        # Soft: idle pages fill it on many hosts, and nothing fails as long as memory itself is left.
+        id="memory.swap",
+        resource="swap",
+        unit="bytes",
+        read=free("memory.swap_free_bytes", "memory.swap_total_bytes"),
+        soft=True,
+        fix=Fix("add swap (zram, or a file: swapon), or give instances less memory"),
+    ),
 )

@@ -59,7 +59,18 @@ NETWORK = (
         resource="ports of the host that are given out when instances publish theirs",
         unit="ports",
         read=plain("network.ports.used_count", "network.ports.limit", reserve=256),
-        errors=errors("port_taken"),
+        errors=errors("port_taken", "no_port"),
         fix=Fix('publish fewer ports, or give out more: sysctl -w net.ipv4.ip_local_port_range="1024 65535"'),
+    ),
+    Ceiling(
+        id="network.pools",
+        resource="networks that Docker can make from its default address pools",
+        unit="networks",
+        read=plain("network.pools.used_count", "network.pools.limit"),
+        errors=errors("no_pool"),
+        fix=Fix(
+            'more or smaller pools: "default-address-pools" in daemon.json, such as '
+            '[{"base": "10.128.0.0/9", "size": 24}]; or remove networks: docker network prune'
+        ),
     ),
 )
