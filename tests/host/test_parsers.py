@@ -12,7 +12,7 @@ from density.host.reading import parse_limit, parse_pairs
 
 def test_meminfo_is_in_bytes() -> None:
     """Kibibytes become bytes, by name, and other lines are passed over."""
-    text = "Slab:           24684084 kB\nHugePages_Total:       3\nAnonPages:        141224 kB\n"
+    text = "Slab:           24684084 kB\nHugePages_Surp:        3\nAnonPages:        141224 kB\n"
     assert memory.parse_meminfo(text) == {
         "memory.slab_bytes": 24684084 * 1024,
         "memory.anon_bytes": 141224 * 1024,

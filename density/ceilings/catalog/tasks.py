@@ -46,7 +46,7 @@ TASKS = (
         resource="memory maps of one process: a daemon of an engine",
         unit="maps",
         read=each_shared("daemon", "maps_count", "maps.limit", reserve=1024),
-        errors=errors("no_memory", "try_again"),
+        errors=errors("maps", "no_memory", "try_again"),
         fix=Fix("sysctl -w vm.max_map_count=1048576", sysctls=("vm.max_map_count",)),
     ),
 )
