@@ -2,7 +2,8 @@
 
 Counting what was denied is where kernels differ (tried on Linux 6.18 with v1 and 6.1 with v2):
 - v1 counts an out-of-memory kill only in the victim's own cgroup and forgets it with that cgroup; what the slice's
-  limit caused is heard through an eventfd instead (`density.host.oom`). v2 counts it at the limit that was hit.
+  limit caused is heard through an eventfd instead (`density.host.oom`). v2 counts it in the victim's cgroup and all
+  above, whichever limit was hit; hits of a limit, which are no kills, are counted beside it.
 - A refused fork is counted at the limit (`pids.events` beside `pids.events.local`) on v2 since
   Linux 6.11. Before that, and on v1 always, it is counted in the cgroup of the process that forked: then
   `slice.tasks_denied` is left out, and `slice.tasks_peak` at the limit is what can be known.
@@ -13,13 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from density.host.hierarchies import SlicePaths
-from density.host.oom import OomCounter
+from density.host.oom import OomCounter, OomEvents
 from density.host.pressure import RESOURCES, parse_pressure
 from density.host.reading import FileSensor, Parser, Unavailable, limit_parser, number_parser, parse_pairs
 
 _STAT_V1 = {"total_rss": "slice.anon_bytes", "total_inactive_file": "slice.inactive_file_bytes"}
 _QUOTA, _PERIOD = "cfs_quota_us", "cfs_period_us"
-_EVENTS_V2 = {"oom": "slice.oom_kills", "max": "slice.memory_limit_hits"}
+_EVENTS_V2 = {"max": "slice.memory_limit_hits"}
 _STAT_V2 = {
     "anon": "slice.anon_bytes",
     "inactive_file": "slice.inactive_file_bytes",
@@ -44,7 +45,7 @@ class SliceSensor:
 
     `slice.memory_bytes` is the number that the limit is enforced on; `slice.inactive_file_bytes` of it can be taken
     back at once, and `slice.kernel_bytes` of it are slabs, page tables and stacks. `slice.oom_kills` is how often the
-    slice's own limit led to a kill; on v1 since the sensor was made, and only for root.
+    slice's own limit led to a kill since the sensor was made; on v1 only for root.
 
     Raises:
         Unavailable: the slice has no memory cgroup.
@@ -54,10 +55,9 @@ class SliceSensor:
         if "memory" not in paths.controllers:
             raise Unavailable("no cgroup hierarchy accounts the slice's memory")
         self._files = FileSensor({}, _sources_v2(paths) if paths.version == 2 else _sources_v1(paths))
-        self._kills: OomCounter | None = None
-        if paths.version == 1:
-            with suppress(Unavailable):
-                self._kills = OomCounter(paths.controllers["memory"])
+        self._kills: OomCounter | OomEvents | None = None
+        with suppress(Unavailable):
+            self._kills = (OomEvents if paths.version == 2 else OomCounter)(paths.controllers["memory"])
 
     def read(self) -> Mapping[str, float]:
         """The values now.

@@ -1,16 +1,56 @@
-"""How often a cgroup's own memory limit led to an out-of-memory kill, on cgroup v1."""
+"""How often a cgroup's own memory limit led to an out-of-memory kill, on cgroup v1 and v2."""
 
 import os
 from contextlib import suppress
 from pathlib import Path
 
-from density.host.reading import Unavailable
+from density.host.reading import HotFile, Unavailable, parse_pairs
+
+_EVENTS = {"oom": "oom", "oom_kill": "oom_kill"}
 
 
 def parse_oom_kills(text: str) -> int:
     """The count of `oom_kill` in /proc/vmstat (Linux 4.13 and later) or memory.events; 0 where it is not told."""
     counts = dict(line.split(maxsplit=1) for line in text.splitlines() if " " in line)
     return int(counts.get("oom_kill", 0))
+
+
+class OomEvents:
+    """Counts kills from now on, from the event files of cgroup v2.
+
+    `oom` of memory.events.local is how often the cgroup's own limit was hit with nothing left to take back: that is no
+    kill yet, and may be counted several times for one. `oom_kill` of memory.events is how many processes in it or below
+    were killed, also by a limit further down or by the host. So of each hit no more are counted than were killed.
+
+    Raises:
+        Unavailable: the cgroup has no memory events.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._hits_file = HotFile(directory / "memory.events.local")
+        self._kills_file = HotFile(directory / "memory.events")
+        self._count, self._unexplained = 0, 0
+        self._hits, self._kills = 0, 0
+        self._hits, self._kills = self._events()
+
+    def read(self) -> int:
+        """Kills since this counter was made.
+
+        Raises:
+            Unavailable: the cgroup was removed.
+        """
+        hits, kills = self._events()
+        self._unexplained += hits - self._hits
+        killed = kills - self._kills
+        self._hits, self._kills = hits, kills
+        if killed > 0:
+            self._count += min(self._unexplained, killed)
+            self._unexplained = 0
+        return self._count
+
+    def _events(self) -> tuple[int, int]:
+        hits, kills = (parse_pairs(file.read(), _EVENTS) for file in (self._hits_file, self._kills_file))
+        return int(hits.get("oom", 0)), int(kills.get("oom_kill", 0))
 
 
 class OomCounter:

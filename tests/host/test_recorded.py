@@ -1,6 +1,7 @@
 """Recorded hosts: all sensors over a v1 host without systemd and a v2 host with it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,38 @@ def test_no_cgroups_at_all(tmp_path: Path) -> None:
     assert {"memory", "cpu", "tasks", "files", "pressure", "disk.runs", "network.bridge.br0", "daemon.d"} <= set(
         reader.unavailable()
     )
+
+
+def recorded_slice(tmp_path: Path) -> Path:
+    """A copy of the recorded v2 host's slice, whose events a test may let happen."""
+    copy = tmp_path / "host"
+    shutil.copytree(FIXTURES / "debian12-v2-systemd", copy, symlinks=True)
+    return copy
+
+
+def happen(root: Path, *, own_hits: int, kills: int) -> None:
+    """Events of the slice: hits of its own limit, and processes killed in it and below."""
+    directory = root / "sys/fs/cgroup" / SLICES["debian12-v2-systemd"]
+    (directory / "memory.events.local").write_text(f"low 0\nhigh 0\nmax 76\noom {own_hits}\noom_kill 0\n")
+    (directory / "memory.events").write_text(f"low 0\nhigh 0\nmax 79\noom {own_hits + 1}\noom_kill {kills}\n")
+
+
+def kills_of(reader: HostReader) -> float:
+    """What the slice says of kills now."""
+    return reader.read()["slice.oom_kills"]
+
+
+def test_hits_of_the_limit_are_no_kills(tmp_path: Path) -> None:
+    """On v2 the limit may be hit again and again; what counts is who was killed, and by this limit."""
+    root = recorded_slice(tmp_path)
+    paths = slice_paths(find_hierarchies(root), SLICES["debian12-v2-systemd"])
+    reader = HostReader(root, disks={}, slice=paths)
+    assert kills_of(reader) == 0  # what was counted before the run is not the run's
+    happen(root, own_hits=7, kills=1)
+    assert kills_of(reader) == 0  # five hits, and nobody was killed
+    happen(root, own_hits=8, kills=2)
+    assert kills_of(reader) == 1  # one of the six hits killed
+    happen(root, own_hits=8, kills=5)
+    assert kills_of(reader) == 1  # three were killed by their own limits, or by the host's
+    happen(root, own_hits=10, kills=9)
+    assert kills_of(reader) == 3  # two hits killed two at most, whatever else was killed
