@@ -17,12 +17,14 @@ run: ## Fill this host with containers and VMs until something gives (PROFILE=qu
 test: check ## Set up, all checks, all tests (ARGS="-k docker")
 	@$(EXEC) .venv/bin/python -m pytest $(ARGS)
 
-check: ## Lint, format, strict types, layers
+check: ## Lint, format, strict types, layers, dependencies
 	@$(SETUP) dev
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+	@.venv/bin/deptry density
+	@.venv/bin/deptry grafana tests --ignore DEP002,DEP004 --exclude '\.venv|fixtures'
 
 bench: ## The benchmarks, against the engines here
 	@$(SETUP) dev
