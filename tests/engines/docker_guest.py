@@ -20,7 +20,8 @@ _PROGRAM = r"""
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* say TEXT CODE: prints and ends; wait TEXT: prints and stays; listen PORT: accepts; http PORT STATUS: answers. */
+/* say TEXT CODE: prints and ends; wait TEXT: prints and stays; flood MIB TEXT: prints so much, then TEXT, and stays;
+ * listen PORT: accepts; http PORT STATUS: answers; stubborn PORT STATUS: as http, and stays where it may not. */
 int main(int count, char **words) {
 	setvbuf(stdout, NULL, _IONBF, 0);
 	if (count == 4 && !strcmp(words[1], "say")) {
@@ -32,14 +33,27 @@ int main(int count, char **words) {
 		for (;;)
 			pause();
 	}
+	if (count == 4 && !strcmp(words[1], "flood")) {
+		setvbuf(stdout, NULL, _IOFBF, 65536);
+		for (long line = 0; line < atol(words[2]) * 1048576 / 100; line++)
+			printf("%-98ld.\n", line);
+		printf("%s\r\n", words[3]);
+		fflush(stdout);
+		for (;;)
+			pause();
+	}
 	if (count < 3)
 		return 64;
 	int one = 1, server = socket(AF_INET, SOCK_STREAM, 0);
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(words[2]))};
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(server, (struct sockaddr *)&address, sizeof address) || listen(server, 8))
+	if (bind(server, (struct sockaddr *)&address, sizeof address) || listen(server, 8)) {
+		perror(words[2]);
+		while (!strcmp(words[1], "stubborn"))
+			pause();
 		return 71;
+	}
 	for (;;) {
 		char buffer[4096];
 		int peer = accept(server, NULL, NULL);
@@ -49,6 +63,13 @@ int main(int count, char **words) {
 	}
 }
 """
+
+HEALTH = {
+    "healthy": 'HEALTHCHECK --interval=1s CMD ["/guest", "say", "well", "0"]',
+    "sick": 'HEALTHCHECK --interval=1s --retries=1 CMD ["/guest", "say", "the database is gone", "1"]',
+    "unchecked": "HEALTHCHECK NONE",
+}
+"""What follows NAME- in an image's name -> its HEALTHCHECK."""
 
 
 def layer(directory: Path) -> bytes:
@@ -64,19 +85,19 @@ def layer(directory: Path) -> bytes:
 
 
 def build(client: APIClient, directory: Path) -> str:
-    """The image's name; its entry point is the program. With a HEALTHCHECK that passes at once as NAME-healthy."""
+    """The image's name; its entry point is the program. With a HEALTHCHECK: see `HEALTH`."""
     files = layer(directory)
     tag = hashlib.sha256(_PROGRAM.encode()).hexdigest()[:12]
     entry = 'ENTRYPOINT ["/guest"]'
-    healthy = 'HEALTHCHECK --interval=1s CMD ["/guest", "say", "well", "0"]'
     client.import_image_from_data(files, repository=_REPOSITORY, tag=tag, changes=[entry])
-    client.import_image_from_data(files, repository=_REPOSITORY, tag=f"{tag}-healthy", changes=[entry, healthy])
+    for name, check in HEALTH.items():
+        client.import_image_from_data(files, repository=_REPOSITORY, tag=f"{tag}-{name}", changes=[entry, check])
     return f"{_REPOSITORY}:{tag}"
 
 
 def remove(client: APIClient, name: str) -> None:
     """Remove what `build` made."""
-    for image in (name, f"{name}-healthy"):
+    for image in (name, *(f"{name}-{each}" for each in HEALTH)):
         try:
             client.remove_image(image, force=True)
         except ImageNotFound:

@@ -16,7 +16,8 @@ from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException, Timeout
 from urllib3.exceptions import HTTPError
 
-from density.engines.docker.session import CALL_SECONDS, LeanClient
+from density.engines.docker.context import active_context
+from density.engines.docker.session import CALL_SECONDS, Interrupt, LeanClient
 from density.errors import EngineUnavailable
 
 DEFAULT_ENDPOINT = "unix:///var/run/docker.sock"
@@ -32,14 +33,19 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the daemon listens, and how to prove who we are where that is by TLS."""
+    """Where the daemon listens, and how to prove who we are where that is by TLS.
+
+    Attributes:
+        is_default: nobody asked for it: it is Docker's own default.
+    """
 
     url: str
     tls: TLSConfig | None = None
+    is_default: bool = False
 
     @property
     def is_local(self) -> bool:
-        """Whether its containers share this host's kernel and files, so that sockets of ours reach into them."""
+        """Whether it is a socket of this host; what listens on it may still be a tunnel."""
         return self.url.startswith("unix://")
 
     @property
@@ -59,10 +65,10 @@ def find_endpoint(asked: str) -> Endpoint:
     url = asked or os.environ.get("DOCKER_HOST") or DEFAULT_ENDPOINT
     if not _is_endpoint(url):
         source = "the profile or --docker" if asked else "DOCKER_HOST"
-        allowed = "allowed is unix:///PATH or tcp://HOST:PORT"
+        allowed = "allowed is unix:///PATH or tcp://HOST:PORT, of this host"
         raise EngineUnavailable("docker", f"{url!r}, from {source}, is no endpoint that density can ask; {allowed}")
     if not url.startswith("tcp://"):
-        return Endpoint(url)
+        return Endpoint(url, is_default=not (asked or os.environ.get("DOCKER_HOST")))
     try:
         return Endpoint(url, kwargs_from_env(dict(os.environ)).get("tls"))
     except TLSParameterError as error:
@@ -79,14 +85,20 @@ def _is_endpoint(url: str) -> bool:
 
 
 class Clients:
-    """SDK clients for worker threads. `APIClient` is not promised to be thread-safe, so a call has one to itself."""
+    """SDK clients for worker threads. `APIClient` is not promised to be thread-safe, so a call has one to itself.
+
+    Attributes:
+        api_version: that is spoken with the daemon.
+    """
 
     def __init__(self, endpoint: Endpoint, *, concurrency: int) -> None:
-        """`concurrency`: calls under way at once; more wait their turn."""
+        """`concurrency`: calls under way at once, and connections kept for them; more wait their turn."""
         self.endpoint = endpoint
+        self._concurrency = concurrency
         self._limiter = CapacityLimiter(concurrency)
         self._idle: list[LeanClient] = []
-        self._api_version = MINIMUM_DOCKER_API_VERSION
+        self._closed = False
+        self.api_version = MINIMUM_DOCKER_API_VERSION
 
     def connect(self) -> None:
         """Find out which API version to speak. Blocks.
@@ -96,7 +108,7 @@ class Clients:
         """
         client = self._make()
         try:
-            self._api_version = str(client.version(api_version=False)["ApiVersion"])
+            self.api_version = str(client.version(api_version=False)["ApiVersion"])
             self._idle.append(self._make())
         except CLIENT_ERRORS as error:
             raise unavailable(self.endpoint, error) from error
@@ -104,22 +116,34 @@ class Clients:
             client.close()
 
     def close(self) -> None:
-        """Close the connections that are idle; a call under way closes its own."""
+        """Close the connections that are idle; a call under way closes its own when it is over."""
+        self._closed = True
         while self._idle:
             self._idle.pop().close()
 
     @contextmanager
-    def borrow(self) -> Iterator[APIClient]:
-        """A client for the thread that asks, until it gives it back."""
+    def borrow(self, interrupt: Interrupt | None = None) -> Iterator[LeanClient]:
+        """A client for the thread that asks, until it gives it back.
+
+        Args:
+            interrupt: what may end the streams that are read meanwhile, from another thread.
+        """
         try:
             client = self._idle.pop()
         except IndexError:
             client = self._make()
+        client.interrupt = interrupt
         try:
             yield client
         finally:
             client.end_streams()
-            self._idle.append(client)
+            interrupted = interrupt is not None and interrupt.fired.is_set()
+            if interrupted or len(self._idle) >= self._concurrency:
+                client.close()
+            else:
+                self._idle.append(client)
+            if self._closed:
+                self.close()
 
     async def call(self, function: Callable[[APIClient], Result], *, seconds: int = CALL_SECONDS) -> Result:
         """Run one call in a worker thread, for at most so long without an answer.
@@ -138,7 +162,7 @@ class Clients:
         return LeanClient(
             self.endpoint.url if self.endpoint.is_local else "",
             base_url=self.endpoint.url,
-            version=self._api_version,
+            version=self.api_version,
             timeout=CALL_SECONDS,
             tls=self.endpoint.tls or False,
         )
@@ -182,4 +206,16 @@ def unavailable(endpoint: Endpoint, error: BaseException) -> EngineUnavailable:
         return EngineUnavailable(
             "docker", f"may not open {endpoint.url}", remedy="run as root, or join the group `docker`"
         )
-    return EngineUnavailable("docker", f"{endpoint.url} does not answer: {words(error)}", remedy=REMEDY)
+    context = active_context() if endpoint.is_default else None
+    remedy = context.remedy if context else REMEDY
+    return EngineUnavailable("docker", f"{endpoint.url} does not answer: {words(error)}", remedy=remedy)
+
+
+def elsewhere(endpoint: Endpoint, there: str, here: str) -> EngineUnavailable:
+    """The error for a daemon of another machine, both in words."""
+    return EngineUnavailable(
+        "docker",
+        f"{endpoint.url} is a daemon of another machine ({there}; this one is {here}), and all that density measures is"
+        " the machine it runs on",
+        remedy="run density there",
+    )

@@ -10,7 +10,8 @@ from density.payload.arguments import SECRET_VARIABLE, payload_arguments
 
 WORKLOAD_LABEL = "density.workload"
 STOP_SECONDS = 1
-LOG_BYTES = "1m"
+LOG_FILES, LOG_BYTES = "3", "1m"
+"""Small, and yet several files: of one alone, a follower misses what was printed just before it was rotated."""
 _CONTROLLER = ("--socket", f"{CHANNEL_MOUNT}/channel.sock")
 
 
@@ -45,8 +46,7 @@ def container_document(
             "MemorySwap": workload.memory_bytes,
             "NanoCpus": round(workload.cpus * 1e9),
             "Binds": [f"{context.channel.directory.absolute()}:{CHANNEL_MOUNT}:ro"] if payload else [],
-            # Kept small, for the last words of one that failed.
-            "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_BYTES, "max-file": "1"}},
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_BYTES, "max-file": LOG_FILES}},
         },
     }
 
