@@ -178,10 +178,11 @@ _COMPILED = tuple((kind, re.compile("|".join(patterns), re.IGNORECASE)) for kind
 
 ENGINE_KINDS = frozenset({"refused", "engine", "no_image", "overloaded"})
 """Kinds that say of the engine that it cannot launch, and nothing of what the host has."""
-OTHER_KINDS = ENGINE_KINDS | {"own_limit", "timeout", "exited", "cancelled"}
+OTHER_KINDS = ENGINE_KINDS | {"own_limit", "timeout", "unhealthy", "exited", "cancelled"}
 """Kinds that name nothing of the host that ran out. An engine gives those that it knows of beyond the words:
-`own_limit` (the kernel refused or killed at a limit of the instance itself), `timeout` (never ready in time), `exited`
-(ended before it was ready), `refused` (no connection), `cancelled` (the run was ended first), `engine` (anything else).
+`own_limit` (the kernel refused or killed at a limit of the instance itself), `timeout` (never ready in time),
+`unhealthy` (its health check fails after it was ready), `exited` (ended before it was ready), `refused` (no
+connection), `cancelled` (the run was ended first), `engine` (anything else).
 """
 EXHAUSTION = frozenset(kind for kind, _ in _CLASSES) - OTHER_KINDS
 """Kinds that mean a resource ran out, so that launching more is pointless."""

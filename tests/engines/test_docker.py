@@ -1,8 +1,10 @@
 """The Docker engine on a real daemon: what the contract of all engines does not say."""
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ from docker.errors import NotFound
 from docker.types import IPAMConfig, IPAMPool
 from engines import docker_guest
 from engines.contract import CASES, MIB, Session, context_in, opened
+from support.addresses import free_address
 
 from density.engines.docker import DockerEngine
 from density.engines.docker import session as session_module
 from density.engines.docker.client import Clients, Endpoint
 from density.errors import EngineUnavailable, UsageError
-from density.model import Failure, Phase, Readiness, Workload, object_name
+from density.model import LABEL, Failure, Phase, Readiness, Workload, object_name
 
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
@@ -96,6 +99,54 @@ async def test_never_ready(image: str, runtime_dir: Path, command: tuple[str, ..
         assert by in failure.message
         assert failure.evidence == (("up",) if command[0] == "wait" else ())
         assert await session.leftovers() == ()
+
+
+@pytest.mark.parametrize("by", ["running", "log"])
+async def test_unhealthy_is_lost(image: str, runtime_dir: Path, client: APIClient, by: str) -> None:
+    """A container whose HEALTHCHECK fails after it was ready is lost, with what the check said, and does not stay."""
+    async with opened(DOCKER, runtime_dir) as session:
+        argument = "up" if by == "log" else ""
+        [instance_id] = await session.launch(guest(f"{image}-sick", "wait", "up", by=by, argument=argument))
+        failure = (await session.until(instance_id, Phase.LOST)).failure
+        assert failure is not None
+        assert failure.kind == "unhealthy"
+        assert failure.evidence == ("the database is gone", "up")
+        await anyio.to_thread.run_sync(until_gone, client, session.context.run_id)
+
+
+def until_gone(client: APIClient, run_id: str) -> None:
+    """Wait until the daemon has no container of a run any more."""
+    deadline = time.monotonic() + 10
+    while client.containers(all=True, filters={"label": f"{LABEL}={run_id}"}):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+async def test_never_healthy(image: str, runtime_dir: Path) -> None:
+    """A HEALTHCHECK that only fails makes no instance ready, and is told with its words, also beside another way."""
+    async with opened(DOCKER, runtime_dir) as session:
+        sick = guest(f"{image}-sick", "wait", "up", by="healthy", seconds=2.0)
+        failure = await failure_of(session, sick)
+        assert failure.kind == "timeout"
+        assert "the database is gone" in failure.message
+        assert failure.evidence[-1] == "up"
+
+
+@pytest.mark.root
+async def test_one_instance_does_not_vouch_for_another(image: str, runtime_dir: Path) -> None:
+    """In the host's own network only the instance that listens is ready; the other one is told whose port it wants."""
+    port = free_address().rpartition(":")[2]
+    async with opened(DOCKER, runtime_dir) as session:
+        for by, argument in (("http", f"{port}/"), ("tcp", port)):
+            workload = guest(image, "stubborn", port, "200 OK", by=by, argument=argument, seconds=20.0)
+            workload = replace(workload, name=by, network="host")
+            ids = await session.launch(workload, 2)
+            ends = {instance_id: session.phases(instance_id)[-1] for instance_id in ids}
+            assert sorted(ends.values()) == [Phase.FAILED, Phase.READY]
+            [failure] = [change.failure for change in session.changes if change.failure and change.workload == by]
+            assert failure.kind == "port_taken"
+            assert port in failure.evidence[0]
+            await session.engine.stop(ids)
 
 
 async def test_ends_before_ready(image: str, runtime_dir: Path) -> None:
@@ -213,8 +264,14 @@ async def test_refusals_name_the_way_out(image: str, runtime_dir: Path) -> None:
             await session.engine.prepare(Workload(name="n", engine="docker", network="nowhere"))
         with pytest.raises(UsageError, match=r"'localhost:1/none' cannot be had: .*docker pull"):
             await session.engine.prepare(guest("localhost:1/none", by="running"))
-        with pytest.raises(UsageError, match="has no HEALTHCHECK"):
-            await session.engine.prepare(guest(image, "wait", "up", by="healthy"))
+        for refuse in (session.engine.prepare, session.engine.check):
+            for unchecked in (image, f"{image}-unchecked"):
+                with pytest.raises(UsageError, match="has no HEALTHCHECK"):
+                    await refuse(guest(unchecked, "wait", "up", by="healthy"))
+            with pytest.raises(UsageError, match="comes after 1 s, and ready_timeout is 1 s"):
+                await refuse(guest(f"{image}-healthy", "wait", "up", by="healthy", seconds=1.0))
+        with pytest.raises(UsageError, match=r"'localhost:1/none' cannot be had"):
+            await session.engine.check(guest("localhost:1/none", by="running"))
 
 
 async def test_describes_its_daemons(runtime_dir: Path) -> None:
@@ -296,7 +353,7 @@ async def test_cancelled_while_entered(runtime_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_on_trio(runtime_dir: Path) -> None:
+async def test_on_trio(runtime_dir: Path, client: APIClient) -> None:
     """The engine keeps to anyio: it runs on trio as well."""
     async with opened(DOCKER, runtime_dir) as session:
         first, second = await session.launch(DOCKER.ready, 2)
@@ -305,4 +362,4 @@ async def test_on_trio(runtime_dir: Path) -> None:
         assert lost.failure == Failure("exited", "ended with exit code 137 (SIGKILL)")
         await session.engine.stop([second])
         await session.until(second, Phase.REMOVED)
-        assert await session.leftovers() == ()
+        await anyio.to_thread.run_sync(until_gone, client, session.context.run_id)

@@ -13,7 +13,6 @@ from density.engines.docker.ending import Ending, ending_failure, parse_ending
 from density.engines.docker.feed import Heard, parse_event
 from density.engines.docker.images import parse_problem, payload_tag, payload_tar
 from density.engines.docker.instance import Instance
-from density.engines.docker.netns import parse_listening, read_listening
 from density.engines.docker.networks import parse_bridge, parse_usable
 from density.engines.docker.preparing import find_problems
 from density.engines.docker.removal import parse_names
@@ -39,26 +38,14 @@ def event(action: str, **attributes: str) -> dict[str, object]:
         (event("die", exitCode="137"), Heard("died", "web-00001", 137)),
         (event("oom"), Heard("oom", "web-00001")),
         (event("health_status: healthy"), Heard("healthy", "web-00001")),
-        (event("health_status: unhealthy"), None),
+        (event("health_status: unhealthy"), Heard("unhealthy", "web-00001")),
+        (event("exec_die", exitCode="1"), None),
         ({}, None),
     ],
 )
 def test_event(said: dict[str, object], heard: Heard | None) -> None:
-    """Of the daemon's events, an end, a want of memory and a passed health check matter, and nothing else."""
+    """Of the daemon's events, an end, a want of memory and a health that changed matter, and nothing else."""
     assert parse_event(said) == heard
-
-
-def test_listening(tmp_path: Path) -> None:
-    """Ports are listened on where the kernel's table says LISTEN, over IPv4 or IPv6; no process, no ports."""
-    head = "  sl  local_address rem_address   st\n"
-    (tmp_path / "7/net").mkdir(parents=True)
-    (tmp_path / "7/net/tcp").write_text(
-        f"{head}   0: 0100007F:1F90 00000000:0000 0A\n   1: 0100007F:1F91 0100007F:1F90 01\n"
-    )
-    (tmp_path / "7/net/tcp6").write_text(f"{head}   0: {'0' * 32}:01BB {'0' * 32}:0000 0A\n")
-    assert read_listening(7, tmp_path) == {8080, 443}
-    assert read_listening(8, tmp_path) == frozenset()
-    assert parse_listening(head) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -150,17 +137,8 @@ def test_document_of_another_image(tmp_path: Path) -> None:
 )
 def test_impossible_workloads(workload: Workload, said: str) -> None:
     """What Docker cannot run is refused, with what would be allowed."""
-    [problem] = find_problems(workload, cpus=2, local=True)
+    [problem] = find_problems(workload, cpus=2)
     assert said in problem
-
-
-def test_remote_daemons() -> None:
-    """A daemon elsewhere is out of reach for payloads and for looking into containers, and good for the rest."""
-    assert list(find_problems(WEB, cpus=2, local=True)) == []
-    assert any("unix://" in problem for problem in find_problems(WEB, cpus=2, local=False))
-    assert any("unix://" in problem for problem in find_problems(NGINX, cpus=2, local=False))
-    running = Workload(name="w", engine="docker", image="nginx", ready=Readiness("running"))
-    assert list(find_problems(running, cpus=2, local=False)) == []
 
 
 def test_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +159,7 @@ def test_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_endpoint_is_said(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With where it came from and what is allowed, before anything is asked."""
     monkeypatch.setenv("DOCKER_HOST", url)
-    allowed = "is no endpoint that density can ask; allowed is unix:///PATH or tcp://HOST:PORT"
+    allowed = "is no endpoint that density can ask; allowed is unix:///PATH or tcp://HOST:PORT, of this host"
     with pytest.raises(EngineUnavailable) as caught:
         find_endpoint("")
     assert str(caught.value) == f"docker: {url!r}, from DOCKER_HOST, {allowed}"
@@ -260,6 +238,5 @@ def test_info() -> None:
     }
     info = engine_info(said, {"Version": "27.0"}, Endpoint("tcp://127.0.0.1:2375"))
     assert info.facts == {"cgroup_driver": "systemd", "cgroup_version": "1", "root_dir": "/var/lib/docker"}
-    assert info.daemons == {}
     assert parse_clock(said) == 1795507200
     assert parse_clock({}) == 0

@@ -108,7 +108,8 @@ def test_a_container_of_it_answers(tmp_path: Path) -> None:
     from docker import APIClient  # noqa: PLC0415 — half a second, for this test alone
 
     from density.engines.docker.importing import Layer, import_layer  # noqa: PLC0415
-    from density.engines.docker.netns import read_listening, socket_in  # noqa: PLC0415
+    from density.engines.docker.netns import socket_in  # noqa: PLC0415
+    from density.engines.docker.owners import read_listeners  # noqa: PLC0415
 
     tag = "density-test-service:local"
     client = APIClient(base_url=ENDPOINT, version="auto")
@@ -129,7 +130,7 @@ def test_a_container_of_it_answers(tmp_path: Path) -> None:
         client.start(container)
         pid = client.inspect_container(container)["State"]["Pid"]
         deadline = time.monotonic() + 30
-        while 6379 not in read_listening(pid):
+        while 6379 not in {each.port for each in read_listeners(pid)}:
             assert time.monotonic() < deadline
         with socket_in(Path(f"/proc/{pid}/ns/net")) as asked:
             asked.settimeout(30)

@@ -1,12 +1,15 @@
 """What a Docker daemon says of itself, and which processes it is."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from density.engines.docker.client import Endpoint
+from density.engines.docker.owners import read_listeners, sockets_of
 from density.engines.listener import listener
 from density.model import EngineInfo
 
@@ -27,7 +30,7 @@ def engine_info(info: Mapping[str, Any], version: Mapping[str, Any], endpoint: E
         version=version.get("Version", ""),
         endpoint=endpoint.url,
         limits={"cpus": float(info.get("NCPU", 0)), "memory_bytes": float(info.get("MemTotal", 0))},
-        daemons=find_daemons(endpoint) if endpoint.is_local else {},
+        daemons=find_daemons(endpoint),
         facts={name: str(value) for name, value in facts.items() if value},
     )
 
@@ -51,14 +54,26 @@ def maps_users(info: Mapping[str, Any]) -> bool:
 def find_daemons(endpoint: Endpoint, proc: Path = Path("/proc")) -> dict[str, int]:
     """Pids of the daemon behind this endpoint and of its containerd: name -> pid; only those found."""
     names = _names(proc)
-    dockerd = listener(endpoint.socket_path)
-    if names.get(dockerd) != "dockerd":
+    candidates = sorted(pid for pid, name in names.items() if name == "dockerd")
+    dockerd = listener(endpoint.socket_path) if endpoint.is_local else _listens(endpoint, candidates, proc)
+    if dockerd not in candidates:
         # systemd listens on the socket for it; with several daemons the oldest is the system's own.
-        dockerd = min((pid for pid, name in names.items() if name == "dockerd"), default=0)
+        dockerd = min(candidates, default=0)
     containerds = sorted(pid for pid, name in names.items() if name == "containerd")
     containerd = next((pid for pid in containerds if _parent(proc, pid) == dockerd), None)
     found = {"dockerd": dockerd, "containerd": containerd or next(iter(containerds), 0)}
     return {name: pid for name, pid in found.items() if pid}
+
+
+def _listens(endpoint: Endpoint, candidates: Iterable[int], proc: Path) -> int:
+    """Which of these processes listens on the port of an endpoint by TCP; 0 where none does, or nobody may look."""
+    port = urlsplit(endpoint.url).port
+    for pid in candidates:
+        with suppress(OSError):
+            inodes = {each.inode for each in read_listeners(pid, proc) if each.port == port}
+            if inodes & sockets_of([pid], proc):
+                return pid
+    return 0
 
 
 def _names(proc: Path) -> dict[int, str]:

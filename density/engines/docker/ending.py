@@ -11,6 +11,7 @@ from docker import APIClient
 from density.ceilings.errors import classify
 from density.engines.docker.client import CLIENT_ERRORS
 from density.engines.docker.instance import Instance
+from density.engines.docker.log import read_tail
 from density.engines.docker.spec import is_payload
 from density.model import Failure
 
@@ -52,16 +53,10 @@ def read_ending(client: APIClient, container_id: str) -> Ending:
     """Ask the daemon how a container ended; what it cannot say stays empty. Blocks."""
     lines: tuple[str, ...] = ()
     with suppress(*CLIENT_ERRORS):
-        lines = read_log(client, container_id)
+        lines = read_tail(client, container_id, lines=LOG_LINES)
     with suppress(*CLIENT_ERRORS):
         return parse_ending(client.inspect_container(container_id), lines)
     return Ending(lines=lines)
-
-
-def read_log(client: APIClient, container_id: str) -> tuple[str, ...]:
-    """The last lines of a container's log, oldest first. Blocks."""
-    said = client.logs(container_id, tail=LOG_LINES)
-    return tuple(said.decode(errors="replace").splitlines())
 
 
 def ending_failure(ending: Ending, instance: Instance) -> Failure:

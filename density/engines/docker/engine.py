@@ -18,6 +18,7 @@ from density.engines.docker import removal
 from density.engines.docker.client import (
     CLIENT_ERRORS,
     Clients,
+    elsewhere,
     find_endpoint,
     has_answered,
     is_refused,
@@ -26,15 +27,16 @@ from density.engines.docker.client import (
 )
 from density.engines.docker.daemon import engine_info, maps_users, parse_clock
 from density.engines.docker.ending import ending_failure, read_ending
-from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard
+from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard, parse_status
 from density.engines.docker.instance import Instance
+from density.engines.docker.machine import daemons_machine, is_elsewhere, this_machine
+from density.engines.docker.not_ready import look, not_ready, unhealthy
 from density.engines.docker.preparing import Preparer
-from density.engines.docker.readiness import Waiter
+from density.engines.docker.readiness import NeverReadyError, Waiter
 from density.engines.docker.spec import container_document, is_payload
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
 from density.model import LABEL, EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
-from density.units import format_seconds
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -71,8 +73,11 @@ class DockerEngine:
         self._preparer: Preparer
 
     async def __aenter__(self) -> Self:
-        await to_thread.run_sync(self._clients.connect)
-        info = await self._ask(lambda client: client.info())
+        try:
+            info = await self._connect()
+        except BaseException:
+            self._clients.close()
+            raise
         self._cgroup_driver = str(info.get("CgroupDriver", ""))
         if maps_users(info):
             self._context.channel.admit_others()
@@ -170,6 +175,15 @@ class DockerEngine:
             problem="" if keeps_up else removal.STALLED,
         )
 
+    async def _connect(self) -> Mapping[str, Any]:
+        """What the daemon says of itself, which has to be one of this machine."""
+        await to_thread.run_sync(self._clients.connect)
+        info: Mapping[str, Any] = await self._ask(lambda client: client.info())
+        there, here = daemons_machine(info), this_machine()
+        if is_elsewhere(self._clients.endpoint, there, here):
+            raise elsewhere(self._clients.endpoint, there.words, here.words)
+        return info
+
     async def _bring_up(self, instance: Instance, deadline: float) -> Failure | None:
         try:
             if await self._create_and_start(instance):
@@ -208,17 +222,23 @@ class DockerEngine:
 
     async def _await_ready(self, instance: Instance, deadline: float) -> Failure | None:
         ready: tuple[float, Mapping[str, str]] | None = None
+        never: Failure | None = None
         with anyio.CancelScope(deadline=deadline) as instance.launching:
             if not instance.ended.is_set():
-                ready = await self._waiter.wait(instance)
+                try:
+                    ready = await self._waiter.wait(instance)
+                except NeverReadyError as error:
+                    never = error.failure
         if not instance.is_alive:
             return None
         if instance.ended.is_set():
             return await self._how_it_ended(instance)
         if ready is None:
-            ending = await self._clients.call(lambda client: read_ending(client, instance.container_id))
-            waited = format_seconds(instance.workload.ready_timeout_seconds)
-            return Failure("timeout", f"not ready ({instance.workload.ready.by}) within {waited}", ending.lines)
+            found = await self._clients.call(lambda client: look(client, instance.container_id))
+            wanted = instance.workload.ready
+            if instance.unhealthy or wanted.by != "log" or not found.has_line(wanted.argument):
+                return replace(never, evidence=found.shown) if never else not_ready(instance, found)
+            ready = anyio.current_time(), {}
         at, details = ready
         # A payload may say hello before the daemon has come back from starting it.
         self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
@@ -255,7 +275,14 @@ class DockerEngine:
             case "oom":
                 instance.out_of_memory = True
             case "healthy":
+                instance.unhealthy = False
                 instance.healthy.set()
+            case "unhealthy":
+                instance.unhealthy = True
+                instance.healthy = anyio.Event()
+                if instance.phase is Phase.READY:
+                    instance.phase = Phase.LOST
+                    self._group.start_soon(self._report_lost, instance, anyio.current_time())
             case "died":
                 instance.exit_code = heard.exit_code
                 instance.ended.set()
@@ -266,20 +293,32 @@ class DockerEngine:
                     instance.interrupt()
 
     async def _reconcile(self) -> None:
-        """Find what ended while the daemon was away and did not tell."""
+        """Find what ended, or changed its health, while the daemon was away and did not tell.
+
+        Only what ran before the list was asked for can be missed on it.
+        """
+        running = {Phase.STARTED, Phase.READY}
+        before = [instance for instance in self._instances.values() if instance.phase in running]
         try:
             found = await removal.list_labelled(self._clients, self._context.run_id)
         except EngineUnavailable:
             return  # it went away again; the next return reconciles
-        running = {each["Labels"].get(INSTANCE_LABEL) for each in found if each["State"] in {"running", "paused"}}
-        for instance in list(self._instances.values()):
-            if instance.phase in {Phase.STARTED, Phase.READY} and instance.instance_id not in running:
+        listed = {each["Labels"].get(INSTANCE_LABEL): each for each in found if each["State"] in {"running", "paused"}}
+        for instance in before:
+            if instance.phase not in running:
+                continue
+            if instance.instance_id not in listed:
                 self._hear(Heard("died", instance.instance_id))
+            elif health := parse_status(str(listed[instance.instance_id].get("Status", ""))):
+                self._hear(Heard(health, instance.instance_id))
 
     async def _report_lost(self, instance: Instance, at: float) -> None:
         failure = Failure("exited", "ended, and the daemon could not be asked how")
         try:
-            failure = await self._how_it_ended(instance)
+            if instance.ended.is_set():
+                failure = await self._how_it_ended(instance)
+            else:
+                failure = unhealthy(await self._clients.call(lambda client: look(client, instance.container_id)))
         finally:
             self._change(instance, Phase.LOST, at=at, failure=failure)
         await self._drop(instance)

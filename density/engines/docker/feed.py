@@ -1,20 +1,16 @@
 """The daemon's own account of what happens to a run's containers, heard in one thread."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from docker import APIClient
 from urllib3.exceptions import ReadTimeoutError
 
 from density.engines.docker.client import CLIENT_ERRORS, Clients, words
+from density.engines.docker.session import Interrupt
 from density.model import LABEL
-
-if TYPE_CHECKING:
-    from docker.types.daemon import CancellableStream
 
 INSTANCE_LABEL = "density.instance"
 RETRY_SECONDS = 0.5
@@ -25,11 +21,12 @@ class Heard:
     """One thing that happened to a container.
 
     Attributes:
-        what: it ended, its memory ran out, its health check passed; or `reconnected`: things may have been missed.
+        what: it ended, its memory ran out, its health check passes again, or has failed as often as its image allows;
+            or `reconnected`: things may have been missed.
         exit_code: of a container that ended, where the daemon said so.
     """
 
-    what: Literal["died", "oom", "healthy", "reconnected"]
+    what: Literal["died", "oom", "healthy", "unhealthy", "reconnected"]
     instance_id: str = ""
     exit_code: int | None = None
 
@@ -45,8 +42,17 @@ def parse_event(event: Mapping[str, Any]) -> Heard | None:
             return Heard("oom", instance_id)
         case "health_status: healthy":
             return Heard("healthy", instance_id)
+        case "health_status: unhealthy":
+            return Heard("unhealthy", instance_id)
         case _:
             return None
+
+
+def parse_status(status: str) -> Literal["healthy", "unhealthy", ""]:
+    """A running container's health from the daemon's list, such as `Up 2 minutes (unhealthy)`; empty without any."""
+    if status.endswith("(unhealthy)"):
+        return "unhealthy"
+    return "healthy" if status.endswith("(healthy)") else ""
 
 
 class Feed:
@@ -64,48 +70,52 @@ class Feed:
         self._clients = clients
         self._filters = {"type": "container", "label": f"{LABEL}={run_id}", "event": ["die", "oom", "health_status"]}
         self._since = since
-        self._lock = threading.Lock()
-        self._closing = threading.Event()
-        self._stream: CancellableStream[dict[str, Any]] | None = None
+        self._recent: set[tuple[int, str, str]] = set()
+        self._interrupt = Interrupt()
 
     def run(self, hear: Callable[[Heard], None]) -> None:
         """Hand everything heard to `hear`, connecting again when the daemon was away. Blocks until closed."""
-        while not self._closing.is_set():
+        closing = self._interrupt.fired
+        while not closing.is_set():
             try:
-                with self._clients.borrow() as client:
+                with self._clients.borrow(self._interrupt) as client:
                     self._follow(client, hear)
             except ReadTimeoutError:
                 continue  # nothing happened for a while, which is no trouble
             except CLIENT_ERRORS as error:
-                if self._closing.is_set():
+                if closing.is_set():
                     return
                 self._note_down(words(error))
-                self._closing.wait(RETRY_SECONDS)
+                closing.wait(RETRY_SECONDS)
 
     def close(self) -> None:
         """End `run`, from any thread."""
-        self._closing.set()
-        with self._lock:
-            if self._stream is not None:
-                # The stream may have ended by itself, and then has no socket left to close.
-                with suppress(OSError, AttributeError):
-                    self._stream.close()
+        self._interrupt.fire()
 
     def _follow(self, client: APIClient, hear: Callable[[Heard], None]) -> None:
         stream = client.events(since=self._since, filters=self._filters, decode=True)
-        with self._lock:
-            self._stream = stream
-        if self._closing.is_set():
-            self.close()
         if self.down_since is not None:
             self.down_since = None
             hear(Heard("reconnected"))
         for event in stream:
-            self._since = int(event.get("time", self._since))
+            if self._is_known(event):
+                continue
             heard = parse_event(event)
             if heard is not None:
                 hear(heard)
         raise ConnectionError("its stream of events ended")
+
+    def _is_known(self, event: Mapping[str, Any]) -> bool:
+        """Whether it was heard before the stream was opened again, which repeats the last whole second."""
+        seconds = int(event.get("time", self._since))
+        if seconds > self._since:
+            self._since = seconds
+            self._recent.clear()
+        known = (int(event.get("timeNano", 0)), event.get("Actor", {}).get("ID", ""), str(event.get("Action")))
+        if known in self._recent:
+            return True
+        self._recent.add(known)
+        return False
 
     def _note_down(self, reason: str) -> None:
         self.down_reason = reason

@@ -12,7 +12,7 @@ from typing import Any
 from docker import APIClient
 from docker.errors import APIError, ImageNotFound
 
-from density.engines.docker.client import CLIENT_ERRORS, words
+from density.engines.docker.client import CLIENT_ERRORS, is_missing, words
 from density.errors import UsageError
 
 PAYLOAD_REPOSITORY = "density-payload"
@@ -20,6 +20,8 @@ PAYLOAD_LABEL = "density.image"
 PAYLOAD_PATH = "/payload"
 CHANNEL_MOUNT = "/run/density"
 PULL_SECONDS = 900
+_NO_SUCH_CALL = "page not found"
+"""What a daemon says that cannot ask a registry, such as Podman's."""
 
 
 def payload_tag(binary: bytes) -> str:
@@ -86,6 +88,19 @@ def find(client: APIClient, reference: str) -> dict[str, Any] | None:
     except APIError as error:
         raise _missing(reference, words(error)) from error
     return found
+
+
+def ask_registry(client: APIClient, reference: str) -> None:
+    """Find out whether an image could be pulled, and pull nothing. Blocks, for as long as the registry takes.
+
+    Raises:
+        UsageError: it could not.
+    """
+    try:
+        client.inspect_distribution(reference)  # type: ignore[no-untyped-call]
+    except CLIENT_ERRORS as error:
+        if not (is_missing(error) and _NO_SUCH_CALL in words(error).lower()):
+            raise _missing(reference, words(error)) from error
 
 
 def pull(client: APIClient, reference: str, cancelled: threading.Event) -> None:

@@ -8,6 +8,33 @@ from density.model import Phase, Workload
 
 
 @dataclass(slots=True)
+class Tried:
+    """How one instance was asked whether it is ready.
+
+    Attributes:
+        what: one attempt, such as `GET http://127.0.0.1:8080/`.
+        times: how often.
+        answer: what came back the last time.
+    """
+
+    what: str = ""
+    times: int = 0
+    answer: str = ""
+
+    def note(self, answer: str) -> None:
+        """One more attempt, and what came back."""
+        self.times += 1
+        self.answer = answer
+
+    @property
+    def words(self) -> str:
+        """What was tried, how often, and what came back."""
+        times = f" {self.times:,} times" if self.times > 1 else ""
+        answer = f", last answer: {self.answer}" if self.answer else ""
+        return f"{self.what}{times}{answer}"
+
+
+@dataclass(slots=True)
 class Instance:
     """One container of this run.
 
@@ -19,7 +46,9 @@ class Instance:
         ended: set once the daemon says that it ended.
         exit_code: of a container that ended; None while it runs.
         out_of_memory: the daemon said that its memory ran out.
-        healthy: its health check passed.
+        healthy: set while its health check passes.
+        unhealthy: the daemon's last word on its health is that it has none.
+        tried: how it was asked whether it is ready.
         secret: what the channel knows its payload by.
     """
 
@@ -34,6 +63,8 @@ class Instance:
     exit_code: int | None = None
     out_of_memory: bool = False
     healthy: anyio.Event = field(default_factory=anyio.Event)
+    unhealthy: bool = False
+    tried: Tried = field(default_factory=Tried)
     secret: str = field(default="", repr=False)
 
     def interrupt(self) -> None:

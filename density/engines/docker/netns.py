@@ -1,36 +1,29 @@
-"""Looking into a container's network without going over one: who listens, and a socket on its loopback."""
+"""Asking inside a container's network without going over one: by a socket on its own loopback."""
 
 import ctypes
 import os
 import socket
 import threading
-from collections.abc import Iterable
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
-_LISTEN = "0A"
+_BAD_REQUEST = 400
 PROBE_SECONDS = 5.0
 """A container that takes longer than this to answer on its own loopback is asked again."""
 
 
-def parse_listening(text: str) -> frozenset[int]:
-    """The ports that something listens on, from the text of /proc/PID/net/tcp or tcp6."""
-    ports = set()
-    for line in text.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) > 3 and fields[3] == _LISTEN:
-            ports.add(int(fields[1].rpartition(":")[2], 16))
-    return frozenset(ports)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back when an instance was asked whether it is ready, in words."""
+
+    is_ready: bool
+    words: str
 
 
-def read_listening(pid: int, proc: Path = Path("/proc")) -> frozenset[int]:
-    """The TCP ports that something listens on in this process's network; empty once the process is gone."""
-    return frozenset().union(*map(parse_listening, _texts(proc / str(pid) / "net" / name for name in ("tcp", "tcp6"))))
-
-
-def answers_http(pid: int, port: int, path: str) -> bool:
-    """Whether 127.0.0.1:PORT inside this process's network answers a GET with a status below 400. Blocks up to 5 s.
+def ask_http(pid: int, port: int, path: str) -> Answer:
+    """What 127.0.0.1:PORT inside this process's network answers to a GET; below 400 it is ready. Blocks up to 5 s.
 
     Raises:
         PermissionError: this process may not enter another network namespace.
@@ -41,11 +34,16 @@ def answers_http(pid: int, port: int, path: str) -> bool:
         connection.sock.settimeout(PROBE_SECONDS)
         connection.sock.connect(("127.0.0.1", port))
         connection.request("GET", f"/{path.lstrip('/')}")
-        return connection.getresponse().status < 400
+        response = connection.getresponse()
+        return Answer(response.status < _BAD_REQUEST, f"{response.status} {response.reason}".strip())
     except PermissionError:
         raise
-    except (OSError, HTTPException):
-        return False
+    except TimeoutError:
+        return Answer(is_ready=False, words=f"none within {PROBE_SECONDS:.0f} s")
+    except OSError as error:
+        return Answer(is_ready=False, words=(error.strerror or str(error)).lower())
+    except HTTPException as error:
+        return Answer(is_ready=False, words=f"not HTTP ({type(error).__name__})")
     finally:
         connection.close()
 
@@ -93,11 +91,3 @@ def _enter(namespace: Path) -> None:
             raise OSError(code, os.strerror(code))
     finally:
         os.close(descriptor)
-
-
-def _texts(paths: Iterable[Path]) -> Iterable[str]:
-    for path in paths:
-        try:
-            yield path.read_text()
-        except OSError:
-            continue

@@ -6,21 +6,27 @@ from typing import Any
 
 import anyio
 from anyio import to_thread
+from docker import APIClient
 from docker.errors import APIError, NotFound
 
 from density.engines.base import EngineContext
 from density.engines.docker import images, networks
 from density.engines.docker.client import Clients, words
+from density.engines.docker.health import parse_healthcheck
 from density.engines.docker.netns import may_enter
-from density.engines.docker.readiness import LOCAL_ONLY
+from density.engines.docker.owners import may_look
+from density.engines.docker.readiness import HOST_NETWORK
 from density.engines.docker.spec import is_payload
 from density.errors import UsageError
 from density.model import Prepared, Workload
 from density.payload.build import payload_binary
-from density.units import format_bytes
+from density.units import format_bytes, format_seconds
 
 MEMORY_BYTES_AT_LEAST = 6 * 2**20
 """Docker refuses less (moby's linuxMinMemory)."""
+REGISTRY_SECONDS = 30
+"""For a registry to say whether it has an image."""
+PORTS = frozenset({"tcp", "http"})
 READY_WAYS = frozenset({"payload", "running", "healthy", "log", "tcp", "http"})
 
 
@@ -50,7 +56,7 @@ class Preparer:
         Raises:
             UsageError: it cannot run here.
         """
-        problems = "; ".join(find_problems(workload, cpus=self._cpus, local=self._clients.endpoint.is_local))
+        problems = "; ".join(find_problems(workload, cpus=self._cpus))
         if problems:
             raise UsageError(f"workload {workload.name!r}: {problems}")
         if workload.ready.by == "http" and not await to_thread.run_sync(may_enter):
@@ -58,6 +64,13 @@ class Preparer:
                 f"workload {workload.name!r}: ready = http:… needs root, to ask inside the container's own network"
                 " (use tcp:PORT, log:REGEX or healthy)"
             )
+        if workload.ready.by in PORTS and workload.network == HOST_NETWORK and not await to_thread.run_sync(may_look):
+            raise UsageError(
+                f'workload {workload.name!r}: ready = {workload.ready.by}:… with network = "host" needs root, to see'
+                " whether it is the instance itself that listens (use log:REGEX or healthy)"
+            )
+        if not is_payload(workload):
+            await self._check_image(workload)
         return await self._networks(workload)
 
     async def _image(self, workload: Workload) -> str:
@@ -69,11 +82,37 @@ class Preparer:
                     self._payload_image = await self._clients.call(lambda client: images.ensure_payload(client, binary))
             return self._payload_image
         found = await self._find_or_pull(workload.image)
-        if workload.ready.by == "healthy" and not (found.get("Config") or {}).get("Healthcheck"):
+        self._refuse_health(workload, found)
+        return workload.image
+
+    async def _check_image(self, workload: Workload) -> None:
+        """Look at the image, which is not pulled: where the daemon has none, whether a registry does."""
+
+        def work(client: APIClient) -> Mapping[str, Any] | None:
+            found = images.find(client, workload.image)
+            if found is None:
+                images.ask_registry(client, workload.image)
+            return found
+
+        if found := await self._clients.call(work, seconds=REGISTRY_SECONDS):
+            self._refuse_health(workload, found)
+
+    def _refuse_health(self, workload: Workload, image: Mapping[str, Any]) -> None:
+        """Refuse an instance that can only ever wait for its health check in vain."""
+        if workload.ready.by != "healthy":
+            return
+        check = parse_healthcheck(image)
+        if check is None:
             raise UsageError(
                 f"workload {workload.name!r}: ready = healthy, but image {workload.image!r} has no HEALTHCHECK"
             )
-        return workload.image
+        first = check.first_seconds(self._clients.api_version)
+        if first >= workload.ready_timeout_seconds:
+            raise UsageError(
+                f"workload {workload.name!r}: ready = healthy, but the first HEALTHCHECK of image {workload.image!r}"
+                f" comes after {format_seconds(first)}, and ready_timeout is"
+                f" {format_seconds(workload.ready_timeout_seconds)} (set ready_timeout above it)"
+            )
 
     async def _find_or_pull(self, reference: str) -> Mapping[str, Any]:
         cancelled = threading.Event()
@@ -109,18 +148,14 @@ class Preparer:
         return {bridge: usable or 0} if bridge else {}
 
 
-def find_problems(workload: Workload, *, cpus: float, local: bool) -> Iterator[str]:
+def find_problems(workload: Workload, *, cpus: float) -> Iterator[str]:
     """Why Docker cannot run this workload, each the end of a sentence.
 
     Args:
         workload: what is asked for.
         cpus: how many the daemon's host has.
-        local: whether the daemon is on this host.
     """
     ready, payload = workload.ready.by, is_payload(workload)
-    if not local and (payload or ready in LOCAL_ONLY):
-        what = "image = payload" if payload else f"ready = {ready}"
-        yield f"{what} needs a Docker daemon on this host (unix://…); a remote one can do running, healthy and log"
     if ready not in READY_WAYS:
         yield f"ready = {ready} is not for containers; allowed are {', '.join(sorted(READY_WAYS))}"
     elif ready == "payload" and not payload:

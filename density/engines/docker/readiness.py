@@ -1,27 +1,35 @@
 """Waiting until an instance is ready, in each of the ways a profile can ask for."""
 
+import math
 import re
-import threading
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from density.engines.docker.client import CLIENT_ERRORS, Clients
+from density.engines.docker.client import Clients
 from density.engines.docker.instance import Instance
-from density.engines.docker.netns import answers_http, read_listening
+from density.engines.docker.log import LogFollower
+from density.engines.docker.netns import Answer, ask_http
+from density.engines.docker.owners import Listener, answering, family, read_listeners, sockets_of
+from density.model import Failure
 from density.payload.channel import Channel, ChannelClosed
-
-if TYPE_CHECKING:
-    from docker.types.daemon import CancellableStream
+from density.units import format_count, format_some
 
 FIRST_PAUSE_SECONDS = 0.01
 PAUSE_SECONDS_AT_MOST = 0.25
 THREADS = 256
-LOCAL_ONLY = frozenset({"payload", "tcp", "http"})
-"""Ways that look into the container from this host's kernel."""
+HOST_NETWORK = "host"
+TAKEN_SECONDS = 2.0
+"""A port of the host that somebody else listens on for so long will not become the instance's own."""
+
+
+class NeverReadyError(Exception):
+    """An instance that cannot become ready any more, and why."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure.message)
 
 
 class Waiter:
@@ -34,11 +42,19 @@ class Waiter:
         self._limiter = CapacityLimiter(THREADS)
 
     async def wait(self, instance: Instance) -> tuple[float, Mapping[str, str]]:
-        """When it became ready, seconds of `anyio.current_time()`, and what it said of itself."""
+        """When it became ready, seconds of `anyio.current_time()`, and what it said of itself.
+
+        What was tried meanwhile is noted in the instance. One whose health check fails is not ready.
+
+        Raises:
+            NeverReadyError: it cannot become ready any more.
+        """
         ready = instance.workload.ready
         if ready.by == "payload":
             return await self._hello(instance)
         await self._ways()[ready.by](instance, ready.argument)
+        while instance.unhealthy:
+            await instance.healthy.wait()
         return anyio.current_time(), {}
 
     def _ways(self) -> Mapping[str, Callable[[Instance, str], Awaitable[None]]]:
@@ -51,6 +67,7 @@ class Waiter:
         }
 
     async def _hello(self, instance: Instance) -> tuple[float, Mapping[str, str]]:
+        instance.tried.what = "waited for its payload to say hello over the channel"
         try:
             hello = await self._channel.hello(instance.instance_id)
         except ChannelClosed:
@@ -58,32 +75,60 @@ class Waiter:
         return hello.at, {"kernel": hello.kernel, "uptime_seconds": f"{hello.uptime_seconds:.6f}"}
 
     async def _running(self, instance: Instance, _: str) -> None:
+        instance.tried.what = "asked the daemon for its process"
         if await self._pid(instance) == 0:
             await anyio.sleep_forever()  # the daemon will say how it ended
 
     async def _healthy(self, instance: Instance, _: str) -> None:
+        instance.tried.what = "waited for its health check to pass"
         await instance.healthy.wait()
 
     async def _log(self, instance: Instance, pattern: str) -> None:
         follower = LogFollower(self._clients, instance.container_id, re.compile(pattern))
         try:
-            matched = await to_thread.run_sync(follower.run, limiter=self._limiter, abandon_on_cancel=True)
+            await to_thread.run_sync(follower.run, limiter=self._limiter, abandon_on_cancel=True)
         finally:
             follower.close()
-        if not matched:
-            await anyio.sleep_forever()
+            lines = f"none of {format_count(follower.seen)} lines"
+            instance.tried.what = f"followed its log for {pattern!r}"
+            instance.tried.note(f"{lines}, and {follower.problem}" if follower.problem else lines)
 
     async def _tcp(self, instance: Instance, argument: str) -> None:
+        instance.tried.what = f"looked who listens on port {argument}"
         pid, port = await self._pid(instance), int(argument)
-        await self._poll(lambda: port in read_listening(pid))
+        look = Look(pid, port, shared=instance.workload.network == HOST_NETWORK)
+        await self._poll(instance, look.listens, port)
 
     async def _http(self, instance: Instance, argument: str) -> None:
-        pid, (port, _, path) = await self._pid(instance), argument.partition("/")
-        await self._poll(lambda: answers_http(pid, int(port), path))
+        port_text, _, path = argument.partition("/")
+        instance.tried.what = f"GET http://127.0.0.1:{port_text}/{path}"
+        pid, port = await self._pid(instance), int(port_text)
+        shared = instance.workload.network == HOST_NETWORK
+        look = Look(pid, port, shared=shared)
 
-    async def _poll(self, is_ready: Callable[[], bool]) -> None:
-        pause = FIRST_PAUSE_SECONDS
-        while not await to_thread.run_sync(is_ready, limiter=self._limiter, abandon_on_cancel=True):
+        def ask() -> Answer | None:
+            if shared and not (found := look.answers()):
+                return found
+            return ask_http(pid, port, path)
+
+        await self._poll(instance, ask, port)
+
+    async def _poll(self, instance: Instance, ask: Callable[[], Answer | None], port: int) -> None:
+        """Ask until the answer is yes; None is somebody else's port, which is not asked for ever."""
+        pause, taken_at = FIRST_PAUSE_SECONDS, math.inf
+        while True:
+            answer = await to_thread.run_sync(ask, limiter=self._limiter, abandon_on_cancel=True)
+            now = anyio.current_time()
+            if answer is None:
+                instance.tried.note("another process of this host listens there")
+                taken_at = min(taken_at, now)
+                if now - taken_at >= TAKEN_SECONDS:
+                    raise NeverReadyError(port_taken(port, instance.tried.words))
+            else:
+                instance.tried.note(answer.words)
+                taken_at = math.inf
+                if answer.is_ready:
+                    return
             await anyio.sleep(pause)
             pause = min(PAUSE_SECONDS_AT_MOST, pause * 1.5)
 
@@ -93,45 +138,53 @@ class Waiter:
         return pid
 
 
-class LogFollower:
-    """Follows one container's log in a thread until a line matches."""
+class Look:
+    """Looks who listens on a port in a container's network; on the host's own, every instance sees all others' too.
 
-    def __init__(self, clients: Clients, container_id: str, pattern: re.Pattern[str]) -> None:
-        self._clients = clients
-        self._container_id = container_id
-        self._pattern = pattern
-        self._lock = threading.Lock()
-        self._closed = False
-        self._stream: CancellableStream[bytes] | None = None
+    Args:
+        pid: of the container's first process.
+        shared: the network is the host's: a listener counts where a process of the container holds it.
+    """
 
-    def run(self) -> bool:
-        """Whether a line matched before the log ended or `close` was called. Blocks."""
-        try:
-            with self._clients.borrow() as client:
-                stream = client.logs(self._container_id, stream=True, follow=True)
-                with self._lock:
-                    self._stream = stream
-                    if self._closed:
-                        return False
-                return self._matches(stream)
-        except CLIENT_ERRORS:
-            return False
-        finally:
-            self.close()
+    def __init__(self, pid: int, port: int, *, shared: bool) -> None:
+        self._pid = pid
+        self._port = port
+        self._shared = shared
 
-    def close(self) -> None:
-        """End `run`, from any thread."""
-        with self._lock:
-            self._closed = True
-            if self._stream is not None:
-                # A log that ended by itself has no socket left to close.
-                with suppress(OSError, AttributeError):
-                    self._stream.close()
+    def listens(self) -> Answer | None:
+        """Whether the container listens on the port; None where somebody else does. Blocks."""
+        found = read_listeners(self._pid)
+        at_port = [each for each in found if each.port == self._port]
+        if not at_port:
+            return Answer(is_ready=False, words=self._others(found))
+        if self._shared and not any(each.inode in self._own() for each in at_port):
+            return None
+        return Answer(is_ready=True, words="listens")
 
-    def _matches(self, stream: "CancellableStream[bytes]") -> bool:
-        unfinished = ""
-        for chunk in stream:
-            *lines, unfinished = (unfinished + chunk.decode(errors="replace")).split("\n")
-            if any(map(self._pattern.search, [*lines, unfinished])):
-                return True
-        return False
+    def answers(self) -> Answer | None:
+        """Whether a connection to the port of 127.0.0.1 would be the container's; None where it is not, or may not be.
+
+        Blocks.
+        """
+        found = answering(read_listeners(self._pid), self._port)
+        if not found:
+            return Answer(is_ready=False, words="connection refused")
+        own = self._own()
+        return Answer(is_ready=True, words="listens") if all(each.inode in own for each in found) else None
+
+    def _own(self) -> frozenset[int]:
+        return sockets_of(family(self._pid))
+
+    def _others(self, found: list[Listener]) -> str:
+        own = self._own() if self._shared else frozenset()
+        ports = sorted({each.port for each in found if not self._shared or each.inode in own})
+        return f"it listens on {format_some([str(port) for port in ports])}" if ports else "it listens on no port"
+
+
+def port_taken(port: int, tried: str) -> Failure:
+    """The failure of an instance that wants a port of the host which somebody else has."""
+    return Failure(
+        "port_taken",
+        f"port {port} of the host, address already in use by another process ({tried});"
+        ' with network = "host" only one instance can have it: use network = "bridge" or "none"',
+    )

@@ -1,0 +1,79 @@
+"""Health checks: what an image asks for, and what came of a container's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_SECOND = 1_000_000_000
+INTERVAL_SECONDS = 30.0
+START_INTERVAL_SECONDS = 5.0
+"""Docker's own, where an image does not say."""
+START_INTERVAL_API = (1, 44)
+"""From this version of the API on, checks come more often while a container starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """What an image's HEALTHCHECK asks for.
+
+    Attributes:
+        interval_seconds: between two checks, and from the start to the first.
+        start_period_seconds: for so long after the start a failed check does not count.
+        start_interval_seconds: between two checks in that time, with a daemon that knows of it.
+    """
+
+    interval_seconds: float = INTERVAL_SECONDS
+    start_period_seconds: float = 0.0
+    start_interval_seconds: float = START_INTERVAL_SECONDS
+
+    def first_seconds(self, api_version: str) -> float:
+        """From a container's start to its first check."""
+        version = tuple(int(part) for part in api_version.split(".") if part.isdecimal())
+        if self.start_period_seconds > 0 and version >= START_INTERVAL_API:
+            return min(self.interval_seconds, self.start_interval_seconds)
+        return self.interval_seconds
+
+
+def parse_healthcheck(image: Mapping[str, Any]) -> HealthCheck | None:
+    """The health check of an image, from the daemon's description; None where it has none, or `HEALTHCHECK NONE`."""
+    found = (image.get("Config") or {}).get("Healthcheck") or {}
+    if (found.get("Test") or ["NONE"])[0] == "NONE":
+        return None
+    return HealthCheck(
+        interval_seconds=(found.get("Interval") or 0) / _SECOND or INTERVAL_SECONDS,
+        start_period_seconds=(found.get("StartPeriod") or 0) / _SECOND,
+        start_interval_seconds=(found.get("StartInterval") or 0) / _SECOND or START_INTERVAL_SECONDS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What came of a container's health checks.
+
+    Attributes:
+        failed: how many failed in a row, up to now.
+        exit_code: of the last one; None where none has ended yet.
+        lines: what the last one printed.
+    """
+
+    failed: int = 0
+    exit_code: int | None = None
+    lines: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The last check, in one line."""
+        if self.exit_code is None:
+            return "no check has ended yet"
+        said = f": {self.lines[-1]}" if self.lines else ", without a word"
+        return f"exit code {self.exit_code}{said}"
+
+
+def parse_health(container: Mapping[str, Any]) -> Health:
+    """What came of the checks, from the daemon's description of a container."""
+    found = (container.get("State") or {}).get("Health") or {}
+    log = found.get("Log") or []
+    if not log:
+        return Health(failed=int(found.get("FailingStreak") or 0))
+    lines = tuple(line.strip() for line in str(log[-1].get("Output") or "").splitlines() if line.strip())
+    return Health(int(found.get("FailingStreak") or 0), int(log[-1].get("ExitCode") or 0), lines)

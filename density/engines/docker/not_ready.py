@@ -1,0 +1,80 @@
+"""Why an instance did not become ready in time, or is healthy no more: what was tried, and what came back."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from docker import APIClient
+
+from density.engines.docker.client import CLIENT_ERRORS
+from density.engines.docker.ending import LOG_LINES
+from density.engines.docker.health import Health, parse_health
+from density.engines.docker.instance import Instance
+from density.engines.docker.log import TAIL_LINES, read_tail
+from density.model import Failure
+from density.units import format_counted, format_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A container that runs and is not as it should be.
+
+    Attributes:
+        lines: the last of its log, more than are shown.
+        health: what came of its health checks.
+        container: as the daemon describes it; empty where it does not.
+    """
+
+    lines: tuple[str, ...]
+    health: Health
+    container: Mapping[str, Any]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The lines that are evidence."""
+        return self.lines[-LOG_LINES:]
+
+    def has_line(self, pattern: str) -> bool:
+        """Whether a line matches: a log may have outrun its follower."""
+        return any(map(re.compile(pattern).search, self.lines))
+
+
+def look(client: APIClient, container_id: str) -> Found:
+    """Look at a container; what the daemon cannot say stays empty. Blocks."""
+    lines: tuple[str, ...] = ()
+    container: Mapping[str, Any] = {}
+    with suppress(*CLIENT_ERRORS):
+        lines = read_tail(client, container_id, lines=TAIL_LINES)
+    with suppress(*CLIENT_ERRORS):
+        container = client.inspect_container(container_id)
+    return Found(lines, parse_health(container), container)
+
+
+def not_ready(instance: Instance, found: Found) -> Failure:
+    """The failure of an instance that is not ready within its time."""
+    workload = instance.workload
+    message = f"not ready ({workload.ready.by}) within {format_seconds(workload.ready_timeout_seconds)}"
+    if instance.unhealthy or workload.ready.by == "healthy":
+        return Failure("timeout", f"{message}: {_health_words(found.health)}", _evidence(found))
+    if instance.tried.what:
+        message = f"{message}: {instance.tried.words}"
+    return Failure("timeout", message, found.shown)
+
+
+def unhealthy(found: Found) -> Failure:
+    """The failure of an instance whose health check fails after it was ready."""
+    return Failure("unhealthy", _health_words(found.health), _evidence(found))
+
+
+def _health_words(health: Health) -> str:
+    if not health.failed:
+        return f"its health check: {health.words}"
+    times = format_counted(health.failed, "time", "times")
+    return f"its health check failed {times} in a row, the last with {health.words}"
+
+
+def _evidence(found: Found) -> tuple[str, ...]:
+    """What the health check printed, then what the instance did."""
+    return (*found.health.lines, *found.shown)[:LOG_LINES]
