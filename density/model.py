@@ -99,6 +99,7 @@ class Workload:
         network: docker: `none`, `host`, `bridge` or a network's name; libvirt: `none`, `user` or a network's name.
         accelerator: `auto` finds out by booting a canary.
         disk_io: how QEMU reads and writes the overlay (guest `disk` only).
+        stated_costs: simulated: what the profile states that an instance takes (`memory_bytes`, `tasks`, `files`).
     """
 
     name: str
@@ -117,6 +118,7 @@ class Workload:
     network: str = "none"
     accelerator: AcceleratorName = "auto"
     disk_io: DiskIo = "threads"
+    stated_costs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

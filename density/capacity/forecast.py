@@ -8,16 +8,13 @@ import numpy as np
 
 from density.capacity.footprint import Array, Line
 from density.capacity.outlook import Key, counts_vector, fit_lines, mix, slope_margin
-from density.capacity.typical import typical_cost
+from density.capacity.typical import expected_cost, typical_cost
 from density.capacity.way import until_taken, whole
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast
 from density.model import Workload
 from density.state import RunState
-
-TYPICAL_SPREAD = 0.5
-"""How far off a typical cost may be: its interval is value x (1 ± this)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ class Outlook:
 
     Attributes:
         readings: use and limit of each, as last read.
-        lines: of those that were measured; typical costs stand in for the others.
+        lines: of those that were measured; expected costs (`density.capacity.typical`) stand in for the others.
         counts: alive instances, in the workloads' order.
         cgroup_version: the host's; some typical costs depend on it.
     """
@@ -77,19 +74,21 @@ class Outlook:
         counts = until_taken(self.counts, direction, fitted.slopes, room)
         total = whole(float(counts.sum()), self.workloads, self.counts, fitted.slopes, room)
         margin = fitted.margin(np.maximum(counts, self.counts)) / slope
-        return _entry(reading, total, total - margin, total + margin)
+        # What is alive fits: the interval does not reach below it.
+        low = min(total, max(total - margin, float(self.counts.sum())))
+        return _entry(reading, total, low, total + margin)
 
     def _from_typical(self, reading: Reading) -> CeilingForecast:
-        direction, costs = mix(self.workloads), self._typical(reading)
-        if float(costs @ direction) <= 0:
+        direction, version = mix(self.workloads), self.cgroup_version
+        expected = [expected_cost(each, *reading.key, cgroup_version=version) for each in self.workloads]
+        costs = np.array([(each.cost, each.high, each.low) for each in expected]).T
+        if float(costs[0] @ direction) <= 0:
             return _entry(reading, math.inf, math.inf, math.inf)
-        count, *ends = (
-            float(until_taken(self.counts, direction, costs, reading.room / times).sum())
-            for times in (1.0, 1 + TYPICAL_SPREAD, 1 - TYPICAL_SPREAD)
-        )
+        count, *ends = (float(until_taken(self.counts, direction, each, reading.room).sum()) for each in costs)
         return _entry(reading, count, *sorted(ends), typical=True)
 
     def _typical(self, reading: Reading) -> Array:
+        """The least that is to be expected: an instance is not held back by what it may turn out not to take."""
         return np.array(
             [
                 typical_cost(workload, reading.ceiling, reading.subject, cgroup_version=self.cgroup_version)
@@ -121,6 +120,6 @@ def _entry(reading: Reading, count: float, low: float, high: float, *, typical: 
     if not math.isfinite(count):
         count = low = high = math.inf
     elif not (math.isfinite(low) and math.isfinite(high)):
-        low, high = 0.0, math.inf
+        low, high = min(count, low if math.isfinite(low) else 0.0), math.inf
     known = (reading.ceiling, reading.subject, reading.used, reading.limit, reading.reserve)
     return CeilingForecast(*known, count, low, high, typical)

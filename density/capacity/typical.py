@@ -1,11 +1,13 @@
-"""What an instance typically costs, for as long as nothing has been measured.
+"""What an instance costs, for as long as nothing has been measured: typical costs, stated ones, and lower bounds.
 
 Per container: moby#38814, containerd#11652 (inotify, with cgroup v2 only) and ramps on a 2-core host with Docker 20.10
 (40 on no network, 30 on a bridge, a full one); per VM: QEMU 7.2 under libvirt 9.0 on the same host, beside what the
 guest is given. What is not here costs nothing, such as connections of an idle instance.
 """
 
+import math
 from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 from density.model import Workload
 
@@ -15,6 +17,23 @@ SHIM_COMMIT_BYTES = 130 * MIB
 """A container's shim is a Go program: it asks for far more memory than it ever touches."""
 
 _ROOT = "uid0"
+
+Basis = Literal["typical", "stated", "at least"]
+"""What a cost rests on: instances like these elsewhere; the profile; or, of a program that nobody has measured yet,
+what an empty container takes."""
+
+
+TYPICAL_SPREAD = 0.5
+"""How far off a typical cost may be: its interval is value x (1 ± this)."""
+
+
+class Expected(NamedTuple):
+    """The cost of one instance, in the ceiling's unit, with the range that it is in, and what it rests on."""
+
+    cost: float
+    low: float
+    high: float
+    basis: Basis
 
 
 _ONLY_V2 = frozenset({"inotify.instances", "inotify.watches", "namespaces.user cgroup"})
@@ -33,6 +52,66 @@ def typical_cost(workload: Workload, ceiling: str, subject: str = "", *, cgroup_
     return costs.get(f"{ceiling} {subject}".rstrip(), costs.get(f"{ceiling} *", 0.0))
 
 
+def expected_cost(workload: Workload, ceiling: str, subject: str = "", *, cgroup_version: float = 2) -> Expected:
+    """The best that is known of the cost before it is measured; arguments as of `typical_cost`.
+
+    A program of the user's is not known, but the kernel lets it have no more memory than its profile declares.
+    """
+    typical = typical_cost(workload, ceiling, subject, cgroup_version=cgroup_version)
+    if _STATED.get(ceiling) in workload.stated_costs:
+        return Expected(typical, typical, typical, "stated")
+    if workload.engine != "docker" or workload.image == "payload" or ceiling not in _OF_THE_PROGRAM or subject:
+        return Expected(typical, typical * (1 - TYPICAL_SPREAD), typical * (1 + TYPICAL_SPREAD), "typical")
+    if ceiling.startswith("memory.") and workload.memory_bytes:
+        declared = typical + workload.memory_bytes
+        return Expected(declared, typical, declared, "stated")
+    return Expected(typical, typical, math.inf, "at least")
+
+
+def typical_launch_seconds(workload: Workload) -> float:
+    """Seconds that one instance more takes to become ready, launched together with others, on a host with two cores.
+
+    Measured with Docker 20.10, and libvirt 9.0 with QEMU 7.2 emulating (TCG): the slower way to run a VM.
+    """
+    match workload.engine:
+        case "docker":
+            return 0.05 if workload.network == "host" else 0.12
+        case "libvirt":
+            return 0.1 if workload.guest == "none" else 1.6
+        case "native":
+            return 0.005
+        case "simulated":
+            return 0.05
+
+
+def has_known_memory(workload: Workload) -> bool:
+    """Whether something bounds an instance's memory before it is measured."""
+    return expected_cost(workload, "memory.available").basis != "at least"
+
+
+_OF_THE_PROGRAM = frozenset(
+    {
+        "memory.available",
+        "memory.cgroup",
+        "memory.commit",
+        "tasks.pid_max",
+        "tasks.threads_max",
+        "tasks.cgroup",
+        "files.file_max",
+    }
+)
+"""Ceilings whose use is mostly the program's in the container, not the engine's."""
+_STATED: Mapping[str, str] = {
+    "memory.available": "memory_bytes",
+    "memory.cgroup": "memory_bytes",
+    "tasks.pid_max": "tasks",
+    "tasks.threads_max": "tasks",
+    "tasks.cgroup": "tasks",
+    "files.file_max": "files",
+}
+"""Ceiling -> the resource of a simulated host that it is of."""
+
+
 def typical_costs(workload: Workload) -> Mapping[str, float]:
     """Ceiling id, with the subject behind a space where there are several (`*`: any) -> cost of one instance."""
     match workload.engine:
@@ -42,17 +121,24 @@ def typical_costs(workload: Workload) -> Mapping[str, float]:
             return _lxc(workload)
         case "libvirt":
             return _machine(workload)
-        case "native" | "simulated":
-            return {
-                "memory.available": MIB // 2 + workload.touch_bytes,
-                "memory.cgroup": MIB // 2 + workload.touch_bytes,
-                "memory.commit": MIB // 2 + workload.touch_bytes,
-                "tasks.pid_max": 1,
-                "tasks.threads_max": 1,
-                "tasks.cgroup": 1,
-                "files.file_max": 4,
-                "files.process tester": 1,
-            }
+        case "native":
+            return _process(workload)
+        case "simulated":
+            stated = {name: workload.stated_costs[of] for name, of in _STATED.items() if of in workload.stated_costs}
+            return _process(workload) | stated
+
+
+def _process(workload: Workload) -> dict[str, float]:
+    return {
+        "memory.available": MIB // 2 + workload.touch_bytes,
+        "memory.cgroup": MIB // 2 + workload.touch_bytes,
+        "memory.commit": MIB // 2 + workload.touch_bytes,
+        "tasks.pid_max": 1,
+        "tasks.threads_max": 1,
+        "tasks.cgroup": 1,
+        "files.file_max": 4,
+        "files.process tester": 1,
+    }
 
 
 def _container(workload: Workload) -> dict[str, float]:

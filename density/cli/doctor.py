@@ -54,7 +54,8 @@ def command(
     """Say what fits here, what is nearest, and how to raise it.
 
     Every ceiling, with what one more of PROFILE's instances takes of it (measured by the profile's last run, else
-    typical) and the count at which it is reached. Without PROFILE: a plain container. Nothing is started or changed.
+    declared by the profile, else typical) and the count at which it is reached. Without PROFILE: a plain container.
+    Nothing is started or changed. Exit code 3 with --for: N do not fit, or nobody knows yet whether they do.
     """
     if as_script and (wanted is None or as_json):
         raise UsageError("--script needs --for N, and goes without --json")
@@ -70,7 +71,7 @@ def command(
         click.echo(json.dumps(document(diagnosis), indent=2, allow_nan=False))
     else:
         print_diagnosis(diagnosis, Console(highlight=False))
-    return DOES_NOT_FIT if diagnosis.too_near else 0
+    return DOES_NOT_FIT if wanted and not diagnosis.fits else 0
 
 
 def _profile(source: str | None, overrides: tuple[str, ...]) -> tuple[Profile, str]:

@@ -1,55 +1,58 @@
-"""`density run --dry-run`: the plan, the limits and a forecast from typical costs; starts nothing."""
+"""`density run --dry-run`: the plan, the limits, and the forecast that `density doctor` makes; starts nothing."""
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import click
 from rich.console import Console
 from rich.text import Text
 
-from density.capacity.forecast import outlook
-from density.controller.doctor import simulated_host, slice_values
-from density.events import CeilingForecast, HostFound
-from density.host.host import facts
-from density.host.reader import HostReader
+from density.controller.doctor import examine
+from density.controller.preflight import refuse_problems
+from density.errors import EngineUnavailable
 from density.profile.spec import Profile
-from density.ramp.decide import bounds_of
 from density.ramp.outlook import planned_waves
-from density.report.ceilings import ceiling_table
-from density.state import RunState
+from density.report.doctor import Diagnosis, diagnose
+from density.report.doctor_document import ceiling_documents, cost_source
+from density.report.doctor_view import ceilings, ceilings_legend
 from density.units import format_count
 
 
-def show_plan(profile: Profile, *, as_json: bool) -> int:
-    """Print what `density run` would go by."""
-    state, values = RunState(), _values(profile)
-    state.apply(HostFound(0.0, facts(Path("/"))))
-    found = outlook(state, values=values, workloads=profile.workloads, bounds=bounds_of(profile)).forecast()
-    nearest = found[0].count if found else math.inf
+def show_plan(profile: Profile, *, runs_dir: Path, as_json: bool) -> int:
+    """Print what `density run` would go by.
+
+    Raises:
+        UsageError: workloads cannot run here, every one of them with its reason.
+    """
+    found = anyio.run(partial(examine, profile, runs_dir=runs_dir))
+    refuse_problems(problem for engine in found.engines for problem in engine.refused)
+    for engine in found.engines:
+        if engine.problem and engine.name in profile.engines:
+            unasked = EngineUnavailable(engine.name, engine.problem, remedy=engine.remedy)
+            click.echo(f"not checked whether its workloads can run: {unasked}", err=True)
+    diagnosis = diagnose(profile, found, title=profile.name)
+    nearest = diagnosis.prospects[0].forecast.count if diagnosis.prospects else math.inf
     waves = planned_waves(profile.ramp, nearest)
     if as_json:
-        click.echo(json.dumps(_document(profile, found, waves), indent=2))
+        click.echo(json.dumps(_document(diagnosis, waves), indent=2, allow_nan=False))
     else:
-        _print(profile, found, waves)
+        _print(diagnosis, waves)
     return 0
 
 
-def _values(profile: Profile) -> dict[str, float]:
-    if profile.engines == ("simulated",):
-        return dict(simulated_host(profile).values())
-    return HostReader(disks={"runs": Path.cwd()}).read() | slice_values(profile.slice)
-
-
-def _print(profile: Profile, found: tuple[CeilingForecast, ...], waves: list[int]) -> None:
+def _print(diagnosis: Diagnosis, waves: list[int]) -> None:
+    profile, run = diagnosis.profile, diagnosis.measured_by
     calibration = f"{profile.ramp.calibrate} of each workload alone" if profile.ramp.calibrate else "none"
     sizes = ", ".join(map(str, waves[:16])) + (f", ... ({len(waves)} waves)" if len(waves) > 16 else "")
     workloads = ", ".join(f"{each.name} ({each.engine}, share {each.share:g})" for each in profile.workloads)
     required = ", ".join(f"{name} {format_count(least)}" for name, least in profile.require.asked().items())
     console = Console(highlight=False)
     lines = (
-        f"{profile.name}: nothing is started",
+        f"{profile.name}: nothing is started; costs {f'measured in run {run}' if run else 'not measured yet'}",
         f"workloads    {workloads}",
         f"calibration  {calibration}",
         f"waves        {sizes}",
@@ -59,28 +62,18 @@ def _print(profile: Profile, found: tuple[CeilingForecast, ...], waves: list[int
     )
     for line in lines:
         console.print(Text(line))
-    growing = [ceiling for ceiling in found if math.isfinite(ceiling.count)]
-    console.print(ceiling_table(growing))
-    last = f"reached at: instances, by typical costs; {len(found) - len(growing)} more ceilings are not in their way"
-    console.print(Text(f"\n{last}\ndensity doctor knows more, and a run measures it"))
+    console.print(ceilings(diagnosis))
+    console.print(Text(ceilings_legend(diagnosis), style="dim"))
 
 
-def _document(profile: Profile, found: tuple[CeilingForecast, ...], waves: list[int]) -> dict[str, Any]:
+def _document(diagnosis: Diagnosis, waves: list[int]) -> dict[str, Any]:
+    profile = diagnosis.profile
     return {
         "profile": profile.name,
         "waves": waves,
         "until": profile.ramp.until,
         "max": profile.ramp.max_instances,
         "required": profile.require.asked(),
-        "ceilings": [
-            {
-                "ceiling": ceiling.ceiling,
-                "subject": ceiling.subject,
-                "used": ceiling.used,
-                "limit": ceiling.limit,
-                "reserve": ceiling.reserve,
-                "count": math.floor(ceiling.count) if math.isfinite(ceiling.count) else None,
-            }
-            for ceiling in found
-        ],
+        "costs": cost_source(diagnosis),
+        "ceilings": ceiling_documents(diagnosis),
     }

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import anyio
 import click
 
 from density.cli.dry_run import show_plan
 from density.cli.running import Wanted, run_and_report
-from density.controller.preflight import preflight
+from density.controller.paths import runs_dir as default_runs_dir
 from density.errors import UsageError
 from density.metrics.instances import LIMIT
 from density.profile.load import load_profile
@@ -81,9 +80,7 @@ def command(  # noqa: PLR0913 — one parameter an option
     shortcuts += [f"require.{name}={count}" for name, count in _required(required).items()]
     loaded = load_profile(profile, overrides=[*overrides, *shortcuts])
     if dry_run:
-        for unasked in anyio.run(preflight, loaded):
-            click.echo(f"not asked whether its workloads can run: {unasked}", err=True)
-        return show_plan(loaded, as_json=as_json)
+        return show_plan(loaded, runs_dir=runs_dir or default_runs_dir(), as_json=as_json)
     wanted = Wanted(
         runs_dir=runs_dir,
         metrics=metrics,

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from density.controller.engines import real_engine
 from density.controller.paths import cache_dir, runtime_base
 from density.engines.base import Engine, EngineContext
-from density.errors import EngineUnavailable, UsageError
+from density.errors import UsageError
 from density.model import EngineName, Workload
 from density.payload.channel import Channel
-from density.profile.spec import Profile
 
 
 def idle_context(run_id: str) -> EngineContext:
@@ -48,36 +46,3 @@ def refuse_problems(problems: Iterable[str]) -> None:
     """Raise `UsageError` with all of these, if there are any."""
     if said := "\n".join(problems):
         raise UsageError(said)
-
-
-async def preflight(profile: Profile) -> tuple[str, ...]:
-    """Check the profile's workloads on this host, and start nothing; the engines that could not be asked, and why.
-
-    Raises:
-        UsageError: workloads cannot run here, every one of them with its reason.
-    """
-    if profile.engines == ("simulated",):
-        return ()
-    problems: list[str] = []
-    unasked: list[str] = []
-    for name in profile.engines:
-        try:
-            problems += await ask(name, profile)
-        except EngineUnavailable as error:
-            unasked.append(str(error))
-    refuse_problems(problems)
-    return tuple(unasked)
-
-
-async def ask(name: EngineName, profile: Profile) -> tuple[str, ...]:
-    """Why workloads of this engine cannot run here.
-
-    Raises:
-        EngineUnavailable: it does not answer.
-    """
-    engine = real_engine(name, idle_context("dry-run"), profile.endpoints)
-    if name == "native":
-        # Entering it starts a process, and it knows all there is to know without.
-        return await find_problems(engine, profile.workloads)
-    async with engine:
-        return await find_problems(engine, profile.workloads)

@@ -62,7 +62,7 @@ def to_profile(document: Document) -> Profile:
     return Profile(
         name=document.name,
         description=document.description,
-        workloads=tuple(_workload(name, table) for name, table in document.workloads.items()),
+        workloads=tuple(_workload(name, table, costs.get(name, {})) for name, table in document.workloads.items()),
         ramp=Ramp(**_fields(document.ramp)),
         slice=Slice(**_fields(document.slice)),
         reserve=Reserve(**_fields(document.reserve)),
@@ -79,7 +79,7 @@ def _fields(table: Table, *, set_only: bool = False) -> dict[str, Any]:
     return {units.get(key, key): getattr(table, key) for key in keys}
 
 
-def _workload(name: str, table: WorkloadTable) -> Workload:
+def _workload(name: str, table: WorkloadTable, stated_costs: Mapping[str, float]) -> Workload:
     kind = kind_of(table)
     assert kind is not None
     given = {field: value for field, value in _fields(table).items() if value is not None}
@@ -91,7 +91,7 @@ def _workload(name: str, table: WorkloadTable) -> Workload:
         "cpus": kind.cpus,
         "ready": default_ready(kind),
     }
-    return Workload(**{"name": name} | defaults | given)
+    return Workload(**{"name": name, "stated_costs": stated_costs} | defaults | given)
 
 
 def to_tables(profile: Profile) -> dict[str, Any]:

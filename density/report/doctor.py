@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from density.capacity.footprint import Line
-from density.capacity.forecast import TYPICAL_SPREAD
 from density.capacity.outlook import fit_lines, mix, slope_margin
-from density.capacity.typical import typical_cost
+from density.capacity.typical import Basis, Expected, expected_cost, has_known_memory
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Reading
 from density.controller.doctor import Examination
@@ -23,12 +23,17 @@ MARGIN = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one more instance of the mix takes, with its interval; `measured` by the profile's last run, or typical."""
+    """What one more instance of the mix takes, with its interval, and what that rests on."""
 
     value: float
     low: float
     high: float
-    measured: bool
+    basis: Basis | Literal["measured"]
+
+    @property
+    def measured(self) -> bool:
+        """Whether the profile's last run measured it."""
+        return self.basis == "measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,20 @@ class Diagnosis:
         """The ceilings that are reached before the count that was asked about."""
         return tuple(prospect for prospect in self.prospects if prospect.forecast.count < self.wanted)
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The workloads whose memory was neither measured nor declared, so that no count of them is known to fit."""
+        if any(each.cost.measured for each in self.prospects if each.reading.ceiling == "memory.available"):
+            return ()
+        return tuple(workload.name for workload in self.profile.workloads if not has_known_memory(workload))
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether the count that was asked about fits; None where that is not known."""
+        if self.too_near:
+            return False
+        return None if self.unknown else True
+
 
 def diagnose(profile: Profile, examination: Examination, *, title: str, wanted: int = 0) -> Diagnosis:
     """The ceilings of a host for a profile's instances."""
@@ -125,15 +144,24 @@ def _fit(reading: Reading, cost: float) -> float:
 
 def _cost(reading: Reading, profile: Profile, line: Line | None, cgroup_version: float) -> Cost:
     direction = mix(profile.workloads)
-    typical = sum(
-        share * typical_cost(workload, reading.ceiling, reading.subject, cgroup_version=cgroup_version)
-        for share, workload in zip(direction, profile.workloads, strict=True)
-    )
+    expected = _expected(reading, profile, cgroup_version)
     if line is not None:
         slope, margin = float(line.slopes @ direction), slope_margin(line, direction)
         if slope > 0 and margin <= slope / 2:
-            return Cost(slope, slope - margin, slope + margin, measured=True)
-        if not slope - margin <= typical <= slope + margin or typical == 0:
-            return Cost(0.0, 0.0, max(0.0, slope + margin), measured=True)
-        # An interval that holds nothing as well as the typical cost says nothing against that.
-    return Cost(typical, typical * (1 - TYPICAL_SPREAD), typical * (1 + TYPICAL_SPREAD), measured=False)
+            return Cost(slope, slope - margin, slope + margin, "measured")
+        if not slope - margin <= expected.cost <= slope + margin or expected.cost == 0:
+            return Cost(0.0, 0.0, max(0.0, slope + margin), "measured")
+        # An interval that holds nothing as well as the expected cost says nothing against that.
+    return Cost(*expected)
+
+
+def _expected(reading: Reading, profile: Profile, cgroup_version: float) -> Expected:
+    """Of one more instance of the mix; it rests on the weakest of what its parts rest on."""
+    each = [expected_cost(workload, *reading.key, cgroup_version=cgroup_version) for workload in profile.workloads]
+    means = [
+        float(sum(share * cost for share, cost in zip(mix(profile.workloads), costs, strict=True) if cost))
+        for costs in zip(*((one.cost, one.low, one.high) for one in each), strict=True)
+    ]
+    bases = {one.basis for one in each if one.cost}
+    basis: Basis = "at least" if "at least" in bases else "typical" if "typical" in bases or not bases else "stated"
+    return Expected(means[0], means[1], means[2], basis)

@@ -20,7 +20,7 @@ def document(diagnosis: Diagnosis) -> Document:
         "schema": SCHEMA,
         "profile": diagnosis.profile.name,
         "workloads": {each.name: {"engine": each.engine, "share": each.share} for each in diagnosis.profile.workloads},
-        "costs": {"from": "run" if diagnosis.measured_by else "typical", "run_id": diagnosis.measured_by or None},
+        "costs": cost_source(diagnosis),
         "host": dict(found.facts),
         "engines": {answer.name: _engine(answer) for answer in found.engines},
         "accelerator": _accelerator(found),
@@ -31,10 +31,20 @@ def document(diagnosis: Diagnosis) -> Document:
             "alive": [name for name, alive in found.runs.items() if alive],
             "left": [name for name, alive in found.runs.items() if not alive],
         },
-        "ceilings": [_prospect(each) for each in diagnosis.prospects] + [_soft(each) for each in diagnosis.soft],
+        "ceilings": ceiling_documents(diagnosis) + [_soft(each) for each in diagnosis.soft],
         "absent": [{"name": each.name, "why": each.why, "unavailable": each.unavailable} for each in diagnosis.absent],
         "wanted": _wanted(diagnosis) if diagnosis.wanted else None,
     }
+
+
+def ceiling_documents(diagnosis: Diagnosis) -> list[Document]:
+    """The hard ceilings, nearest first, each with its cost and count."""
+    return [_prospect(each) for each in diagnosis.prospects]
+
+
+def cost_source(diagnosis: Diagnosis) -> Document:
+    """What the costs rest on as a whole; each has its own `basis`."""
+    return {"from": "run" if diagnosis.measured_by else "expected", "run_id": diagnosis.measured_by or None}
 
 
 def _answer(answer: Answer) -> Document:
@@ -82,7 +92,12 @@ def _reading(reading: Reading) -> Document:
 def _prospect(prospect: Prospect) -> Document:
     cost, forecast = prospect.cost, prospect.forecast
     return _reading(prospect.reading) | {
-        "cost": {"value": cost.value, "low": cost.low, "high": cost.high, "measured": cost.measured},
+        "cost": {
+            "value": cost.value,
+            "low": cost.low,
+            "high": cost.high if math.isfinite(cost.high) else None,
+            "basis": cost.basis,
+        },
         "count": _count(forecast.count),
         "low": _count(forecast.low),
         "high": _count(forecast.high),
@@ -100,7 +115,8 @@ def _count(value: float) -> int | None:
 def _wanted(diagnosis: Diagnosis) -> Document:
     return {
         "count": diagnosis.wanted,
-        "fits": not diagnosis.too_near,
+        "fits": diagnosis.fits,
+        "unknown": list(diagnosis.unknown),
         "margin": MARGIN,
         "steps": [_step(step, diagnosis.wanted) for step in steps(diagnosis)],
     }

@@ -64,7 +64,7 @@ def reason(prospect: Prospect, count: int) -> str:
     reading, cost = prospect.reading, prospect.cost
     unit = BY_ID[reading.ceiling].unit
     kept = f", {format_limit(reading.reserve, reading.ceiling)} kept" if reading.reserve else ""
-    each = f"{format_value(cost.value, unit)} each ({'measured' if cost.measured else 'typical'})"
+    each = f"{format_value(cost.value, unit)} each ({cost.basis})"
     noun = "" if unit == "bytes" else f" {unit}"
     return (
         f"{ceiling_name(*reading.key)}: {format_limit(reading.used, reading.ceiling)} used{kept}, {each}: "

@@ -23,7 +23,9 @@ def script(diagnosis: Diagnosis) -> str:
 def _head(diagnosis: Diagnosis, found: Sequence[Step]) -> Iterator[str]:
     count = format_count(diagnosis.wanted)
     costs = (
-        f"measured in run {diagnosis.measured_by}" if diagnosis.measured_by else "typical ones, as none was measured"
+        f"measured in run {diagnosis.measured_by}"
+        if diagnosis.measured_by
+        else "declared or typical, as none was measured"
     )
     yield "#!/bin/sh"
     yield from _comment(

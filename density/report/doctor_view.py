@@ -12,21 +12,28 @@ from density.ceilings.catalog import BY_ID
 from density.controller.doctor import Answer, EngineAnswer, Examination
 from density.model import EngineInfo
 from density.report.ceilings import ceiling_name, ceiling_table, format_limit, format_reached
-from density.report.doctor import MARGIN, Cost, Diagnosis, Prospect, fixes
+from density.report.doctor import MARGIN, Diagnosis, Prospect, fixes
 from density.report.doctor_raise import Step, steps
 from density.units import format_bytes, format_count, format_value
 
 Row = tuple[str, Text]
+_EACH = {"typical": "~", "at least": "≥", "stated": "="}
+_REACHED = {"typical": "~", "at least": "≤", "stated": "="}
+_MARKS = {
+    "stated": "= by what the profile declares",
+    "typical": "~ by typical costs",
+    "at least": "≥ an empty container's cost: what the program takes is not known before a run",
+}
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """Write all of it; what counts stands first in each part."""
     examination = diagnosis.examination
-    console.print(Text(diagnosis.title, style="bold"))
+    console.print(Text(diagnosis.title, style="bold").append(f", {_known(diagnosis)}", style="not bold"))
     console.print(_labelled(_host(examination)))
     console.print()
-    console.print(_ceilings(diagnosis))
-    console.print(Text(_legend(diagnosis), style="dim"))
+    console.print(ceilings(diagnosis))
+    console.print(Text(ceilings_legend(diagnosis), style="dim"))
     if diagnosis.wanted:
         _print_wanted(diagnosis, console)
     else:
@@ -49,6 +56,10 @@ def _print_wanted(diagnosis: Diagnosis, console: Console) -> None:
         title = Text(f"{count} do not fit: {len(near)} ceilings are nearer", style="bold red")
         if len(near) == 1:
             title = Text(f"{count} do not fit: one ceiling is nearer", style="bold red")
+    elif diagnosis.unknown:
+        names = ", ".join(diagnosis.unknown)
+        words = f"not known whether {count} fit: no run has measured {names}, and no `memory` limits it"
+        title = Text(words, style="bold yellow")
     elif found:
         title = Text(f"{count} fit, with less than {MARGIN:.0%} to spare", style="bold yellow")
     else:
@@ -135,7 +146,8 @@ def _growing(diagnosis: Diagnosis) -> list[Prospect]:
     return [prospect for prospect in diagnosis.prospects if math.isfinite(prospect.forecast.count)]
 
 
-def _ceilings(diagnosis: Diagnosis) -> Table:
+def ceilings(diagnosis: Diagnosis) -> Table:
+    """Every ceiling that these instances run into, nearest first."""
     alike: dict[tuple[object, ...], list[Prospect]] = {}
     for each in _growing(diagnosis):
         now = each.reading
@@ -156,24 +168,26 @@ def _together(alike: Sequence[Prospect]) -> Prospect:
 
 
 def _each(prospect: Prospect) -> str:
-    return _about(prospect.cost) + format_value(prospect.cost.value, BY_ID[prospect.reading.ceiling].unit)
+    mark = _EACH.get(prospect.cost.basis, "")
+    return mark + format_value(prospect.cost.value, BY_ID[prospect.reading.ceiling].unit)
 
 
 def _reached(prospect: Prospect) -> str:
-    return _about(prospect.cost) + format_reached(prospect.forecast.count)
+    mark = _REACHED.get(prospect.cost.basis, "")
+    return mark + format_reached(prospect.forecast.count)
 
 
-def _about(cost: Cost) -> str:
-    return "" if cost.measured else "~"
-
-
-def _legend(diagnosis: Diagnosis) -> str:
-    text = "reached at: so many more until the reserve is touched; each: what one takes\n"
+def _known(diagnosis: Diagnosis) -> str:
     run = diagnosis.measured_by
-    if not run:
-        return f"{text}~ by typical costs, as no run here has measured these instances yet"
-    typical = any(not prospect.cost.measured for prospect in _growing(diagnosis))
-    return f"{text}measured in run {run}" + (", ~ by typical costs" if typical else "")
+    return f"measured in run {run}" if run else "not measured yet"
+
+
+def ceilings_legend(diagnosis: Diagnosis) -> str:
+    """What the columns and the marks of `ceilings` mean, with the marks that are there."""
+    bases = {prospect.cost.basis for prospect in _growing(diagnosis)}
+    marks = "; ".join(words for basis, words in _MARKS.items() if basis in bases)
+    text = "reached at: further instances until the reserve; each: cost of one instance"
+    return f"{text}\n{marks}" if marks else text
 
 
 def _fixes(diagnosis: Diagnosis) -> Iterator[Row]:

@@ -1,8 +1,10 @@
 """What an instance typically costs, before anything is measured."""
 
+import math
+
 import pytest
 
-from density.capacity.typical import typical_cost, typical_costs
+from density.capacity.typical import expected_cost, typical_cost, typical_costs
 from density.ceilings.catalog import BY_ID
 from density.model import Workload
 
@@ -64,3 +66,26 @@ def test_a_container_of_libvirts_is_no_vm() -> None:
     assert [typical_cost(each, "ptys") for each in (docker, lxc, vm)] == [0, 2, 0]
     assert typical_cost(lxc, "memory.available") < typical_cost(vm, "memory.available") / 10
     assert typical_cost(lxc, "libvirt.processes") == 0
+
+
+def test_what_nobody_has_measured_is_declared_or_a_lower_bound() -> None:
+    """A user's image: its declared memory where there is one, else at least an empty container's; tasks at least."""
+    limited = Workload(name="web", engine="docker", image="shop", memory_bytes=2**31)
+    free = Workload(name="web", engine="docker", image="shop")
+    memory = expected_cost(limited, "memory.available")
+    assert (memory.basis, memory.high) == ("stated", memory.cost)
+    assert 2**31 <= memory.cost <= 2**31 + 8 * 2**20
+    assert memory.low == typical_cost(limited, "memory.available")
+    assert expected_cost(free, "memory.available").basis == "at least"
+    assert expected_cost(free, "memory.available").high == math.inf
+    assert expected_cost(limited, "tasks.pid_max").basis == "at least"
+    assert expected_cost(limited, "mounts.namespace", "host").basis == "typical"
+    assert expected_cost(Workload(name="web", engine="docker"), "tasks.pid_max").basis == "typical"
+
+
+def test_what_a_simulated_profile_states_is_exact() -> None:
+    """Each stated resource stands for all ceilings of it; what is not stated is typical."""
+    stated = Workload(name="web", engine="simulated", stated_costs={"memory_bytes": 1000.0, "tasks": 7.0})
+    assert expected_cost(stated, "memory.available") == (1000.0, 1000.0, 1000.0, "stated")
+    assert typical_cost(stated, "tasks.cgroup") == 7
+    assert expected_cost(stated, "files.file_max").basis == "typical"

@@ -1,6 +1,7 @@
 """`density doctor` as a command: what it prints, its exit codes, and that it leaves the host as it was."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_json_is_one_document(simulated: str, capsys: pytest.CaptureFixture[str]
     """With the same answer, and the same exit code."""
     assert main(["doctor", simulated, "--json", "--for", "501"]) == 3
     found = json.loads(capsys.readouterr().out)
-    assert (found["schema"], found["profile"], found["costs"]["from"]) == (1, "sim", "typical")
+    assert (found["schema"], found["profile"], found["costs"]["from"]) == (1, "sim", "expected")
     assert (found["ceilings"][0]["ceiling"], found["ceilings"][0]["count"]) == ("tasks.cgroup", 500)
     assert found["wanted"]["fits"] is False
 
@@ -119,3 +120,58 @@ def test_this_host_without_engines(
     assert known["tasks.cgroup", ""]["limit"] == 500
     assert known["tasks.pid_max", ""]["used"] > 0
     assert known["disk.space", "runs"]["limit"] > 0
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Callable[[str], str]:
+    """A profile of a user's image on engines that are not there, with these lines in its workload."""
+
+    def write(lines: str) -> str:
+        file = tmp_path / "shop.toml"
+        engines = '[engines]\ndocker = "unix:///nowhere/docker.sock"\nlibvirt = "nowhere:///system"'
+        file.write_text(f'name = "shop"\n{engines}\n[workloads.web]\nengine = "docker"\nimage = "shop"\n{lines}\n')
+        return str(file)
+
+    return write
+
+
+def test_a_users_image_is_counted_by_its_declared_memory(
+    shop: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing was measured 100,000 containers of 2 GiB do not fit, however small the payload is."""
+    line = ["doctor", shop('memory = "2GiB"'), "--json", "--for", "100000", "--runs-dir", str(tmp_path)]
+    assert main(line) == 3
+    found = json.loads(capsys.readouterr().out)
+    memory = next(each for each in found["ceilings"] if each["ceiling"] == "memory.available")
+    assert memory["cost"]["basis"] == "stated"
+    assert memory["cost"]["value"] >= 2 * 2**30
+    room = memory["limit"] - memory["reserve"] - memory["used"]
+    assert memory["count"] == int(max(room, 0) // memory["cost"]["value"])
+    assert found["wanted"]["fits"] is False
+
+
+def test_memory_that_nobody_knows_promises_nothing(
+    shop: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An image without a limit that no run has measured: whether ten fit is not known, which is no success."""
+    assert main(["doctor", shop(""), "--json", "--for", "10", "--runs-dir", str(tmp_path)]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert (found["wanted"]["fits"], found["wanted"]["unknown"]) == (None, ["web"])
+    costs = {each["ceiling"]: each["cost"] for each in found["ceilings"] if not each["subject"]}
+    assert (costs["memory.available"]["basis"], costs["memory.available"]["high"]) == ("at least", None)
+    assert costs["tasks.pid_max"]["basis"] == "at least"
+
+
+@pytest.mark.parametrize("memory", ["", 'memory = "2GiB"'])
+def test_a_dry_run_and_doctor_make_one_forecast(
+    memory: str, shop: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same ceilings in the same order with the same costs; only what is in use may differ by the moment."""
+    found = []
+    for line in (["doctor", shop(memory)], ["run", shop(memory), "--dry-run"]):
+        assert main([*line, "--json", "--runs-dir", str(tmp_path)]) == 0
+        document = json.loads(capsys.readouterr().out)
+        hard = [each for each in document["ceilings"] if not each["soft"] and each["count"] is not None]
+        found.append([(each["ceiling"], each["subject"], each["cost"]) for each in hard])
+    assert found[0][:3] == found[1][:3]
+    assert sorted(map(str, found[0])) == sorted(map(str, found[1]))

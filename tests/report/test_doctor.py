@@ -146,7 +146,7 @@ def test_a_measured_cost_counts_where_it_says_something(
 @given(used=st.floats(0, 1e9), limit=st.floats(1, 1e9), cost=st.floats(0.01, 1e6), count=st.integers(1, 10_000))
 def test_a_limit_that_was_raised_to_what_is_needed_suffices(used: float, limit: float, cost: float, count: int) -> None:
     """Whatever is in use: with the limit that `needed` asks for, the count fits."""
-    prospect = Prospect(Reading("tasks.pid_max", "", used, limit, 1600.0), Cost(cost, cost, cost, measured=True))
+    prospect = Prospect(Reading("tasks.pid_max", "", used, limit, 1600.0), Cost(cost, cost, cost, "measured"))
     raised = replace(prospect, reading=replace(prospect.reading, limit=prospect.needed(count)))
     assert raised.forecast.count >= count
 
@@ -156,7 +156,7 @@ def test_the_document_is_json_with_everything_in_it() -> None:
     found = json.loads(json.dumps(document(diagnosis(wanted=5000)), allow_nan=False))
     by_key = {(each["ceiling"], each["subject"]): each for each in found["ceilings"]}
     assert by_key["tasks.pid_max", ""]["count"] == 2373
-    assert by_key["tasks.pid_max", ""]["cost"] == {"value": 13, "low": 6.5, "high": 19.5, "measured": False}
+    assert by_key["tasks.pid_max", ""]["cost"] == {"value": 13, "low": 6.5, "high": 19.5, "basis": "typical"}
     assert by_key["ptys", ""]["count"] is None
     assert all(each["fix"] for each in found["ceilings"])
     assert found["engines"]["libvirt"]["remedy"] == "pip install 'density[libvirt]'"

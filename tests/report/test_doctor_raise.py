@@ -10,7 +10,7 @@ from density.report.doctor_raise import Step, rounded_up, steps
 
 def found(ceiling: str, subject: str = "", *, limit: float = 1000.0, wanted: int = 2000) -> list[Step]:
     """The steps for one ceiling of which an instance takes one."""
-    prospect = Prospect(Reading(ceiling, subject, 100.0, limit, 50.0), Cost(1.0, 1.0, 1.0, measured=True))
+    prospect = Prospect(Reading(ceiling, subject, 100.0, limit, 50.0), Cost(1.0, 1.0, 1.0, "measured"))
     return list(steps(Diagnosis("t", CONTAINERS, HOST, (prospect,), (), (), wanted)))
 
 

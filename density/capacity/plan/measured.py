@@ -7,12 +7,11 @@ import numpy as np
 
 from density.capacity.capacities import Capacity, capacities, keeps_objectives, most_that_ran
 from density.capacity.footprint import Line
-from density.capacity.forecast import TYPICAL_SPREAD
 from density.capacity.outlook import fit, fit_lines
 from density.capacity.plan.resources import CPU, MEMORY, OF_THE_RUN, Cost, Key, cost, is_sure
 from density.capacity.rested import Rested, rested
 from density.capacity.split import split_memory
-from density.capacity.typical import typical_cost
+from density.capacity.typical import TYPICAL_SPREAD, typical_cost
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import OBJECTIVES
 from density.ceilings.reading import Bounds, Reading

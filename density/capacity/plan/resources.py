@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from density.capacity.footprint import Line
-from density.capacity.forecast import TYPICAL_SPREAD
+from density.capacity.typical import TYPICAL_SPREAD
 from density.ceilings.catalog import BY_ID
 
 Key = tuple[str, str]

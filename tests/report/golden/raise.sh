@@ -1,6 +1,6 @@
 #!/bin/sh
 # Raises the limits of this host so that 5,000 instances fit: containers: web (docker). Made by
-# density 0.1.0; what an instance costs: typical ones, as none was measured.
+# density 0.1.0; what an instance costs: declared or typical, as none was measured.
 #
 #   sh SCRIPT         raise them, now and at every boot
 #   sh SCRIPT undo    put back what was found, and forget
