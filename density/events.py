@@ -4,6 +4,7 @@ Every event carries `at`, monotonic seconds of the run's clock. `HostSampled.val
 (and of the simulated host): dotted, with the unit as the last word.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,6 +12,7 @@ from typing import Literal
 from density.model import EngineInfo, Failure, Phase, Workload
 
 Stage = Literal["preflight", "calibrate", "ramp", "search", "hold", "teardown", "done"]
+FEW_INSTANCES = 10.0
 OutcomeName = Literal["ceiling", "max", "forecast", "duration", "interrupted", "error"]
 
 
@@ -170,8 +172,8 @@ class CeilingForecast:
     Attributes:
         ceiling: id of the catalogue; subject: which one of several (a bridge, a daemon), else empty.
         count: estimate; low, high: its 95 % interval; infinite where the use does not grow.
-        typical: what an instance typically costs stands in for what the run could not measure yet, or not in the noise;
-            then low and high are how far off that may be, and no interval.
+        typical: an expected cost stands in for what the run could not measure yet, or not in the noise; then low and
+            high are how far off that may be, and no interval.
     """
 
     ceiling: str
@@ -183,6 +185,12 @@ class CeilingForecast:
     low: float
     high: float
     typical: bool = False
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether the interval is wider than the count itself (and than a few instances): no answer yet."""
+        width = self.high - self.low
+        return not self.typical and math.isfinite(self.count) and width > max(self.count, FEW_INSTANCES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,8 @@ def _hard(state: RunState) -> Capacity:
 
 
 def is_measured(ceiling: CeilingForecast) -> bool:
-    """Whether the run itself knows at which count this ceiling ends it: typical costs promise nothing."""
-    return math.isfinite(ceiling.count) and not ceiling.typical
+    """Whether the run itself knows at which count this ceiling ends it: expected costs promise nothing."""
+    return math.isfinite(ceiling.count) and not ceiling.typical and not ceiling.is_vague
 
 
 def most_that_ran(state: RunState) -> Mapping[str, int]:

@@ -62,7 +62,8 @@ def _outlook(run: Recorded) -> Said:
     if not run.state.peak.count:
         return ("nothing was ready yet.",)
     if hard["kind"] != "forecast":
-        known = not run.state.forecast or not run.state.forecast[0].typical
+        nearest = run.state.forecast[0] if run.state.forecast else None
+        known = nearest is None or not (nearest.typical or nearest.is_vague)
         return ("nothing stood in the way so far." if known else "too few were measured to say how many would fit.",)
     return ("by the forecast ", *_fit(run, hard), f" before {_first(run)} runs out.")
 

@@ -19,7 +19,8 @@ class Fact:
     text: str
 
 
-TYPICAL = "typical costs, not measured"
+NOT_MEASURED = "not measured yet"
+VAGUE = "not known yet"
 """In place of an interval, where the run could not tell what an instance takes."""
 
 Said = tuple[str | Fact, ...]

@@ -96,6 +96,7 @@ def _next(ceiling: CeilingForecast) -> Document:
         "low": max(0, floored(ceiling.low, unknown=0)),
         "high": None if high is None else max(0, high),
         "typical": ceiling.typical,
+        "vague": ceiling.is_vague,
     }
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from density.report.facts import TYPICAL
+from density.report.facts import NOT_MEASURED, VAGUE
 from density.report.latency import latency_rows
 from density.units import format_count, format_odds, format_seconds, format_some, format_value
 
@@ -84,13 +84,14 @@ def _verdict(result: Document) -> Iterator[Row]:
     yield "to change", Text(verdict["fix"], style="green")
     for index, ceiling in enumerate(verdict["next"]):
         name = f"{ceiling['ceiling']} {ceiling['subject']}".rstrip()
-        yield "" if index else "then", Text(f"{name} at {format_count(ceiling['count'])} ({_known(ceiling)})")
+        where = VAGUE if ceiling["vague"] else f"at {format_count(ceiling['count'])} ({_known(ceiling)})"
+        yield "" if index else "then", Text(f"{name} {where}")
 
 
 def _known(ceiling: Document) -> str:
     """How exactly the count of a ceiling that lies ahead is known."""
     if ceiling["typical"]:
-        return TYPICAL
+        return NOT_MEASURED
     high = format_count(ceiling["high"]) if ceiling["high"] is not None else "no bound"
     return f"{format_count(ceiling['low'])} to {high}"
 

@@ -8,7 +8,7 @@ from density.ceilings.catalog import BY_ID
 from density.ceilings.judge import NEXT
 from density.ceilings.judge import ahead as lies_ahead
 from density.events import CeilingForecast
-from density.report.facts import TYPICAL, Fact, Said, count, fact
+from density.report.facts import NOT_MEASURED, VAGUE, Fact, Said, count, fact
 from density.report.recorded import Recorded
 from density.report.result import Document
 from density.statistics import floored, quantile
@@ -182,7 +182,9 @@ def _next(place: int, one: CeilingForecast) -> NextRow:
 
 def _interval(key: str, one: CeilingForecast) -> Said:
     if one.typical:
-        return (TYPICAL,)
+        return (NOT_MEASURED,)
+    if one.is_vague:
+        return (VAGUE,)
     high = floored(one.high, unknown=None)
     low = count(f"{key}.low", max(0, floored(one.low, unknown=0)))
     return (low, " to ", "no bound" if high is None else count(f"{key}.high", high))

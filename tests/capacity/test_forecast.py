@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,3 +177,20 @@ def test_what_is_full_already_has_its_ends_in_order() -> None:
     values = {"tasks.count": 1200.0, "tasks.pid_max": 1000.0}
     (found,) = outlook(RunState(), values=values, workloads=[WEB], bounds=NO_RESERVE).forecast()
     assert found.low < found.count < found.high < 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_interval_never_reaches_below_what_runs(seed: int) -> None:
+    """Three points in noise as large as their slope: what is alive fits, whatever the line says."""
+    found = look(measured((0, 0), (4, 0), (8, 0), noise=8.0, seed=seed), WEB)
+    if math.isfinite(found.count):
+        assert found.low >= min(8, found.count)
+        assert found.low <= found.count <= found.high
+
+
+def test_an_interval_wider_than_its_count_answers_nothing() -> None:
+    """`3,062 (8 to 6,515)` is no answer; an interval of two per cent is one, and typical costs claim none."""
+    entry = CeilingForecast("tasks.pid_max", "", 0.0, 1000.0, 0.0, 3062.0, 8.0, 6515.0)
+    assert entry.is_vague
+    assert not replace(entry, low=3000.0, high=3100.0).is_vague
+    assert not replace(entry, typical=True).is_vague
