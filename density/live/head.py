@@ -76,8 +76,11 @@ def count(state: RunState, width: int, glyphs: Glyphs) -> Iterator[Text]:
         left.append(f", aiming at {format_count(aim)}", "not bold default")
     right = Text()
     if nearest:
-        right.append(f"room for {glyphs.about}{format_count(max(nearest.count, 0))}", "bold")
-        right.append(_interval(nearest, glyphs), "bright_black")
+        if nearest.is_vague:
+            right.append("room not known yet", "bright_black")
+        else:
+            right.append(f"room for {glyphs.about}{format_count(max(nearest.count, 0))}", "bold")
+            right.append(_interval(nearest, glyphs), "bright_black")
     yield spread(left, right, width)
     yield bar(ready / scale, width, glyphs=glyphs, style="green", mark=aim / scale)
 
@@ -85,7 +88,7 @@ def count(state: RunState, width: int, glyphs: Glyphs) -> Iterator[Text]:
 def _interval(ceiling: CeilingForecast, glyphs: Glyphs) -> str:
     """` (850–950)`; empty where it is no wider than the count itself."""
     if ceiling.typical:
-        return " by typical costs"
+        return ", not measured yet"
     low, high = format_count(max(ceiling.low, 0)), format_count(max(ceiling.high, 0))
     if low == high:
         return ""

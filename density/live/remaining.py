@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
+from density.capacity.typical import typical_launch_seconds
 from density.live.waves import ended_in_wave, is_going_on, search_left, to_come, to_launch
 from density.live.words import to_remove
 from density.profile.spec import Ramp
@@ -37,6 +38,8 @@ def seconds_left(ramp: Ramp, state: RunState) -> float | None:
             return _removal_left(ramp, state)
         case "hold":
             return _hold_left(ramp, state) + _removal(_pace(ramp, state), state.alive)
+        case "calibrate":
+            return _growth_left(ramp, state) if state.forecast else None
         case "ramp" | "search":
             return _growth_left(ramp, state)
         case _:
@@ -50,8 +53,8 @@ def done_share(state: RunState, left: float) -> float:
 
 
 def _growth_left(ramp: Ramp, state: RunState) -> float | None:
-    pace, ahead = _pace(ramp, state), to_come(ramp, state)
-    if pace is None or ahead is None:
+    pace, ahead = _pace(ramp, state) or _expected_pace(ramp, state), to_come(ramp, state)
+    if ahead is None:
         return None
     seconds = _wave_left(state, pace)
     if state.stage == "search":
@@ -79,6 +82,13 @@ def _pace(ramp: Ramp, state: RunState) -> Pace | None:
         return None
     settled = [wave.at - wave.since for wave in state.settled[1:]][-RECENT:]
     return Pace(seconds / launched, (fmean(settled or [ramp.settle_seconds]) + ramp.settle_seconds) / 2)
+
+
+def _expected_pace(ramp: Ramp, state: RunState) -> Pace:
+    """Before anything was launched."""
+    workloads = [each.workload for each in state.workloads.values()]
+    seconds = sum(each.share * typical_launch_seconds(each) for each in workloads)
+    return Pace(seconds / sum(each.share for each in workloads), ramp.settle_seconds)
 
 
 def _wave_left(state: RunState, pace: Pace) -> float:

@@ -67,8 +67,11 @@ def _(event: Forecasted, state: RunState) -> str:  # noqa: ARG001
 
 
 def _said(ceiling: CeilingForecast) -> str:
-    known = " (typical costs)" if ceiling.typical else ""
-    return f"{clean(f'{ceiling.ceiling} {ceiling.subject}')} at {format_count(max(ceiling.count, 0))}{known}"
+    name = clean(f"{ceiling.ceiling} {ceiling.subject}")
+    if ceiling.is_vague:
+        return f"{name} not known yet"
+    known = " (not measured yet)" if ceiling.typical else ""
+    return f"{name} at {format_count(max(ceiling.count, 0))}{known}"
 
 
 @say.register

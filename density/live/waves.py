@@ -17,8 +17,6 @@ from density.state import RunState
 
 FORESEEN = 200
 """Waves that are looked at one by one; more of them go on like the last."""
-VAGUE = 1.0
-"""A forecast whose interval is wider than this share of its count comes from typical costs, or from too few points."""
 
 
 class ToCome(NamedTuple):
@@ -61,7 +59,7 @@ def to_come(ramp: Ramp, state: RunState) -> ToCome | None:
     if state.outcome is not None:
         return ToCome(0, 0)
     nearest = next((ceiling for ceiling in state.forecast if math.isfinite(ceiling.count)), None)
-    if nearest and nearest.high - nearest.low > VAGUE * abs(nearest.count):
+    if nearest and nearest.is_vague:
         return None
     began_with = alive = max(state.target, state.alive) if is_going_on(state) else state.alive
     most = math.floor(min(ramp.max_instances, max(nearest.count, 0.0) if nearest else math.inf))

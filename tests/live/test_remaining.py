@@ -63,6 +63,27 @@ def test_the_estimate_is_near_the_truth(name: str) -> None:
             assert 0.4 < (left + 10) / (end - state.now + 10) < 2.5, f"{left} at {state.now}"
 
 
+@pytest.mark.parametrize("name", ["to a ceiling", "to a failure", "linear", "as many as asked for"])
+def test_the_first_estimate_comes_with_the_first_forecast(name: str) -> None:
+    """Before the first launch, by stated costs and an expected pace."""
+    profile, _ = _run(name)
+    first = next(state for state, _ in _moments(name))
+    left = seconds_left(profile.ramp, first)
+    assert left is not None
+    assert first.stage == "calibrate"
+    assert not any(workload.launched for workload in first.workloads.values())
+
+
+@pytest.mark.parametrize("name", ["to a ceiling", "to a failure", "linear", "as many as asked for"])
+def test_the_first_estimates_are_of_the_right_order(name: str) -> None:
+    """In calibration, before any pace is known, the estimate is within a factor of 4 of the truth."""
+    _, events = _run(name)
+    end = events[-1].at
+    found = [(left + 10) / (end - state.now + 10) for state, left in _moments(name) if state.stage == "calibrate"]
+    assert found
+    assert all(0.25 < ratio < 4 for ratio in found)
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_the_estimate_does_not_jump(name: str) -> None:
     """From one event to the next it changes by less than 15 seconds or a third, beside the time that passed.
