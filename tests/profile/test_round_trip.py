@@ -1,6 +1,7 @@
 """The profile that a run keeps says all that the run used."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,7 @@ def profiles(draw: st.DrawFn) -> Profile:
             seed=draw(counts),
             costs=chosen,
         )
+        used = tuple(replace(workload, stated_costs=chosen.get(workload.name, {})) for workload in used)
     ramp = draw(ramps())
     most, held = ramp.max_instances, ramp.hold_seconds > 0
     return Profile(
