@@ -11,11 +11,14 @@ def missed(document: Mapping[str, Any]) -> Iterator[str]:
     """From the result of a run that came to its end.
 
     An objective that ends a ramp is how the run finds its slo capacity, so that alone is no failure. It is one where a
-    required capacity is not reached, or where no count at all kept every objective.
+    required capacity is not reached, or where no count at all kept every objective, or where there was no room for one.
     """
     for each in document["required"]:
         if not each["met"]:
             yield _too_few(each, document["capacity"][each["name"]], ended_by=document["outcome"])
+    launched = sum(workload["launched"] for workload in document["workloads"].values())
+    if document["outcome"] == "ceiling" and not launched:
+        yield f"nothing could be launched: {document['reason']}"
     ready = sum(workload["ready"] for workload in document["workloads"].values())
     if ready and document["capacity"]["hard"]["count"] and document["capacity"]["slo"]["count"] == 0:
         yield f"no count kept every objective; the run ended because {document['reason']}"

@@ -1,6 +1,7 @@
 """What `density run` does once its profile is loaded: watch it, run it, report it."""
 
 import json
+import signal
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from density.cli.errors import INTERNAL, INTERRUPTED, Unread, explain
 from density.cli.missed import missed
 from density.controller.bus import Sink
 from density.controller.paths import runs_dir as default_runs_dir
-from density.controller.session import LEFT_BEHIND, Ended, Session, new_run_id
+from density.controller.session import LEFT_BEHIND, RESULT, Ended, Session, new_run_id
 from density.errors import UsageError
 from density.live import live_view
 from density.metrics.address import parse_address
@@ -30,7 +31,6 @@ from density.report.summary import print_summary
 from density.state import RunState
 from density.units import parse_seconds
 
-RESULT = "result.json"
 MISSED = 3
 
 
@@ -70,17 +70,26 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
             sinks.append(await stack.enter_async_context(server))
             click.echo(f"metrics at {server.url}", err=True)
         ended = await _watched(profile, state, sinks, run_id=run_id, run_dir=run_dir, quiet=wanted.quiet)
-        document = result(state, bounds_of(profile))
+        document = result(state, bounds_of(profile), recorded=ended.recorded)
         unwritten = _write_result(document, run_dir)
-        _report(document, run_dir, console, as_json=wanted.as_json, summed_up=bool(state.instances))
+        _report(
+            document, run_dir, console, as_json=wanted.as_json, summed_up=bool(state.instances) or ended.problem is None
+        )
         page = await anyio.to_thread.run_sync(_write_page, run_dir)
         if page and not wanted.as_json:
             with Unread():
                 click.echo(f"{'report':<11} {page}", err=True)
         if sinks and linger and not ended.interrupted:
             click.echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
-            await anyio.sleep(linger)
+            await _linger(linger)
     return unwritten or _exit_code(ended, document)
+
+
+async def _linger(seconds: float) -> None:
+    """Wait, or until a signal says that it is enough: the run is over, so that is no interruption of it."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals, anyio.move_on_after(seconds):
+        async for _ in signals:
+            return
 
 
 async def _watched(

@@ -28,10 +28,11 @@ from density.log import NAME as LOG
 from density.log import LogFile
 from density.profile.load import profile_to_toml
 from density.profile.spec import Profile
-from density.record.writer import RecordWriter
+from density.record.writer import Extent, RecordWriter
 from density.state import RunState
 
 RECORD = "run.sqlite"
+RESULT = "result.json"
 LEFT_BEHIND = 4
 LEAVE_SECONDS = 5.0
 SAME_SECONDS = 1.0
@@ -46,11 +47,13 @@ class Ended:
     Attributes:
         problem: what ended the run with outcome `error`; None where nothing did.
         interrupted: whether the person asked for the end.
+        recorded: how much of the run its record holds.
     """
 
     state: RunState
     problem: DensityError | None
     interrupted: bool
+    recorded: Extent
 
 
 def new_run_id(now: float) -> str:
@@ -85,14 +88,24 @@ class Session:
         profile = with_reserve(profile)
         await anyio.to_thread.run_sync(self._make_run_dir, profile)
         _allow_many_files()
-        with LogFile(self.run_dir / LOG), RunLock(self.run_id) as lock:
-            record = RecordWriter(self.run_dir / RECORD, on_problem=lambda problem: _warn(bus, problem))
-            bus = Bus(state, [record, EventLog(), *sinks])
-            async with record:
-                ended = await self._equipped(profile, bus, runtime_dir=lock.directory)
-            if record.problem:
-                _warn(bus, record.problem)
-            return ended
+        ends = _Ends(self.told, clean=f"density clean {self.run_id}")
+        async with anyio.create_task_group() as group:
+            await group.start(ends.listen)
+            with LogFile(self.run_dir / LOG) as log_file, RunLock(self.run_id) as lock:
+                record = RecordWriter(
+                    self.run_dir / RECORD,
+                    on_problem=lambda problem: _warn(bus, problem),
+                    on_stopped=lambda reason: ends.fail(DensityError(f"the record of the run stopped: {reason}")),
+                )
+                bus = Bus(state, [record, EventLog(), *sinks])
+                async with record:
+                    problem = await self._equipped(profile, bus, ends, runtime_dir=lock.directory)
+                    if log_file.problem:
+                        _warn(bus, log_file.problem)
+                if record.missing:
+                    _warn(bus, record.problem)
+            group.cancel_scope.cancel()
+        return Ended(bus.state, problem, interrupted=ends.count > 0, recorded=record.held)
 
     def _make_run_dir(self, profile: Profile) -> None:
         try:
@@ -101,40 +114,62 @@ class Session:
         except OSError as error:
             raise UsageError(f"{self.run_dir} cannot be made: {error.strerror}") from error
 
-    async def _equipped(self, profile: Profile, bus: Bus, *, runtime_dir: Path) -> Ended:
-        signals = _Signals(self.told, clean=f"density clean {self.run_id}")
-        problem: DensityError | None = None
+    async def _equipped(self, profile: Profile, bus: Bus, ends: "_Ends", *, runtime_dir: Path) -> DensityError | None:
+        """From the first event to the last; what ended the run with outcome `error`."""
         begin(bus, profile, run_id=self.run_id, wall=time.time())
-        torn: Torn | None = None
+        problem: DensityError | None = None
+        torn: Torn | None = Torn(anyio.current_time())
         left: Sequence[str] = ()
-        try:
-            async with equip(profile, run_id=self.run_id, runtime_dir=runtime_dir, run_dir=self.run_dir) as equipment:
-                left = equipment.left
-                controller = Controller(equipment, run_id=self.run_id, bus=bus)
-                async with anyio.create_task_group() as group:
-                    await group.start(signals.listen, controller)
+        with ends.setting_up:
+            try:
+                async with equip(
+                    profile, run_id=self.run_id, runtime_dir=runtime_dir, run_dir=self.run_dir
+                ) as equipment:
+                    left = equipment.left
+                    controller = ends.controller = Controller(equipment, run_id=self.run_id, bus=bus)
                     problem = await controller.run()
-                    group.cancel_scope.cancel()
-                torn = controller.torn
-        except Exception as error:  # noqa: BLE001 — however a run ends, it is reported
-            problem = as_problem(error)
+                    torn = controller.torn
+            except Exception as error:  # noqa: BLE001 — however a run ends, it is reported
+                problem = as_problem(error)
+        problem = problem or ends.problem
+        if bus.state.outcome is None and problem:
             bus.emit(Stopped(anyio.current_time(), "error", str(problem)))
-            torn = Torn(anyio.current_time())
+        elif bus.state.outcome is None:
+            bus.emit(Stopped(anyio.current_time(), "interrupted", "interrupted while the run was set up"))
         conclude(bus, torn or given_up(bus), left=left)
-        return Ended(bus.state, problem, interrupted=signals.count > 0)
+        return problem
 
 
-class _Signals:
-    """Ctrl-C once: tear down and report. Twice: leave at once, and say how to clean."""
+class _Ends:
+    """What ends a run from outside: signals, and a record that stopped; from before its first cgroup to after its last.
+
+    Ctrl-C once: tear down and report. Twice: leave at once, and say how to clean.
+
+    Attributes:
+        count: signals that were understood.
+        setting_up: ends the setting up of the equipment; what was set up by then is put away.
+        controller: of the run, once there is one.
+        problem: what ended the run before that.
+    """
 
     def __init__(self, told: Callable[[str], None], *, clean: str) -> None:
         self.count = 0
+        self.setting_up = anyio.CancelScope()
+        self.controller: Controller | None = None
+        self.problem: DensityError | None = None
         self._told = told
         self._clean = clean
 
-    async def listen(
-        self, controller: Controller, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-    ) -> None:
+    def fail(self, problem: DensityError) -> None:
+        """End the run in order, for this reason."""
+        if self.controller:
+            self.controller.fail(problem)
+        else:
+            self.problem = problem
+            self.setting_up.cancel()
+
+    async def listen(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Take signals until cancelled."""
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as received:
             task_status.started()
             first_at = 0.0
@@ -145,12 +180,22 @@ class _Signals:
                 first_at = first_at or now
                 self.count += 1
                 if self.count == 1:
-                    self._told("interrupted: removing everything (again to leave at once)")
-                    controller.interrupt()
+                    self._interrupt()
                 else:
-                    self._told(f"left at once; remove what is left with: {self._clean}")
-                    controller.abandon()
-                    _leave_soon()
+                    self._leave()
+
+    def _interrupt(self) -> None:
+        self._told("interrupted: removing everything (again to leave at once)")
+        if self.controller:
+            self.controller.interrupt()
+        else:
+            self.setting_up.cancel()
+
+    def _leave(self) -> None:
+        self._told(f"left at once; remove what is left with: {self._clean}")
+        if self.controller:
+            self.controller.abandon()
+        _leave_soon()
 
 
 def _leave_soon() -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -13,17 +14,35 @@ from typing import Self
 import anyio
 import anyio.to_thread
 
-from density.errors import UsageError
+from density.errors import UsageError, in_short
 from density.events import Event
+from density.log import logger
 from density.record.codec import encode
 from density.record.schema import SCHEMA, SCHEMA_VERSION
 
+log = logger(__name__)
+TICK_SECONDS = 1.0
 CLOSE_SECONDS = 30.0
 """How long closing waits for a disk that does not answer; the run's end must not hang on it."""
 WAITING_MAX = 200_000
 """Events kept in memory while the disk refuses them (about 60 MB); what comes after that is lost."""
+TRIES = 5
+"""Ticks in a row that may fail by a fault of density's own; then the record stops."""
 
 _Row = tuple[float, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of a run its record holds.
+
+    Attributes:
+        last_event_at: time of the last event in it, by the run's clock; None where it has none.
+        missing_events: events that happened and are not in it.
+    """
+
+    last_event_at: float | None
+    missing_events: int
 
 
 class RecordWriter:
@@ -32,21 +51,33 @@ class RecordWriter:
     Events become durable once a tick, in one transaction; a crash of the tester loses the last tick at most. A full
     disk or an I/O error does not end the run: the events wait in memory and are tried again at every tick, so a disk
     that was full for a while costs nothing. `on_problem` is told once, in the event loop's thread, when the first
-    write fails; `problem` has the whole story after closing, empty where all went well.
+    write fails; `problem` has the whole story after closing, empty where all went well. Where the thread itself fails,
+    or more waits than memory should hold, the record has stopped: `on_stopped` is told why, once and in the event
+    loop's thread, and what is handled from then on is counted as missing.
     """
 
     def __init__(
-        self, path: Path, *, tick_seconds: float = 1.0, on_problem: Callable[[str], None] = lambda _: None
+        self,
+        path: Path,
+        *,
+        tick_seconds: float | None = None,
+        on_problem: Callable[[str], None] = lambda _: None,
+        on_stopped: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.path = path
         self.problem = ""
-        self._tick_seconds = tick_seconds
+        self._tick_seconds = TICK_SECONDS if tick_seconds is None else tick_seconds
         self._on_problem = on_problem
+        self._on_stopped = on_stopped
         self._told = False
+        self._told_stopped = False
+        self._stopped = ""
+        self._handled = 0
+        self._written = 0
+        self._last_at: float | None = None
         self._queue: SimpleQueue[Event | Future[None]] = SimpleQueue()
         self._wake = threading.Event()
         self._closing = False
-        self._lost = 0
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="density-record", daemon=True)
         self._limiter = anyio.CapacityLimiter(2)
@@ -70,20 +101,40 @@ class RecordWriter:
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
             await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True, limiter=self._limiter)
         if self._thread.is_alive():
-            self.problem = (
-                f"{self.path}: the disk did not answer for {CLOSE_SECONDS:.0f} s; the record's end is missing"
-            )
+            self._stop(f"the disk did not answer for {CLOSE_SECONDS:.0f} s; the record's end is missing")
+        elif self.problem:
+            missing = f"{self.missing} events are missing" if self.missing else "written later, nothing is missing"
+            self.problem += f"; {missing}"
         self._tell()
+
+    @property
+    def missing(self) -> int:
+        """Events that were handled and are not in the record; while it is open, those that wait are among them."""
+        return self._handled - self._written
+
+    @property
+    def held(self) -> Extent:
+        """How much the record holds."""
+        return Extent(self._last_at, self.missing)
 
     def handle(self, event: Event) -> None:
         """Take one event, to be written with the next tick."""
-        self._queue.put(event)
+        self._handled += 1
+        if not self._stopped:
+            self._queue.put(event)
+            if self._handled - self._written > WAITING_MAX:
+                self._stop(f"the disk has refused {WAITING_MAX:,} events, and no more are kept in memory")
         if self.problem and not self._told:
             self._tell()
+        if self._stopped and not self._told_stopped:
+            self._told_stopped = True
+            self._on_stopped(self._stopped)
 
     async def flush(self) -> None:
         """Wait until everything handled so far is in the file, or was refused by the disk (see `problem`)."""
         done: Future[None] = Future()
+        if self._stopped:
+            return
         self._queue.put(done)
         self._wake.set()
         await anyio.to_thread.run_sync(done.result, limiter=self._limiter, abandon_on_cancel=True)
@@ -101,8 +152,18 @@ class RecordWriter:
             self._opened.set_exception(UsageError(f"{self.path}: the record of the run cannot be made: {error}"))
             return
         self._opened.set_result(None)
-        with closing(connection):
-            self._write_until_closed(connection)
+        try:
+            with closing(connection):
+                self._write_until_closed(connection)
+        except BaseException as error:
+            log.exception("record stopped", path=str(self.path))
+            self._stop(in_short(error))
+        for flush in self._drain([]):
+            flush.set_result(None)
+
+    def _stop(self, reason: str) -> None:
+        self._stopped = self._stopped or f"{self.path}: {reason}"
+        self.problem = self.problem or self._stopped
 
     def _create(self) -> sqlite3.Connection:
         self.path.touch(exist_ok=False)
@@ -117,19 +178,25 @@ class RecordWriter:
 
     def _write_until_closed(self, connection: sqlite3.Connection) -> None:
         waiting: list[_Row] = []
+        faults = 0
         closing_now = False
         while not closing_now:
             self._wake.wait(self._tick_seconds)
             self._wake.clear()
             closing_now = self._closing
             flushes = self._drain(waiting)
-            if waiting and self._write(connection, waiting):
-                waiting.clear()
-            for flush in flushes:
-                flush.set_result(None)
-        if self.problem:
-            missing = len(waiting) + self._lost
-            self.problem += f"; {missing} events are missing" if missing else "; written later, nothing is missing"
+            try:
+                if waiting and self._write(connection, waiting):
+                    waiting.clear()
+                faults = 0
+            except Exception:
+                faults += 1
+                if faults >= TRIES or closing_now:
+                    raise
+                log.exception("record tick failed", path=str(self.path), faults=faults)
+            finally:
+                for flush in flushes:
+                    flush.set_result(None)
         self._finish(connection)
 
     def _drain(self, rows: list[_Row]) -> list[Future[None]]:
@@ -141,16 +208,13 @@ class RecordWriter:
                 return flushes
             if isinstance(item, Future):
                 flushes.append(item)
-            elif self.problem and len(rows) >= WAITING_MAX:
-                self._lost += 1
             else:
                 self._encode(item, rows)
 
     def _encode(self, event: Event, rows: list[_Row]) -> None:
         try:
             rows.append((event.at, event.kind, encode(event)))
-        except (TypeError, ValueError) as error:
-            self._lost += 1
+        except Exception as error:  # noqa: BLE001 — one event that cannot be written costs only itself
             self.problem = self.problem or f"{self.path}: {event.kind} cannot be put into the record: {error}"
 
     def _write(self, connection: sqlite3.Connection, rows: list[_Row]) -> bool:
@@ -160,6 +224,8 @@ class RecordWriter:
         except sqlite3.Error as error:
             self.problem = self.problem or f"{self.path}: the record could not be written: {error}"
             return False
+        self._written += len(rows)
+        self._last_at = rows[-1][0]
         return True
 
     def _finish(self, connection: sqlite3.Connection) -> None:

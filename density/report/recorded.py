@@ -1,5 +1,6 @@
 """A run as its record tells it: the one source of every report."""
 
+import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from density.ceilings.catalog import BY_ID
 from density.ceilings.reading import Bounds
-from density.controller.session import RECORD
+from density.controller.session import RECORD, RESULT
 from density.errors import UsageError
 from density.metrics.current import bounds_of_run
 from density.record import read_events
@@ -46,8 +47,8 @@ class Recorded:
 
     @property
     def whole(self) -> bool:
-        """Whether the record has the run's end; else it was cut off, or goes on."""
-        return self.state.torn_down is not None
+        """Whether the record has the whole run; else it was cut off, goes on, or its disk was full."""
+        return bool(self.result["record"]["complete"])
 
 
 def read_run(run_dir: Path) -> Recorded:
@@ -62,4 +63,16 @@ def read_run(run_dir: Path) -> Recorded:
     if not state.run_id:
         raise UsageError(f"{path}: the record is empty: the run was cut off before it began")
     bounds = bounds_of_run(state)
-    return Recorded(state, history, bounds, result(state, bounds))
+    document = result(state, bounds)
+    if said := _extent(run_dir):
+        document["record"] = said
+    return Recorded(state, history, bounds, document)
+
+
+def _extent(run_dir: Path) -> Document | None:
+    """What the run itself said of events that its record lacks; None where it lacks none, or nothing was said."""
+    try:
+        said = json.loads((run_dir / RESULT).read_text(encoding="utf-8"))["record"]
+        return dict(said) if not said["complete"] else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

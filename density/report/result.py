@@ -16,6 +16,7 @@ from density.ceilings.catalog import BY_ID
 from density.ceilings.judge import Verdict, judge
 from density.ceilings.reading import Bounds
 from density.events import CeilingForecast
+from density.record import Extent
 from density.state import RunState, WorkloadState
 from density.statistics import floored, quantile
 
@@ -23,8 +24,12 @@ SCHEMA = 1
 Document = dict[str, Any]
 
 
-def result(state: RunState, bounds: Bounds) -> Document:
-    """The document, from the state at the end; plain JSON types, no infinities."""
+def result(state: RunState, bounds: Bounds, *, recorded: Extent | None = None) -> Document:
+    """The document, from the state at the end; plain JSON types, no infinities.
+
+    Args:
+        recorded: how much of the run its record holds; None: the state is what the record holds.
+    """
     outcome = state.outcome
     workloads = [workload.workload for workload in state.workloads.values()]
     known = outlook(state, values=state.values(), workloads=workloads, bounds=bounds)
@@ -49,6 +54,7 @@ def result(state: RunState, bounds: Bounds) -> Document:
         },
         "tester": _tester(state),
         "teardown": _teardown(state),
+        "record": _record(state, recorded),
         "warnings": state.warnings,
     }
     return {key: _finite(value) for key, value in document.items()}
@@ -167,4 +173,21 @@ def _teardown(state: RunState) -> Document:
         "removed": torn.removed if torn else 0,
         "left": list(torn.left) if torn else [],
         "seconds": torn.seconds if torn else 0.0,
+    }
+
+
+def _record(state: RunState, recorded: Extent | None) -> Document:
+    """Whether every figure can be found again in the record; what it lacks of a run that was cut off nobody knows."""
+    if recorded is None:
+        whole = state.torn_down is not None
+        return {
+            "complete": whole,
+            "last_event_at": state.now - state.started_at,
+            "missing_events": 0 if whole else None,
+        }
+    last = recorded.last_event_at
+    return {
+        "complete": recorded.missing_events == 0,
+        "last_event_at": None if last is None else last - state.started_at,
+        "missing_events": recorded.missing_events,
     }

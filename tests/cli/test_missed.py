@@ -21,7 +21,12 @@ def document(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 — any JSON
         "slo": {"count": 480, "kind": "observed", "low": 480, "high": 480},
         "recommended": {"count": 480, "kind": "observed", "low": 480, "high": 480},
     }
-    known = {"required": [], "capacity": capacity, "workloads": {"web": {"ready": 500}}, "outcome": "ceiling"}
+    known = {
+        "required": [],
+        "capacity": capacity,
+        "workloads": {"web": {"launched": 500, "ready": 500}},
+        "outcome": "ceiling",
+    }
     return known | {"reason": "x"} | changes
 
 
@@ -58,7 +63,13 @@ def test_objectives_that_no_count_kept_are_one() -> None:
     assert list(missed(document(capacity=none, reason="an objective was missed: slo.ready at 2 s of 1 s"))) == [
         "no count kept every objective; the run ended because an objective was missed: slo.ready at 2 s of 1 s"
     ]
-    assert list(missed(document(capacity=none, workloads={"web": {"ready": 0}}))) == []
+    assert list(missed(document(capacity=none, workloads={"web": {"launched": 3, "ready": 0}}))) == []
+
+
+def test_a_host_without_room_for_one_is_one() -> None:
+    """Nothing was launched, as a reserve was crossed before: that is no success, and the reason is said."""
+    nothing = document(workloads={"web": {"launched": 0, "ready": 0}}, reason="the reserve was touched")
+    assert ["the reserve was touched" in sentence for sentence in missed(nothing)] == [True]
 
 
 SMALL = [
