@@ -230,13 +230,16 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The hold is over.
+    """A hold is over; where it failed, another one with fewer instances may follow.
 
     Attributes:
         counts_before: alive instances by workload at its start.
-        counts_after: at its end, by the engines' own lists.
-        missed: objectives and reserves that were not kept, in words.
-        kept: nothing was lost and nothing missed.
+        counts_after: those of them that stayed alive until its end, by the engines' own lists.
+        missed: objectives and reserves that were not kept at any time of it, in words.
+        kept: nothing died, every objective and every reserve was kept.
+        since: when it began.
+        ceilings: ids of the ceilings in `missed`, in the same order.
+        crossed: whether one of them is a critical ceiling whose reserve was crossed.
     """
 
     at: float
@@ -244,7 +247,15 @@ class Held:
     counts_after: Mapping[str, int]
     missed: tuple[str, ...]
     kept: bool
+    since: float = 0.0
+    ceilings: tuple[str, ...] = ()
+    crossed: bool = False
     kind: Literal["held"] = "held"
+
+    @property
+    def died(self) -> int:
+        """Instances that did not stay alive."""
+        return sum(self.counts_before.values()) - sum(self.counts_after.values())
 
 
 @dataclass(frozen=True, slots=True)

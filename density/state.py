@@ -36,12 +36,14 @@ from density.events import (
 from density.model import INTERNAL, EngineInfo, Failure, OwnLimit, Phase, Workload
 from density.recent import RecentLaunches
 from density.statistics import LatencySeries, quantile
+from density.sustained import HoldSeries
 
 RECENT_PROBES = 200
 RECENT_FAILURES = 20
 RECENT_SAMPLES = 300
 MOST_ENDED = 1000
 _ENDED = frozenset({Phase.FAILED, Phase.LOST})
+_REMOVED = frozenset({Phase.STOPPING, Phase.REMOVED})
 IN_FLIGHT = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
 
 
@@ -68,7 +70,7 @@ class WorkloadState:
 
     Attributes:
         launched: launches that came to an end, ready or failed.
-        stepped_back: instances that the run itself removed on its way to the exact count.
+        stepped_back: ready instances that the run itself removed before its teardown.
         peak: the most that were ready at once.
         created_seconds, started_seconds, ready_seconds: from the intended time of the launch, one entry an instance.
         ready_at: time to ready by what the host bore when the launch was requested.
@@ -218,7 +220,8 @@ class RunState:
         self.wave_started_at = 0.0
         self.last_ready_at = 0.0
         self.outcome: Stopped | None = None
-        self.held: Held | None = None
+        self.holds: list[Held] = []
+        self.hold: HoldSeries | None = None
         self.tester: TesterMeasured | None = None
         self.lag_in_wave = 0.0
         self.torn_down: TornDown | None = None
@@ -232,6 +235,11 @@ class RunState:
     def alive_by_workload(self) -> dict[str, int]:
         """Instances that are ready now, by workload."""
         return {name: workload.alive for name, workload in self.workloads.items()}
+
+    @property
+    def held(self) -> Held | None:
+        """The last hold that came to its end: of several only the last can have been kept."""
+        return self.holds[-1] if self.holds else None
 
     @property
     def in_flight(self) -> int:
@@ -308,6 +316,7 @@ class RunState:
         self.stage = event.stage
         if event.stage == "teardown":
             self.alive_at_end = self.alive_by_workload
+        self.hold = HoldSeries(event.at) if event.stage == "hold" else None
         if event.stage == "hold":
             self._measure_anew()
 
@@ -338,8 +347,6 @@ class RunState:
     @_fold.register
     def _(self, event: SteppedBack) -> None:
         self.target = event.target
-        for name, count in event.sizes.items():
-            self.workloads[name].stepped_back += count
         if not event.again:
             self._measure_anew()
 
@@ -363,7 +370,7 @@ class RunState:
         else:
             counts[before.phase] -= 1
             if before.phase is Phase.READY:
-                self.workloads[event.workload].alive -= 1
+                self._no_longer_ready(self.workloads[event.workload], event.phase)
         counts[event.phase] += 1
         instance = self.instances[event.instance_id]
         if event.phase in _ENDED and event.failure is not None and event.failure.kind != INTERNAL:
@@ -371,6 +378,11 @@ class RunState:
             self.ended_in_wave.append(Ended(event.workload, reached, event.failure, event.at))
         instance.phase = event.phase
         self._tally(event, instance)
+
+    def _no_longer_ready(self, workload: WorkloadState, phase: Phase) -> None:
+        workload.alive -= 1
+        if phase in _REMOVED and self.alive_at_end is None:
+            workload.stepped_back += 1
 
     def _tally(self, event: InstanceChanged, instance: Instance) -> None:
         workload = self.workloads[event.workload]
@@ -443,11 +455,15 @@ class RunState:
         self.host_before_wave = self.host_before_wave or event.values
         if self.alive_at_end is None:
             self.samples_in_wave.append(event)
+        if self.hold:
+            self.hold.add_sample(event.at, event.values)
 
     @_fold.register
     def _(self, event: ProbeMeasured) -> None:
         self.probes[event.workload].append(event)
         self.workloads[event.workload].probed_at.add(self.alive, self.in_flight, event.seconds)
+        if self.hold:
+            self.hold.add_probe(event.workload, self.alive, event.seconds)
 
     @_fold.register
     def _(self, event: Forecasted) -> None:
@@ -464,12 +480,15 @@ class RunState:
 
     @_fold.register
     def _(self, event: Held) -> None:
-        self.held = event
+        self.holds.append(event)
+        self.hold = None
 
     @_fold.register
     def _(self, event: TesterMeasured) -> None:
         self.tester = event
         self.lag_in_wave = max(self.lag_in_wave, event.lag_seconds)
+        if self.hold:
+            self.hold.add_lag(event.lag_seconds)
 
     @_fold.register
     def _(self, event: TornDown) -> None:

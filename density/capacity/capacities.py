@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from density.ceilings.catalog import readings
 from density.ceilings.catalog.objectives import BY_FIELD, OBJECTIVES, TESTER_LAG
 from density.ceilings.reading import Bounds, Reading
-from density.events import CeilingForecast, Stopped, WaveSettled
+from density.events import CeilingForecast, Held, Stopped, WaveSettled
 from density.profile.spec import Objectives
 from density.shares import share_out
 from density.state import RunState
 from density.statistics import floored
+from density.units import format_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +22,19 @@ class Capacity:
 
     Attributes:
         kind: `observed` where it really ran, `forecast` where more would fit than ran, `not tried` where nothing is
-            known, such as of a hold that never came; `not measured` where an objective could not be; then the counts
-            are 0.
+            known, such as of a hold that never came; `not measured` where an objective could not be; `not sustained`
+            where every hold failed; then the counts are 0.
         low, high: 95 % interval; equal to count where observed.
         per_workload: the same count by workload.
+        why: why there is no count, where more is to be said of it than its kind.
     """
 
     count: int
-    kind: Literal["observed", "forecast", "not tried", "not measured"]
+    kind: Literal["observed", "forecast", "not tried", "not measured", "not sustained"]
     low: int
     high: int
     per_workload: Mapping[str, int] = field(default_factory=dict)
+    why: str = ""
 
     @property
     def is_known(self) -> bool:
@@ -153,8 +156,21 @@ def most_kept(settled: Sequence[WaveSettled], bounds: Bounds) -> int:
 
 
 def _recommended(state: RunState, slo: Capacity) -> Capacity:
-    """What survived the hold with objectives and reserve kept; never more than what had kept them before."""
+    """What the last hold sustained with objectives and reserve kept; never more than what had kept them before."""
     if state.held is None:
         return NOT_TRIED
-    survived = _observed(state.held.counts_after)
-    return slo if slo.kind == "observed" and slo.count < survived.count else survived
+    if not state.held.kept:
+        return replace(NOT_TRIED, kind="not sustained", why=f"{_times(len(state.holds))}: {failure(state.held)}")
+    sustained = _observed(state.held.counts_after)
+    return slo if slo.kind == "observed" and slo.count < sustained.count else sustained
+
+
+def failure(held: Held) -> str:
+    """What went wrong in a hold: `1 of 30 died; slo.probe at 900 ms of 50 ms`."""
+    before = sum(held.counts_before.values())
+    died = [f"{format_count(held.died)} of {format_count(before)} died"] if held.died else []
+    return f"with {format_count(before)} instances, {'; '.join((*died, *held.missed))}"
+
+
+def _times(holds: int) -> str:
+    return "the hold failed" if holds == 1 else f"{holds} holds failed, the last one"

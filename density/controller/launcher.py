@@ -1,5 +1,6 @@
 """Launches a wave: each engine at its own pace, with as many at once as make it faster."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import anyio
@@ -67,12 +68,15 @@ class Launcher:
         self._stopped = True
 
     def ease(self) -> bool:
-        """Launch half as many at once from now on; False where every engine was at one already."""
+        """Launch half as many at once for a while; False where every engine was at one already."""
         eased = [gate.concurrency.ease() for gate in self._gates.values()]
         return any(eased)
 
-    async def wave(self, sizes: Mapping[str, int]) -> None:
+    async def wave(self, sizes: Mapping[str, int], *, until: float = math.inf) -> None:
         """Launch these and come back when each is ready or failed, and the state knows it.
+
+        Args:
+            until: no launch begins after this time.
 
         Raises:
             InternalFailure: `STREAK` launches in a row failed by a fault of density's own, or most of this wave did.
@@ -84,7 +88,7 @@ class Launcher:
         before = dict(self._numbers)
         async with anyio.create_task_group() as group:
             for engine, queue in queues.items():
-                group.start_soon(self._feed, engine, queue)
+                group.start_soon(self._feed, engine, queue, until)
         ids = [
             instance_name(name, number)
             for name, first in before.items()
@@ -116,14 +120,14 @@ class Launcher:
             log.error("no outcome", instance=instance_id, engine=workload.engine)
             self._bus.emit(InstanceChanged(anyio.current_time(), instance_id, workload.name, Phase.FAILED, failure))
 
-    async def _feed(self, engine: EngineName, queue: Sequence[Workload]) -> None:
+    async def _feed(self, engine: EngineName, queue: Sequence[Workload], until: float) -> None:
         gate = self._gates[engine]
         gate.concurrency.pause()
         gate.pace.pause()
         async with anyio.create_task_group() as group:
             for workload in queue:
                 await gate.enter()
-                if self._stopped:
+                if self._stopped or anyio.current_time() >= until:
                     gate.leave()
                     break
                 instance_id = self._request(workload, gate.pace.due(anyio.current_time()))

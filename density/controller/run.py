@@ -9,13 +9,13 @@ from anyio.abc import TaskGroup
 
 from density.capacity.capacities import keeps_objectives, most_kept
 from density.ceilings.catalog import BY_ID
-from density.ceilings.reading import Reading
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
-from density.controller.hold import hold
+from density.controller.hold import Holder
 from density.controller.launcher import Launcher
 from density.controller.preflight import refuse
 from density.controller.prober import Prober
+from density.controller.safety import SafetyStop
 from density.controller.sampler import Sampler
 from density.controller.settle import Settler
 from density.controller.steps import Steps
@@ -64,16 +64,16 @@ class Controller:
         self._teardown_scope = anyio.CancelScope(shield=True)
         self.torn: Torn | None = None
         self._problem: DensityError | None = None
-        self._braked: Reading | None = None
+        self._launcher = Launcher(bus, equipment.engines, profile.workloads, concurrency=profile.ramp.concurrency)
+        self._safety = SafetyStop(equipment, bus, self._launcher)
         self._sampler = Sampler(
-            bus, equipment.host, bounds=bounds_of(profile), brake=self._brake, unreadable=self._unreadable
+            bus, equipment.host, bounds=bounds_of(profile), brake=self._safety.crossed, unreadable=self._unreadable
         )
         self._prober = Prober(bus, equipment.pinger)
         settler = Settler(
             bus, self._sampler, self._prober, bounds=bounds_of(profile), seconds=profile.ramp.settle_seconds
         )
-        self._launcher = Launcher(bus, equipment.engines, profile.workloads, concurrency=profile.ramp.concurrency)
-        self._steps = Steps(equipment, bus, self._launcher, settler)
+        self._steps = Steps(equipment, bus, self._launcher, settler, idle=self._safety.idle)
 
     async def run(self) -> DensityError | None:
         """Everything, and always the teardown; `conclude` follows when the equipment is put away.
@@ -90,6 +90,7 @@ class Controller:
                 self.fail(as_problem(error))
             finally:
                 with self._teardown_scope:
+                    self._safety.end()
                     self._enter("teardown")
                     self.torn = await tear_down(self._bus, self._equipment, run_id=self._run_id)
                 group.cancel_scope.cancel()
@@ -125,6 +126,7 @@ class Controller:
         for warning in self._equipment.warnings:
             self._warn(warning)
         await self._preflight()
+        self._safety.begin(group, self._sampler.sample)
         await self._sampler.sample()
         group.start_soon(self._beside, self._sampler.run)
         group.start_soon(self._beside, self._prober.run)
@@ -137,8 +139,7 @@ class Controller:
             self._enter("search")
             await self._search()
         if self._bus.state.alive and self._profile.ramp.hold_seconds:
-            self._enter("hold")
-            await hold(self._bus, self._equipment)
+            await Holder(self._equipment, self._bus, steps=self._steps, safety=self._safety).hold()
 
     async def _beside(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
         """What goes on beside the stages; where it fails, the run would be blind, so it ends in order."""
@@ -192,9 +193,12 @@ class Controller:
                 return
             await self._steps.grow_to(self._bus.state.alive + step.count)
 
+    def _launching_is_over(self) -> bool:
+        return self._safety.first is not None or self._steps.time_is_over
+
     def _next(self, wave: int) -> Launch | Stop:
-        if self._braked:
-            return Stop("ceiling", f"the reserve was touched: {describe(self._braked)}", *self._braked.key)
+        if crossed := self._safety.first:
+            return Stop("ceiling", f"the reserve was touched: {describe(crossed)}", *crossed.key)
         step = decide(self._profile, self._bus.state, wave)
         _log_decision(self._bus.state, wave, step)
         if isinstance(step, Stop) and step.engine:
@@ -209,28 +213,30 @@ class Controller:
         state, bounds = self._bus.state, bounds_of(self._profile)
         unmissed = max((point.count for point in state.settled if keeps_objectives(point, bounds)), default=0)
         known = Bisection(most_kept(state.settled, bounds), state.alive, guess=unmissed)
-        while (step := known.next()) and not self._braked:
-            await self._try(step)
+        while (step := known.next()) and await self._try(step):
             known = known.after(step.target, kept=keeps_objectives(state.settled[-1], bounds))
         if state.alive > known.kept:
             await self._steps.back_to(known.kept)
             await self._steps.settle()
 
-    async def _try(self, step: Try) -> None:
-        """Up to the target, again and again until as many were launched as the objectives are judged by."""
+    async def _try(self, step: Try) -> bool:
+        """Up to the target, again and again until as many were launched as the objectives are judged by.
+
+        Returns:
+            Whether the target can be judged: neither the safety stop nor the end of the ramp's time came before.
+        """
         state, bounds = self._bus.state, bounds_of(self._profile)
         for again in itertools.count():
+            if self._launching_is_over():
+                return False
             await self._steps.back_to(step.back, again=again > 0)
             await self._steps.grow_to(step.target)
+            if self._launching_is_over() and state.alive < step.target:
+                return False
             few = len(state.recent) < FRESH and bounds.objectives.by_launches
-            if not few or self._braked or not keeps_objectives(state.settled[-1], bounds):
-                return
-
-    def _brake(self, reading: Reading) -> None:
-        if self._braked is None:
-            self._braked = reading
-            self._launcher.stop()
-            self._warn(f"launching stopped at once, the reserve was touched: {describe(reading)}")
+            if not few or not keeps_objectives(state.settled[-1], bounds):
+                return True
+        return False
 
     def _unreadable(self, error: HostUnreadable) -> None:
         """Go no further on a host that cannot be seen: what is in flight is given up, everything is removed."""

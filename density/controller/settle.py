@@ -31,8 +31,13 @@ class Settler:
         self._rest = Rest()
 
     async def settle(self, wave: int) -> None:
-        """Wait at least the profile's settling time, until nothing moves; emit what the last samples come to."""
-        began = anyio.current_time()
+        """Wait at least the profile's settling time, until nothing moves; emit what the last samples come to.
+
+        Where instances die, or the safety stop removes some, settling begins anew.
+        """
+        state = self._bus.state
+        entered = began = anyio.current_time()
+        alive = state.alive_by_workload
         samples: list[Timed] = []
         uses: list[dict[Key, float]] = []
         period = min(PERIOD_SECONDS, self._seconds / WINDOW) or PERIOD_SECONDS / WINDOW
@@ -41,13 +46,17 @@ class Settler:
             values = await self._sampler.sample()
             samples.append(Timed(anyio.current_time(), values))
             uses.append(self._uses(values))
-            elapsed = anyio.current_time() - began
+            now = anyio.current_time()
+            elapsed, late = now - began, now - entered >= LONGEST * self._seconds
+            if alive != state.alive_by_workload and not late:
+                alive, began = state.alive_by_workload, now
+                samples, uses = [], []
+                continue
             enough = elapsed >= self._seconds and not self._rest.moving(uses, self._near(), period=period)
-            if len(samples) >= WINDOW and (enough or elapsed >= LONGEST * self._seconds):
+            if len(samples) >= WINDOW and (enough or late):
                 break
         self._rest.rested(uses[-WINDOW:])
         await self._prober.answered()
-        state = self._bus.state
         values = {**state.values(), **average(samples[-WINDOW:]), **state.measures(since=began)}
         counts, failed = state.alive_by_workload, dict(state.failed_in_wave)
         self._bus.emit(WaveSettled(anyio.current_time(), began, wave, counts, values, failed))

@@ -1,41 +1,62 @@
-"""The steps that ramp and search are made of: grow, step back, settle."""
+"""The steps that ramp, search and hold are made of: grow, scale down, settle."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.launcher import Launcher
+from density.controller.scaling import newest_by_workload, scale_down
 from density.controller.settle import Settler
 from density.errors import EngineUnavailable, InternalFailure
-from density.events import Forecasted, SteppedBack, WaveStarted
-from density.model import INTERNAL, Phase
-from density.ramp.decide import look_ahead
+from density.events import Forecasted, WaveStarted
+from density.model import INTERNAL
+from density.ramp.decide import is_over, look_ahead
 from density.shares import split
 
 
 class Steps:
-    """Moves a run from one count to another; after each step the host has come to rest and a new forecast is out."""
+    """Moves a run from one count to another; after growing the host has come to rest and a new forecast is out.
 
-    def __init__(self, equipment: Equipment, bus: Bus, launcher: Launcher, settler: Settler) -> None:
+    Args:
+        idle: waits until the safety stop removes nothing.
+    """
+
+    def __init__(
+        self,
+        equipment: Equipment,
+        bus: Bus,
+        launcher: Launcher,
+        settler: Settler,
+        *,
+        idle: Callable[[], Awaitable[None]],
+    ) -> None:
         self._equipment = equipment
+        self._idle = idle
         self._bus = bus
         self._launcher = launcher
         self._settler = settler
         self._wave = 0
 
+    @property
+    def time_is_over(self) -> bool:
+        """Whether the ramp's time is over, so that nothing more may be launched."""
+        return is_over(self._equipment.profile.ramp, self._bus.state, now=anyio.current_time())
+
     async def grow(self, sizes: Mapping[str, int]) -> None:
-        """Launch a wave of these.
+        """Launch a wave of these, or as many of it as the ramp's time allows.
 
         Raises:
             EngineUnavailable: nothing of a workload ever got ready.
             InternalFailure: so it is, and by a fault of density's own; or that came many times in a row.
         """
         self._wave += 1
-        target = self._bus.state.alive + sum(sizes.values())
+        state, most = self._bus.state, self._equipment.profile.ramp.max_seconds
+        target = state.alive + sum(sizes.values())
         self._bus.emit(WaveStarted(anyio.current_time(), self._wave, sizes, target))
-        await self._launcher.wave(sizes)
+        await self._launcher.wave(sizes, until=state.started_at + most if most else math.inf)
         await self.settle()
         self._refuse_the_broken()
 
@@ -53,18 +74,11 @@ class Steps:
         state = self._bus.state
         wanted = split(target, self._equipment.profile.workloads, {})
         surplus = {name: max(0, alive - wanted[name]) for name, alive in state.alive_by_workload.items()}
-        self._bus.emit(SteppedBack(anyio.current_time(), surplus, target, again))
-        async with anyio.create_task_group() as group:
-            for name, count in surplus.items():
-                if count:
-                    ready = [i for i, known in state.instances.items() if known.phase is Phase.READY]
-                    mine = [i for i in ready if state.instances[i].workload == name][-count:]
-                    engine = self._equipment.engines[state.workloads[name].workload.engine]
-                    group.start_soon(engine.stop, mine)
-        await self._bus.until(lambda state: state.alive <= target)
+        await scale_down(self._bus, self._equipment, newest_by_workload(state, surplus), again=again)
 
     async def settle(self) -> None:
         """Let the host come to rest, and look ahead."""
+        await self._idle()
         await self._settler.settle(self._wave)
         ahead = look_ahead(self._equipment.profile, self._bus.state)
         self._bus.emit(Forecasted(anyio.current_time(), ahead.forecast()))

@@ -101,7 +101,10 @@ def _wave_left(state: RunState, pace: Pace) -> float:
 
 
 def _hold_left(ramp: Ramp, state: RunState) -> float:
-    return 0.0 if state.held else max(ramp.hold_seconds - (state.now - _last_step(state)), 0.0)
+    """Of the hold that goes on; whether it has to be repeated nobody knows."""
+    if state.hold is None:
+        return 0.0
+    return max(ramp.hold_seconds - (state.now - state.hold.began_at), 0.0)
 
 
 def _removal(pace: Pace | None, alive: int) -> float:

@@ -3,6 +3,7 @@
 import math
 from functools import singledispatch
 
+from density.capacity.capacities import failure
 from density.events import (
     CeilingForecast,
     Forecasted,
@@ -98,10 +99,9 @@ def _(event: Stopped, state: RunState) -> str:  # noqa: ARG001
 
 @say.register
 def _(event: Held, state: RunState) -> str:  # noqa: ARG001
-    lost = sum(event.counts_before.values()) - sum(event.counts_after.values())
-    broken = [*event.missed, *([f"{format_count(lost)} lost"] if lost else [])]
-    kept = clean(", ".join(broken)) or "everything was kept"
-    return f"held: {listing(event.counts_after) or 'none'} ready, {kept}"
+    if not event.kept:
+        return f"hold failed: {clean(failure(event))}"
+    return f"held: {listing(event.counts_after) or 'none'} ready, everything was kept"
 
 
 @say.register

@@ -88,7 +88,7 @@ def _moment(state: RunState) -> tuple[object, ...]:
 def _still(state: RunState) -> RunState:
     """A copy of what the findings are read from, which the next events leave alone."""
     still = copy.copy(state)
-    still.rests, still.settled = [*state.rests], [*state.settled]
+    still.rests, still.settled, still.holds = [*state.rests], [*state.settled], [*state.holds]
     still.samples_in_wave = state.samples_in_wave.copy()
     still.recent = state.recent.copy()
     still.ended_in_wave = state.ended_in_wave.copy()

@@ -6,6 +6,9 @@ MOST = 32
 GAIN = 1.08
 """Rates within this factor of each other are the same: windows of two dozen launches are no sharper."""
 STEP = 1.3
+RECOVER = 24
+"""Launches that come to their end before one more at once is allowed again after a reduction; each further reduction
+doubles them, so that an engine which cannot take more is tried less and less often."""
 
 
 @dataclass(slots=True)
@@ -19,10 +22,14 @@ class Concurrency:
     Attributes:
         fixed: a profile's own number; 0 adapts.
         limit: launches that may be in flight now.
+        cap: what a reduction allows at most, until it has recovered; 0: nothing is reduced.
     """
 
     fixed: int = 0
     limit: int = 8
+    cap: int = 0
+    _clean: int = 0
+    _reductions: int = 0
     _up: bool = True
     _rate: float = 0.0
     _window: list[float] = field(default_factory=list)
@@ -33,6 +40,8 @@ class Concurrency:
 
     def completed(self, at: float) -> None:
         """A launch came to its end at this time (seconds)."""
+        if self.cap:
+            self._recover()
         if self.fixed:
             return
         self._window.append(at)
@@ -44,15 +53,33 @@ class Concurrency:
         self._step(rate)
 
     def ease(self) -> bool:
-        """Half as many at once from now on, and never more again; False where it was one already."""
+        """Half as many at once, for a while: some launches without another reduction allow one more.
+
+        Returns:
+            False where it was one already.
+        """
         if self.limit == 1:
             return False
-        self.limit = self.fixed = self.limit // 2
+        self.limit = self.cap = self.limit // 2
+        self._clean = 0
+        self._reductions += 1
+        self._window.clear()
         return True
 
     def pause(self) -> None:
         """Launching stops for a while: a window that spans the pause would say nothing."""
         self._window.clear()
+
+    def _recover(self) -> None:
+        self._clean += 1
+        if self._clean < RECOVER * 2 ** (self._reductions - 1):
+            return
+        self._clean = 0
+        self.cap += 1
+        if self.fixed:
+            self.limit = self.cap
+        if self.cap >= (self.fixed or MOST):
+            self.cap = 0
 
     def _step(self, rate: float) -> None:
         if rate < self._rate / GAIN:
@@ -61,4 +88,4 @@ class Concurrency:
             self._up = False
         self._rate = rate
         wanted = max(self.limit + 1, round(self.limit * STEP)) if self._up else round(self.limit / STEP)
-        self.limit = min(MOST, max(1, wanted))
+        self.limit = min(self.cap or MOST, max(1, wanted))

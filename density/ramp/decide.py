@@ -210,9 +210,14 @@ def _spent(ramp: Ramp, state: RunState) -> Stop | None:
     if state.alive >= ramp.max_instances:
         alive = format_counted(state.alive, "instance is alive", "instances are alive")
         return Stop("max", f"{alive}, as many as the profile's max")
-    if ramp.max_seconds and state.now - state.started_at >= ramp.max_seconds:
+    if is_over(ramp, state, now=state.now):
         return Stop("duration", f"the ramp's time of {ramp.max_seconds:.0f} s is over")
     return None
+
+
+def is_over(ramp: Ramp, state: RunState, *, now: float) -> bool:
+    """Whether the ramp's time is over then: no wave, no step of the search and no other hold may begin."""
+    return bool(ramp.max_seconds) and now - state.started_at >= ramp.max_seconds
 
 
 def _grow(profile: Profile, state: RunState, wave: int) -> Launch | Stop:

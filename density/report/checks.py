@@ -131,7 +131,7 @@ def _ending(run: Recorded) -> Iterator[Check]:
         before, after = sum(held.counts_before.values()), sum(held.counts_after.values())
         said: Said = (count("held.after", after), " of ", count("held.before", before))
         said += (f" {'was' if before == 1 else 'were'} alive at the hold's end",)
-        said += (f"; {'; '.join(held.missed)}." if held.missed else ", everything was kept.",)
+        said += (f"; {'; '.join(held.missed)}." if held.missed else ", everything was kept." if held.kept else ".",)
         yield Check("Hold", "fine" if held.kept else "doubtful", said, "A count that does not stay is no capacity.")
     if torn is None:
         said = ("The record ends before the run did.",)

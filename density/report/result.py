@@ -15,7 +15,7 @@ from density.capacity.split import split_memory
 from density.ceilings.catalog import BY_ID
 from density.ceilings.judge import Verdict, judge
 from density.ceilings.reading import Bounds
-from density.events import CeilingForecast
+from density.events import CeilingForecast, Held
 from density.record import Extent
 from density.state import RunState, WorkloadState
 from density.statistics import floored, quantile
@@ -47,6 +47,7 @@ def result(state: RunState, bounds: Bounds, *, recorded: Extent | None = None) -
         "reason": outcome.reason if outcome else "",
         "host": _host(state),
         "capacity": _capacity(found),
+        "holds": [_hold(held) for held in state.holds],
         "required": [asdict(each) for each in requirements(state.required, found)],
         "verdict": _verdict(verdict) if verdict else None,
         "workloads": {
@@ -87,6 +88,18 @@ def _capacity(found: Capacities) -> Document:
 def _counted(capacity: Capacity) -> Document:
     """What was not tried, or not measured, has no count."""
     return asdict(capacity) | ({} if capacity.is_known else {"count": None, "low": None, "high": None})
+
+
+def _hold(held: Held) -> Document:
+    """One hold: how many were held for how long, how many of them stayed alive, and what was not kept."""
+    return {
+        "seconds": held.at - held.since,
+        "before": sum(held.counts_before.values()),
+        "after": sum(held.counts_after.values()),
+        "kept": held.kept,
+        "missed": list(held.missed),
+        "ceilings": list(held.ceilings),
+    }
 
 
 def _verdict(verdict: Verdict) -> Document:

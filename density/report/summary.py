@@ -33,7 +33,8 @@ def print_summary(result: Document, console: Console, *, run_dir: str) -> None:
     title.append(f"  {result['run_id']}, {format_seconds(result['seconds'])}", style="dim")
     console.print()
     console.print(title)
-    console.print(_labelled([("capacity", _answer(result)), *_verdict(result), *latency_rows(result["workloads"])]))
+    rows = [("capacity", _answer(result)), *_holds(result), *_verdict(result), *latency_rows(result["workloads"])]
+    console.print(_labelled(rows))
     console.print()
     console.print(_workloads(result))
     console.print(Text("p50, p95: intended launch to ready; memory, tasks: what one more takes", style="dim"))
@@ -69,6 +70,15 @@ def _count(capacity: Document) -> str:
     if capacity["low"] != capacity["high"]:
         text += f" ({format_count(capacity['low'])} to {format_count(capacity['high'])})"
     return text
+
+
+def _holds(result: Document) -> Iterator[Row]:
+    """Why nothing is recommended, or how many holds it took."""
+    recommended, holds = result["capacity"]["recommended"], result["holds"]
+    if recommended["why"]:
+        yield "hold", Text(f"no count is recommended: {recommended['why']}", style="yellow")
+    elif len(holds) > 1:
+        yield "hold", Text(f"sustained by the last of {len(holds)} holds, each with fewer instances")
 
 
 def _verdict(result: Document) -> Iterator[Row]:

@@ -117,7 +117,7 @@ def capacities(run: Recorded) -> list[CapacityRow]:
     hard, slo, recommended = (run.result["capacity"][name] for name in ("hard", "slo", "recommended"))
     would = "the most that would fit, by the forecast" if hard["kind"] == "forecast" else "the most that ran"
     tried = ", of what was tried" if hard["kind"] == "forecast" and slo["kind"] == "observed" else ""
-    held = "held, with the reserve kept" if run.state.held else "nothing was held"
+    held = recommended["why"] or ("held, with the reserve kept" if run.state.held else "nothing was held")
     rows = [
         _capacity("hard", would, hard),
         _capacity("slo", _kept(run, slo["count"]) + tried, slo),

@@ -101,22 +101,6 @@ def test_an_interrupted_run_is_torn_down_and_adds_up() -> None:
     adds_up(run, profile)
 
 
-def test_an_instance_that_dies_later_is_lost_and_the_hold_was_not_kept() -> None:
-    """What dies in the hold is counted as lost, and recommended is what survived."""
-
-    async def kill(controller: Controller, engine: SimulatedEngine) -> None:
-        await anyio.sleep(60)
-        engine.lose("web-00007")
-
-    profile = replace(PROFILE, ramp=Ramp(max_instances=30, hold_seconds=300))
-    run = simulate(profile, during=kill)
-    assert run.state.workloads["web"].lost == 1
-    assert run.state.held is not None
-    assert not run.state.held.kept
-    assert result(run.state, bounds_of(profile))["capacity"]["recommended"]["count"] == 29
-    adds_up(run, profile)
-
-
 def test_a_workload_that_never_gets_ready_ends_the_run_with_its_own_words() -> None:
     """The first instances die: an error with the kind, the message and the last lines, and a clean host."""
     run = simulate(replace(PROFILE, workloads=(replace(WEB, image="exits"),)))
@@ -240,20 +224,6 @@ def test_a_launch_that_fails_by_the_way_leaves_the_verdict_as_sure_as_it_was() -
         assert verdict.confidence == pytest.approx(1, abs=0.05)
 
 
-def test_an_engine_that_lists_fewer_than_it_told_of_is_believed() -> None:
-    """The hold asks the engine's own list: an instance that vanished without a word does not count as held."""
-
-    async def vanish(controller: Controller, engine: SimulatedEngine) -> None:
-        await anyio.sleep(60)
-        engine.forget("web-00007")
-
-    profile = replace(PROFILE, ramp=Ramp(max_instances=30, hold_seconds=300))
-    run = simulate(profile, during=vanish)
-    assert run.state.held is not None
-    assert not run.state.held.kept
-    assert run.state.held.counts_after == {"web": 29}
-
-
 def test_failures_by_chance_do_not_stop_a_ramp_but_many_do() -> None:
     """One launch in a hundred failing is noise; every third failing is a ceiling of its own."""
     few = simulate(replace(PROFILE, simulated=SimulatedHost(failure_share=0.01, seed=3)))
@@ -262,28 +232,6 @@ def test_failures_by_chance_do_not_stop_a_ramp_but_many_do() -> None:
     many = simulate(replace(PROFILE, simulated=SimulatedHost(failure_share=0.35, seed=3)))
     assert many.state.outcome is not None
     assert many.state.outcome.outcome == "ceiling"
-
-
-def test_the_ramp_ends_when_its_time_is_over() -> None:
-    """`max_time` bounds the ramp, not the teardown."""
-    run = simulate(replace(PROFILE, ramp=Ramp(shape="linear", step=1, start=1, max_seconds=60)))
-    assert run.state.outcome is not None
-    assert run.state.outcome.outcome == "duration"
-    assert run.host.alive == 0
-
-
-def test_a_leak_makes_the_brake_stop_a_wave_before_the_host_is_lost() -> None:
-    """Memory that vanishes by itself amid a long wave: launching stops at the reserve, not at the end of the wave."""
-    profile = replace(
-        PROFILE,
-        ramp=Ramp(shape="list", waves=(5000,), calibrate=0, max_instances=5000),
-        simulated=SimulatedHost(leak_bytes_per_second=100 * MIB, costs={"web": {"tasks": 1, "memory_bytes": MIB}}),
-    )
-    run = simulate(profile)
-    assert run.state.outcome is not None
-    assert run.state.outcome.ceiling == "memory.available"
-    assert run.state.peak.count < 5000
-    assert any("launching stopped at once" in warning for warning in run.state.warnings)
 
 
 def test_a_settled_point_is_read_after_the_launches_are_over() -> None:

@@ -1,10 +1,12 @@
 """When a launch was due, and how many at once."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from density.ramp.concurrency import MOST, Concurrency
+from density.ramp.concurrency import MOST, RECOVER, Concurrency
 from density.ramp.pace import WINDOW, Pace
 
 
@@ -67,16 +69,43 @@ def test_a_profiles_own_number_is_kept() -> None:
     assert concurrency.limit == 3
 
 
-def test_easing_halves_down_to_one_and_stays() -> None:
-    """After launches ran into each other, the number at once never grows again."""
+def test_a_reduction_halves_down_to_one() -> None:
+    """Below one there is nothing to reduce."""
     concurrency = Concurrency()
     limits = [concurrency.limit]
     while concurrency.ease():
         limits.append(concurrency.limit)
-    for index in range(200):
-        concurrency.completed(index / 10)
     assert limits == [8, 4, 2, 1]
-    assert concurrency.limit == 1
+
+
+@pytest.mark.parametrize("fixed", [0, 8])
+def test_one_reduction_is_made_up_for_one_by_one(fixed: int) -> None:
+    """After one late moment it is four at once, then five after RECOVER more launches, and eight again in the end."""
+    concurrency = Concurrency(fixed=fixed)
+    assert concurrency.ease()
+    seen, now = [concurrency.limit], 0.0
+    for _ in range(5 * RECOVER):
+        now += 1 / concurrency.limit  # twice as fast with twice as many at once
+        concurrency.completed(now)
+        seen.append(concurrency.limit)
+    assert max(seen[:RECOVER]) == 4
+    assert max(later - before for before, later in pairwise(seen)) <= 1
+    assert seen[-1] >= 8
+    assert fixed in {0, seen[-1]}
+
+
+def test_each_further_reduction_is_made_up_for_more_slowly() -> None:
+    """An engine that cannot take eight at once is tried with more after 24 launches, then 48, then 96."""
+    concurrency = Concurrency(fixed=8)
+    waited = []
+    for _ in range(3):
+        assert concurrency.ease()
+        before, launches = concurrency.limit, 0
+        while concurrency.limit == before:
+            concurrency.completed(0.0)
+            launches += 1
+        waited.append(launches)
+    assert waited == [RECOVER, 2 * RECOVER, 4 * RECOVER]
 
 
 @given(st.lists(st.floats(0.001, 10), min_size=1, max_size=500))
