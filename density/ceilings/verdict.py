@@ -74,6 +74,11 @@ SIDE_COUNTERS: tuple[SideCounter, ...] = (
     ),
 )
 
+_PEAKS = (
+    ("slice.tasks", "slice.tasks_peak", ()),
+    ("slice.memory_bytes", "slice.memory_peak_bytes", ("slice.oom_kills", "slice.memory_limit_hits")),
+)
+"""A value of the slice, its highest since the slice was made, and the counters one of which must have moved too."""
 AT_ONCE = 8
 """Launches in flight take more for a moment than running instances do; so many are allowed for."""
 MOMENTARY = frozenset({"try_again", "too_many_files", "files_in_system"})
@@ -253,12 +258,25 @@ def highest_readings(wave: WaveSeen, bounds: Bounds) -> dict[Key, Reading]:
 def _highest_of_the_host(wave: WaveSeen, bounds: Bounds) -> dict[Key, Reading]:
     """What failed has often been freed again by the wave's end, so the highest use counts."""
     highest: dict[Key, Reading] = {}
-    for values in (*wave.samples, wave.now):
+    for values in (*wave.samples, wave.now, _peaks(wave)):
         for reading in readings({**wave.now, **values}, bounds):
             known = highest.get(reading.key)
             if known is None or reading.ratio > known.ratio:
                 highest[reading.key] = reading
     return highest
+
+
+def _peaks(wave: WaveSeen) -> dict[str, float]:
+    """The most that the slice used in this wave where the kernel kept count: a launch that fails is gone in no time.
+
+    Memory's highest use is that of a moment in which pages of files could still be taken back, unless they could not.
+    """
+    found = {}
+    for used, peak, counters in _PEAKS:
+        grown = wave.now.get(peak, 0.0) > wave.before.get(peak, 0.0)
+        if grown and (not counters or any(wave.now.get(name, 0.0) > wave.before.get(name, 0.0) for name in counters)):
+            found[used] = wave.now[peak]
+    return found
 
 
 def _own_readings(wave: WaveSeen) -> dict[Key, Reading]:

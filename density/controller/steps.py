@@ -13,7 +13,7 @@ from density.controller.settle import Settler
 from density.errors import EngineUnavailable, InternalFailure
 from density.events import Forecasted, WaveStarted
 from density.model import INTERNAL
-from density.ramp.decide import is_over, look_ahead
+from density.ramp.decide import is_explained, is_over, look_ahead
 from density.shares import split
 
 
@@ -84,7 +84,12 @@ class Steps:
         self._bus.emit(Forecasted(anyio.current_time(), ahead.forecast()))
 
     def _refuse_the_broken(self) -> None:
-        """A workload of which nothing ever got ready is broken: launching more of it would measure nothing."""
+        """A workload of which nothing ever got ready is broken: launching more of it would measure nothing.
+
+        Where a ceiling explains it, not even one fits: the ramp ends there, with a maximum of 0.
+        """
+        if is_explained(self._equipment.profile, self._bus.state):
+            return
         for name, workload in self._bus.state.workloads.items():
             if workload.failed and not workload.ready and self._bus.state.alive == 0:
                 kind, tally = next(iter(workload.failures.items()))

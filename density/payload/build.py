@@ -41,7 +41,7 @@ async def payload_binary(cache_dir: Path) -> Path:
     """
     source = b"\0".join([await anyio.Path(path).read_bytes() for path in (*SOURCES, *HEADERS)])
     complaints = []
-    for command in _candidates():
+    for command in compilers():
         try:
             compiler = Compiler(command, await _version(command))
             return await _compiled(cache_dir, compiler, source)
@@ -59,7 +59,8 @@ def cache_key(source: bytes, compiler: Compiler, flags: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _candidates() -> Iterator[tuple[str, ...]]:
+def compilers() -> Iterator[tuple[str, ...]]:
+    """The compilers of this machine, as commands, the first choice first."""
     for name in COMPILERS:
         if path := shutil.which(name):
             yield (path,)

@@ -126,6 +126,12 @@ def _failures(profile: Profile, state: RunState) -> Stop | None:
     return Stop("ceiling", _told(state), *bound, surge=surge, by_failures=True)
 
 
+def is_explained(profile: Profile, state: RunState) -> bool:
+    """Whether a ceiling of the host or of the instances themselves explains what failed in the current wave."""
+    stop = _failures(profile, state)
+    return stop is not None and stop.outcome == "ceiling" and (stop.ceiling, stop.subject) != NOBODY
+
+
 def _many(state: RunState) -> bool:
     kinds = state.failed_in_wave + state.lost_in_wave
     del kinds[INTERNAL]

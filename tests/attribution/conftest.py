@@ -12,6 +12,7 @@ from typing import Protocol
 
 import pytest
 from attribution.induced import Document, Expected, Row, judged, timed_run
+from attribution.suite import TOLD, Told
 
 from density.host.reader import HostReader
 
@@ -79,8 +80,9 @@ def attribute(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Attrib
         path = tmp_path / "induced.toml"
         path.write_text(f'name = "induced"\n{profile}')
         expected = Expected(ceiling=expect, subject=subject, evidence=evidence, fix=fix, counts=counts)
-        document, problem, seconds = timed_run(path, tmp_path / "runs", within)
-        row = judged(document, expected, seconds=seconds, problem=problem)
+        finished = timed_run(path, tmp_path / "runs", within)
+        document = finished.document
+        row = judged(document, expected, seconds=finished.seconds, problem=finished.problem)
         rows.append(row)
         if row.problems:
             verdict = json.dumps(document.get("verdict"), indent=2)
@@ -94,15 +96,35 @@ def attribute(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Attrib
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table: what was induced, what was named, how sure, at which count."""
-    rows = terminalreporter.config.stash.get(ROWS, [])
+    """The tables: induced ceilings, and applications that fail by themselves."""
+    induced_table(terminalreporter, terminalreporter.config.stash.get(ROWS, []))
+    applications_table(terminalreporter, terminalreporter.config.stash.get(TOLD, []))
+
+
+def induced_table(terminal: pytest.TerminalReporter, rows: list[Row]) -> None:
+    """What was induced, what was named, how sure, at which count."""
     if not rows:
         return
-    terminalreporter.section("induced ceilings")
-    terminalreporter.line(f"{'induced':<22} {'named':<40} {'confidence':>10} {'count':>6} {'seconds':>8}")
+    terminal.section("induced ceilings")
+    terminal.line(f"{'induced':<22} {'named':<40} {'confidence':>10} {'count':>6} {'seconds':>8}")
     for row in rows:
         mark = "" if not row.problems else "  WRONG"
         figures = f"{row.confidence:>10.1%} {row.count:>6} {row.seconds:>8.1f}"
-        terminalreporter.line(f"{row.induced:<22} {row.named:<40} {figures}{mark}")
+        terminal.line(f"{row.induced:<22} {row.named:<40} {figures}{mark}")
     right = sum(not row.problems for row in rows)
-    terminalreporter.line(f"{right} of {len(rows)} right")
+    terminal.line(f"{right} of {len(rows)} right")
+
+
+def applications_table(terminal: pytest.TerminalReporter, rows: list[Told]) -> None:
+    """Which application, what the verdict must be, what it was, how sure."""
+    if not rows:
+        return
+    terminal.section("applications")
+    terminal.line(f"{'application':<28} {'wanted':<20} {'said':<34} {'confidence':>10} {'count':>6} {'seconds':>8}")
+    for row in rows:
+        mark = "" if not row.problems else "  WRONG"
+        sure = "-" if row.confidence is None else f"{row.confidence:.1%}"
+        figures = f"{sure:>10} {row.count:>6} {row.seconds:>8.1f}"
+        terminal.line(f"{row.application:<28} {row.wanted:<20} {row.said:<34} {figures}{mark}")
+    right = sum(not row.problems for row in rows)
+    terminal.line(f"{right} of {len(rows)} right")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,31 @@ def used(name: str) -> int:
     return int(HostReader(disks={}).read(thorough=True)[name])
 
 
-def run_density(profile: Path, runs_dir: Path, within: Sequence[str]) -> tuple[Document, str]:
-    """Run `density run` in a process of its own; its document and what was wrong about its end, empty if nothing.
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is over.
+
+    Attributes:
+        document: its `result.json`; empty where there is none.
+        exit_code: None where it was ended because it took too long.
+        said: what it wrote to the terminal for a person.
+    """
+
+    document: Document
+    exit_code: int | None
+    said: str
+    seconds: float = 0.0
+
+    @property
+    def problem(self) -> str:
+        """What is wrong about its end; empty if nothing."""
+        if self.exit_code is None:
+            return f"no end within {RUN_SECONDS:.0f} s"
+        return f"exit code {self.exit_code}: {self.said.strip()}" if self.exit_code else ""
+
+
+def run_density(profile: Path, runs_dir: Path, within: Sequence[str]) -> Finished:
+    """Run `density run` in a process of its own.
 
     However this is left, the run is told to end and waited for, so that it takes its instances away.
     """
@@ -100,8 +123,7 @@ def run_density(profile: Path, runs_dir: Path, within: Sequence[str]) -> tuple[D
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             _end(process)
-    problem = "" if process.returncode == 0 else f"exit code {process.returncode}: {said.strip()}"
-    return (json.loads(out) if out else {}), problem
+    return Finished(json.loads(out) if out else {}, process.returncode, said)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -147,11 +169,11 @@ def _problems(document: Document, verdict: Document, count: int, expected: Expec
         yield f"left behind: {', '.join(document['teardown']['left'])}"
 
 
-def timed_run(profile: Path, runs_dir: Path, within: Sequence[str]) -> tuple[Document, str, float]:
+def timed_run(profile: Path, runs_dir: Path, within: Sequence[str] = ()) -> Finished:
     """`run_density`, with the seconds that it took."""
     began = time.monotonic()
     try:
-        document, problem = run_density(profile, runs_dir, within)
+        finished = run_density(profile, runs_dir, within)
     except subprocess.TimeoutExpired:
-        document, problem = {}, f"no end within {RUN_SECONDS:.0f} s"
-    return document, problem, time.monotonic() - began
+        finished = Finished({}, None, "")
+    return replace(finished, seconds=time.monotonic() - began)

@@ -16,14 +16,21 @@ def lowered(parameter: str, value: int) -> Iterator[int]:
     A process of its own waits beside us for our end. It is there before anything is lowered, so putting back needs no
     new process.
     """
+    with lowered_text(parameter, str(value)):
+        yield value
+
+
+@contextmanager
+def lowered_text(parameter: str, value: str) -> Iterator[None]:
+    """The same for a parameter of several numbers, such as a range."""
     path = Path("/proc/sys", *parameter.split("."))
     old = path.read_text().strip()
     with subprocess.Popen(
         ["sh", "-c", GUARD, "guard", str(path), old], stdin=subprocess.PIPE, start_new_session=True
     ) as guard:
         try:
-            path.write_text(str(value))
-            yield value
+            path.write_text(value)
+            yield
         finally:
             assert guard.stdin is not None
             guard.stdin.close()

@@ -215,7 +215,7 @@ def test_kernel_parameters_in_the_command_are_those_that_a_script_would_set() ->
 def test_the_fix_of_an_instances_own_limit_names_its_workload() -> None:
     """The knob is in the profile, in the table of that workload."""
     own = [ceiling for ceiling in CATALOG if ceiling.own]
-    assert len(own) == 4
+    assert len(own) == 5
     assert all("workload web" in ceiling.fix.of("web") for ceiling in own)
 
 

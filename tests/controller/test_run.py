@@ -111,6 +111,22 @@ def test_a_workload_that_never_gets_ready_ends_the_run_with_its_own_words() -> N
     assert run.state.outcome.outcome == "error"
 
 
+@pytest.mark.parametrize(
+    ("slice_", "ceiling"), [(Slice(tasks=5), "tasks.cgroup"), (Slice(memory_bytes=MIB), "memory.cgroup")]
+)
+def test_a_slice_too_small_for_one_instance_is_a_ceiling_at_nothing(slice_: Slice, ceiling: str) -> None:
+    """The run is measured and over: not one fits, and the verdict says of what there is too little."""
+    costs = {"web": {"tasks": 12.0, "memory_bytes": 5.0 * MIB}}
+    run = simulate(replace(PROFILE, slice=slice_, simulated=SimulatedHost(costs=costs)))
+    assert run.problem is None
+    assert run.state.outcome is not None
+    assert (run.state.outcome.outcome, run.state.outcome.ceiling) == ("ceiling", ceiling)
+    assert capacities(run.state, bounds_of(PROFILE)).hard.count == 0
+    verdict = judge(run.state, bounds_of(PROFILE), {})
+    assert verdict is not None
+    assert verdict.confidence > 0.5
+
+
 def test_a_missing_image_starts_nothing() -> None:
     """It is refused in preflight, as a mistake of the profile."""
     run = simulate(replace(PROFILE, workloads=(replace(WEB, image="missing"),)))

@@ -9,7 +9,7 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from density.engines.base import EngineContext
 from density.engines.docker.client import Endpoint, find_endpoint, unavailable, words
 from density.engines.docker.daemon import engine_info, find_daemons, maps_users, parse_clock
-from density.engines.docker.ending import Ending, ending_failure, parse_ending
+from density.engines.docker.ending import Ending, Known, ending_failure, parse_ending, parse_limits, start_failure
 from density.engines.docker.feed import Heard, parse_event
 from density.engines.docker.images import parse_problem, payload_tag, payload_tar
 from density.engines.docker.instance import Instance
@@ -17,8 +17,10 @@ from density.engines.docker.networks import parse_bridge, parse_usable
 from density.engines.docker.preparing import find_problems
 from density.engines.docker.removal import parse_names
 from density.engines.docker.spec import container_document
+from density.engines.own_limits import Limits
 from density.errors import EngineUnavailable
-from density.model import LABEL, Failure, Placement, Readiness, Workload
+from density.host.kernel_log import MemoryKill
+from density.model import LABEL, Failure, OwnLimit, Placement, Readiness, Workload
 from density.payload.channel import Channel
 
 MIB = 2**20
@@ -177,21 +179,36 @@ def test_words_are_the_daemons_in_one_line() -> None:
     assert words(APIError("500 Server Error for http+docker://…", explanation="no\n  space")) == "no space"
 
 
+def failed(kind: str, message: str, lines: tuple[str, ...] = (), *, code: int | None) -> Failure:
+    """A failure with this exit code."""
+    return Failure(kind, message, lines, exit_code=code, signal="SIGKILL" if code == 137 else "")
+
+
 @pytest.mark.parametrize(
     ("ending", "code", "oom", "failure"),
     [
-        (Ending(), 0, False, Failure("exited", "ended with exit code 0")),
-        (Ending(), 137, False, Failure("exited", "ended with exit code 137 (SIGKILL)")),
-        (Ending(), 137, True, Failure("oom_killed", "ended with exit code 137 (SIGKILL), out of memory")),
-        (Ending(), 1, True, Failure("exited", "ended with exit code 1")),
-        (Ending(), None, False, Failure("exited", "ended with an unknown exit code")),
+        (Ending(), 0, False, failed("exited", "ended with exit code 0", code=0)),
+        (Ending(), 137, False, failed("exited", "ended with exit code 137 (SIGKILL)", code=137)),
+        (Ending(), 137, True, failed("oom_killed", "ended with exit code 137 (SIGKILL), out of memory", code=137)),
+        (Ending(), 1, True, failed("exited", "ended with exit code 1", code=1)),
+        (Ending(), None, False, failed("exited", "ended with an unknown exit code", code=None)),
         (
             Ending(lines=("x: cannot allocate memory",)),
             71,
             False,
-            Failure("no_memory", "ended with exit code 71: x: cannot allocate memory", ("x: cannot allocate memory",)),
+            failed(
+                "no_memory",
+                "ended with exit code 71: x: cannot allocate memory",
+                ("x: cannot allocate memory",),
+                code=71,
+            ),
         ),
-        (Ending(lines=("gone",)), 69, False, Failure("refused", "ended with exit code 69: gone", ("gone",))),
+        (
+            Ending(lines=("gone",)),
+            69,
+            False,
+            failed("refused", "ended with exit code 69: gone", ("gone",), code=69),
+        ),
     ],
 )
 def test_ending(ending: Ending, code: int | None, oom: bool, failure: Failure) -> None:  # noqa: FBT001 — a parameter of the table
@@ -204,7 +221,76 @@ def test_other_programs_logs_are_evidence_only() -> None:
     """What another image logs is not taken for the reason of its end."""
     lines = ("address already in use",)
     instance = Instance("web-00001", NGINX, exit_code=1)
-    assert ending_failure(Ending(lines=lines), instance) == Failure("exited", "ended with exit code 1", lines)
+    assert ending_failure(Ending(lines=lines), instance) == failed("exited", "ended with exit code 1", lines, code=1)
+
+
+OWN = MemoryKill(77, "/density1.partition/c0ffee", "/density1.partition/c0ffee", 64 * MIB, 64 * MIB, 9)
+OF_THE_SLICE = MemoryKill(77, "/density1.partition/c0ffee", "/density1.partition", 200 * MIB, 200 * MIB, 9)
+LIMITED = Ending(limits=Limits(memory_bytes=64 * MIB), out_of_memory=True)
+
+
+def ended_like(known: Known, *, code: int, ending: Ending = LIMITED) -> Failure:
+    """The failure of a container with a memory limit of 64 MiB, whose daemon said that its memory ran out."""
+    instance = Instance("web-00001", NGINX, container_id="c0ffee", exit_code=code, out_of_memory=True)
+    return ending_failure(ending, instance, known)
+
+
+def test_a_kill_at_the_containers_own_limit_is_told_from_one_at_the_slices() -> None:
+    """On cgroup v1 the daemon says the same of both; the kernel's log names the cgroup whose limit it was."""
+    own = ended_like(Known(readable=True, logged=[OWN]), code=137)
+    assert (own.kind, own.signal) == ("own_limit", "SIGKILL")
+    assert own.own_limits == (OwnLimit("memory.instance", 64 * MIB, 64 * MIB, hits=1),)
+    slices = ended_like(Known(readable=True, logged=[OF_THE_SLICE]), code=137)
+    assert (slices.kind, slices.own_limits) == ("oom_killed", ())
+
+
+def test_a_worker_that_is_killed_at_the_containers_own_limit_is_the_reason_too() -> None:
+    """A first process that gives up after that exits by itself, with a code of its own."""
+    failure = ended_like(Known(readable=True, logged=[OWN]), code=1)
+    assert (failure.kind, failure.exit_code, failure.signal) == ("own_limit", 1, "")
+
+
+def test_without_the_kernels_log_a_full_slice_leaves_open_whose_limit_it_was() -> None:
+    """Where the slice has never been full, only the container's own limit is left."""
+    assert ended_like(Known(), code=137).kind == "own_limit"
+    full = ended_like(Known(slice_was_full=True), code=137)
+    assert (full.kind, full.own_limits) == ("oom_killed", ())
+
+
+def test_files_of_the_container_are_a_candidate_only() -> None:
+    """No counter tells whether too many open files are its own limit or the host's inotify instances."""
+    lines = ("accept4: Too many open files",)
+    failure = ended_like(Known(readable=True, files_limit=1024), code=1, ending=Ending(lines=lines))
+    assert failure.own_limits == (OwnLimit("files.instance", 0, 1024, hits=0),)
+
+
+def test_a_port_that_every_instance_wants_is_told_from_one_that_another_program_has() -> None:
+    """Two in the host's network cannot both have it; alone, or in networks of their own, they do not clash."""
+    lines = ("bind() to 0.0.0.0:18080 failed (98: Address already in use)",)
+    host = Workload(name="web", engine="docker", image="nginx", network="host")
+    failures = [
+        ending_failure(Ending(lines=lines), Instance("web-00001", workload, exit_code=1), Known(siblings=siblings))
+        for workload, siblings in [(host, True), (host, False), (NGINX, True)]
+    ]
+    assert [[own.ceiling for own in failure.own_limits] for failure in failures] == [["ports.fixed"], [], []]
+    assert "every instance of web wants port 18080" in failures[0].message
+
+
+def test_a_start_that_its_own_limit_prevents_is_told_as_that() -> None:
+    """Runc needs a few MiB in the container's own cgroup; the daemon only says that the limit may be too low."""
+    workload = Workload(name="web", engine="docker", image="nginx", memory_bytes=64 * MIB)
+    instance = Instance("web-00001", workload, container_id="c0ffee")
+    said = "container init was OOM-killed (memory limit too low?)"
+    assert start_failure("oom_killed", said, instance, [OWN]).own_limits[0].ceiling == "memory.instance"
+    assert start_failure("oom_killed", said, instance, [OF_THE_SLICE]) == Failure("oom_killed", said)
+
+
+def test_limits_of_a_container() -> None:
+    """Zero, minus one and nothing at all mean that there is no limit."""
+    settings = {"Memory": 64 * MIB, "PidsLimit": 100, "Ulimits": [{"Name": "nofile", "Soft": 64, "Hard": 128}]}
+    assert parse_limits(settings) == Limits(memory_bytes=64 * MIB, tasks=100, files=64)
+    assert parse_limits({"Memory": 0, "PidsLimit": -1, "Ulimits": None}) == Limits()
+    assert parse_limits({"PidsLimit": None}) == Limits()
 
 
 def test_ending_as_described() -> None:

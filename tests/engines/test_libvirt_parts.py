@@ -15,13 +15,13 @@ from density.engines.libvirt.canary import candidates, describe, last_words
 from density.engines.libvirt.connections import words
 from density.engines.libvirt.forward import is_established, parse_forward
 from density.engines.libvirt.hypervisor import format_version, parse_owner, parse_setting
-from density.engines.libvirt.instance import ending_failure, may_be_oom
+from density.engines.libvirt.instance import ending_failure, guest_limits, may_be_oom
 from density.engines.libvirt.mailbox import Mailbox
 from density.engines.libvirt.networks import check_bridge, parse_network
 from density.engines.libvirt.preparing import check, ready_of
 from density.engines.libvirt.staging import can_read, staged, unstage
 from density.errors import UsageError
-from density.model import Readiness, Workload
+from density.model import OwnLimit, Readiness, Workload
 from density.payload.guests import Guest
 from density.payload.guests.disk import Layer
 
@@ -139,12 +139,22 @@ def test_null_guest_is_heard_as_ready() -> None:
     assert ready_of(replace(null, ready=Readiness("console", "login:"))) == Readiness("console", "login:")
 
 
+def test_a_guest_that_runs_out_of_its_own_memory_has_met_its_own_limit() -> None:
+    """Its kernel says so on the console; the host's memory has no part in it."""
+    said = ("[    1.2] Kernel panic - not syncing: System is deadlocked on memory",)
+    failure = ending_failure("crashed", said, oom_killed=False, container=False, memory_bytes=64 * MIB)
+    assert failure.kind == "own_limit"
+    assert failure.own_limits == (OwnLimit("memory.instance", 64 * MIB, 64 * MIB, hits=1),)
+    assert guest_limits(("login: ",), 64 * MIB) == ()
+
+
 def test_endings() -> None:
     """A guest's own trouble is `exited`, with its console; the host's want of memory is not."""
     said = ("Out of memory: Killed process 1",)
     failure = ending_failure("shut down", said, oom_killed=False, container=False)
     assert (failure.kind, failure.evidence) == ("exited", said)
-    assert ending_failure("failed", (), oom_killed=True, container=False).kind == "oom_killed"
+    killed = ending_failure("failed", (), oom_killed=True, container=False)
+    assert (killed.kind, killed.signal) == ("oom_killed", "SIGKILL")
     assert [may_be_oom(how, (), container=False) for how in ("failed", "shut down")] == [True, False]
 
 

@@ -390,6 +390,13 @@ def test_failures_by_their_last_words() -> None:
     assert failure_of(Exited(1, 0, 9), (), oom_killed=True).kind == "oom_killed"
 
 
+def test_failures_say_how_it_ended() -> None:
+    """Exit code or signal are there for a verdict, apart from the words."""
+    exited, killed = (failure_of(each, (), oom_killed=False) for each in (Exited(1, 3, 0), Exited(1, 0, 11)))
+    assert (exited.exit_code, exited.signal) == (3, "")
+    assert (killed.exit_code, killed.signal) == (None, "SIGSEGV")
+
+
 def test_replies() -> None:
     """Every line of the fork server, and an instance's words among them, are told apart."""
     assert parse_reply("spawned\tw-1\t42") == Spawned("w-1", 42)

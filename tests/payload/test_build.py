@@ -37,7 +37,7 @@ def test_the_payload_needs_no_library(payload: Path) -> None:
 
 async def test_no_compiler_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a compiler the error says so, and how to get one."""
-    monkeypatch.setattr(build, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(build, "compilers", lambda: iter(()))
     with pytest.raises(EngineUnavailable, match="no C compiler") as caught:
         await payload_binary(tmp_path)
     assert "gcc" in caught.value.remedy
@@ -50,10 +50,10 @@ async def test_a_failing_compiler_is_quoted_and_the_next_one_tried(
     broken = tmp_path / "broken"
     broken.write_text('#!/bin/sh\n[ "$1" = --version ] && exit 0\necho "ld: cannot find -lc" >&2\nexit 1\n')
     broken.chmod(0o755)
-    real = list(build._candidates())
-    monkeypatch.setattr(build, "_candidates", lambda: iter([(str(broken),), *real]))
+    real = list(build.compilers())
+    monkeypatch.setattr(build, "compilers", lambda: iter([(str(broken),), *real]))
     assert (await payload_binary(tmp_path / "cache")).exists()
-    monkeypatch.setattr(build, "_candidates", lambda: iter([(str(broken),)]))
+    monkeypatch.setattr(build, "compilers", lambda: iter([(str(broken),)]))
     with pytest.raises(EngineUnavailable, match="cannot find -lc"):
         await payload_binary(tmp_path / "cache")
 

@@ -56,4 +56,17 @@ INSTANCE = (
             of_workload="raise `cpus` of the workload {workload}, or give it more time: `ready_timeout`",
         ),
     ),
+    Ceiling(
+        id="ports.fixed",
+        resource="a port of the host that every instance of a workload listens on",
+        unit="instances",
+        read=nothing,
+        own=True,
+        errors=errors("port_taken"),
+        fix=Fix(
+            'give each instance of the workload a network of its own: network = "bridge"; or let it choose a free port',
+            of_workload="one host takes one instance of the workload {workload}: give each a network of its own "
+            '(network = "bridge"), or let it choose a free port',
+        ),
+    ),
 )

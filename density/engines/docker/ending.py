@@ -1,22 +1,27 @@
 """How a container ended, as a failure that a person can act on."""
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from docker import APIClient
 
-from density.ceilings.errors import classify
+from density.ceilings.errors import classify, heard
 from density.engines.docker.client import CLIENT_ERRORS
 from density.engines.docker.instance import Instance
 from density.engines.docker.log import read_tail
 from density.engines.docker.spec import is_payload
-from density.model import Failure
+from density.engines.own_limits import FIXED_PORT, Limits, candidates, memory_killed, reached, wanted_port
+from density.host.kernel_log import Logged
+from density.model import Failure, OwnLimit
+from density.units import format_bytes
 
 LOG_LINES = 20
-_KILLED = 128 + signal.SIGKILL
+_SIGNALLED = 128
+_KILLED = _SIGNALLED + signal.SIGKILL
 _UNREACHABLE = 69
 """The payload's exit code where nobody answers on its channel."""
 
@@ -30,12 +35,33 @@ class Ending:
         out_of_memory: the kernel killed it for want of memory.
         error: the daemon's own words, empty where it has none.
         lines: the last of its log.
+        limits: what the container may use.
     """
 
     exit_code: int | None = None
     out_of_memory: bool = False
     error: str = ""
     lines: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an end apart from what the daemon says.
+
+    Attributes:
+        readable: the kernel's log can be read, so what is not in it has not happened.
+        logged: what it says of this container.
+        slice_was_full: the run's slice was at its memory limit at some time.
+        files_limit: open files that a container may have where its own settings say nothing: what its daemon may.
+        siblings: others of the workload are there.
+    """
+
+    readable: bool = False
+    logged: Sequence[Logged] = ()
+    slice_was_full: bool = False
+    files_limit: float = 0.0
+    siblings: bool = False
 
 
 def parse_ending(container: Mapping[str, Any], lines: tuple[str, ...]) -> Ending:
@@ -46,6 +72,17 @@ def parse_ending(container: Mapping[str, Any], lines: tuple[str, ...]) -> Ending
         out_of_memory=bool(state.get("OOMKilled")),
         error=" ".join(str(state.get("Error", "")).split()),
         lines=lines,
+        limits=parse_limits(container.get("HostConfig") or {}),
+    )
+
+
+def parse_limits(settings: Mapping[str, Any]) -> Limits:
+    """What a container may use, from the `HostConfig` of its description."""
+    files = [limit for limit in settings.get("Ulimits") or () if limit.get("Name") == "nofile"]
+    return Limits(
+        memory_bytes=float(settings.get("Memory") or 0),
+        tasks=float(max(0, settings.get("PidsLimit") or 0)),
+        files=float(max(0, files[-1].get("Soft", 0))) if files else 0.0,
     )
 
 
@@ -59,29 +96,83 @@ def read_ending(client: APIClient, container_id: str) -> Ending:
     return Ending(lines=lines)
 
 
-def ending_failure(ending: Ending, instance: Instance) -> Failure:
+def ending_failure(ending: Ending, instance: Instance, known: Known | None = None) -> Failure:
     """The failure of an instance that ended by itself.
 
     The payload's last line is trusted to say why; other programs' logs are evidence only.
+
+    Args:
+        ending: how the daemon describes the end.
+        instance: what the engine remembers of it.
+        known: what else is known: what the kernel logged, and whether the slice was full.
     """
     code = instance.exit_code if instance.exit_code is not None else ending.exit_code
     message = f"ended with {_exit_words(code)}"
+    fail = partial(Failure, evidence=ending.lines, exit_code=code, signal=signal_of(code))
+    known = known or Known()
+    own = _own_limits(ending, instance, known, code)
+    if own and own[0].ceiling == "memory.instance":
+        limit = format_bytes(own[0].limit)
+        return fail("own_limit", f"{message}, out of memory: the instance's own limit of {limit}", own_limits=own)
+    if own and own[0] == FIXED_PORT:
+        return fail("port_taken", f"{message}: {_port_words(ending, instance)}", own_limits=own)
     # On cgroup v1 every container below the group that ran out hears of it: it concerns one that was killed.
-    if (ending.out_of_memory or instance.out_of_memory) and code == _KILLED:
-        return Failure("oom_killed", f"{message}, out of memory", ending.lines)
+    if (_out_of_memory(ending, instance) or memory_killed(known.logged)) and code == _KILLED:
+        return fail("oom_killed", f"{message}, out of memory", own_limits=own)
     reason = ending.error or (ending.lines[-1] if ending.lines and is_payload(instance.workload) else "")
     if not reason:
-        return Failure("exited", message, ending.lines)
+        return fail("exited", message, own_limits=own)
     kind = classify(reason)
     if kind == "engine":
         kind = "refused" if code == _UNREACHABLE else "exited"
-    return Failure(kind, f"{message}: {reason}", ending.lines)
+    return fail(kind, f"{message}: {reason}", own_limits=own)
+
+
+def start_failure(kind: str, message: str, instance: Instance, logged: Sequence[Logged]) -> Failure:
+    """The failure of one that the daemon could not start, by what it said and what the kernel logged of it."""
+    own = reached(Limits(memory_bytes=instance.workload.memory_bytes), logged, mark=instance.container_id)
+    if own and own[0].ceiling == "memory.instance":
+        limit = format_bytes(own[0].limit)
+        return Failure("own_limit", f"{message}: the instance's own limit of {limit}", own_limits=own)
+    return Failure(kind, message)
+
+
+def _own_limits(ending: Ending, instance: Instance, known: Known, code: int | None) -> tuple[OwnLimit, ...]:
+    """The container's own limits that it reached, by the kernel's log where that can be read."""
+    limits = ending.limits
+    if known.readable:
+        own = reached(limits, known.logged, mark=instance.container_id)
+    elif _out_of_memory(ending, instance) and code == _KILLED and limits.memory_bytes and not known.slice_was_full:
+        own = (OwnLimit("memory.instance", limits.memory_bytes, limits.memory_bytes, 1),)
+    else:
+        own = ()
+    said = heard(ending.lines)
+    if said and said.kind == "port_taken" and instance.workload.network == "host" and known.siblings:
+        return (FIXED_PORT,)
+    limits = replace(limits, files=limits.files or known.files_limit)
+    return own or candidates(limits, said.kind if said else "", counted=known.readable)
+
+
+def _port_words(ending: Ending, instance: Instance) -> str:
+    said = heard(ending.lines)
+    port = wanted_port(said.line if said else "", instance.workload.ready)
+    which = f"port {port}" if port else "the same port"
+    return f"address already in use: every instance of {instance.workload.name} wants {which} of the host"
+
+
+def _out_of_memory(ending: Ending, instance: Instance) -> bool:
+    return ending.out_of_memory or instance.out_of_memory
+
+
+def signal_of(code: int | None) -> str:
+    """The signal in an exit code above 128, as a shell counts them; empty where there is none."""
+    with suppress(ValueError):
+        return signal.Signals(code - _SIGNALLED).name if code is not None else ""
+    return ""
 
 
 def _exit_words(code: int | None) -> str:
     if code is None:
         return "an unknown exit code"
-    try:
-        return f"exit code {code} ({signal.Signals(code - 128).name})"
-    except ValueError:
-        return f"exit code {code}"
+    name = signal_of(code)
+    return f"exit code {code} ({name})" if name else f"exit code {code}"

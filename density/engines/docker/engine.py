@@ -26,7 +26,7 @@ from density.engines.docker.client import (
     words,
 )
 from density.engines.docker.daemon import engine_info, maps_users, parse_clock
-from density.engines.docker.ending import ending_failure, read_ending
+from density.engines.docker.ending import Known, ending_failure, read_ending, start_failure
 from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard, parse_status
 from density.engines.docker.instance import Instance
 from density.engines.docker.machine import daemons_machine, is_elsewhere, this_machine
@@ -34,8 +34,10 @@ from density.engines.docker.not_ready import look, not_ready, unhealthy
 from density.engines.docker.preparing import Preparer
 from density.engines.docker.readiness import NeverReadyError, Waiter
 from density.engines.docker.spec import container_document, is_payload
+from density.engines.own_limits import KernelBook, SliceUse, reached_alive
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
+from density.host.leaf import Leaf, files_limit, read_leaf
 from density.model import LABEL, EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
 
 if TYPE_CHECKING:
@@ -69,6 +71,9 @@ class DockerEngine:
         self._waiter = Waiter(self._clients, context.channel)
         self._group: TaskGroup
         self._cgroup_driver = ""
+        self._book = KernelBook()
+        self._slice_use = SliceUse(context.placement)
+        self._daemons: Mapping[str, int] = {}
         self._feed: Feed
         self._preparer: Preparer
 
@@ -103,6 +108,7 @@ class DockerEngine:
         """Version, endpoint, limits, daemons; `facts` has `cgroup_driver`, `root_dir` and the like."""
         info, version = await self._ask(lambda client: (client.info(), client.version()))
         known = await to_thread.run_sync(engine_info, info, version, self._clients.endpoint)
+        self._daemons = known.daemons
         listed = await removal.list_labelled(self._clients, self._context.run_id)
         ids = (found["Labels"].get(INSTANCE_LABEL, "") for found in listed if found["State"] == "running")
         return replace(known, running=tuple(ids))
@@ -191,7 +197,9 @@ class DockerEngine:
         except CLIENT_ERRORS as error:
             instance.may_exist = bool(instance.container_id) or not has_answered(error)
             message = words(error)
-            return Failure("refused" if is_refused(error) else classify(message), message)
+            kind = "refused" if is_refused(error) else classify(message)
+            logged = self._book.take(mark=instance.container_id) if instance.container_id else ()
+            return start_failure(kind, message, instance, logged)
         return None
 
     async def _create_and_start(self, instance: Instance) -> bool:
@@ -237,7 +245,9 @@ class DockerEngine:
             found = await self._clients.call(lambda client: look(client, instance.container_id))
             wanted = instance.workload.ready
             if instance.unhealthy or wanted.by != "log" or not found.has_line(wanted.argument):
-                return replace(never, evidence=found.shown) if never else not_ready(instance, found)
+                late = replace(never, evidence=found.shown) if never else not_ready(instance, found)
+                leaf = await to_thread.run_sync(read_leaf, found.pid) if found.pid else Leaf()
+                return replace(late, own_limits=reached_alive(leaf))
             ready = anyio.current_time(), {}
         at, details = ready
         # A payload may say hello before the daemon has come back from starting it.
@@ -325,7 +335,19 @@ class DockerEngine:
 
     async def _how_it_ended(self, instance: Instance) -> Failure:
         ending = await self._clients.call(lambda client: read_ending(client, instance.container_id))
-        return ending_failure(ending, instance)
+        others = (each for each in self._instances.values() if each is not instance and each.is_alive)
+        siblings = any(each.workload.name == instance.workload.name for each in others)
+        return ending_failure(ending, instance, await to_thread.run_sync(self._known, instance, siblings))
+
+    def _known(self, instance: Instance, siblings: bool) -> Known:  # noqa: FBT001 — `run_sync` takes no keywords
+        """What is known of an end without the daemon. Blocks."""
+        return Known(
+            siblings=siblings,
+            readable=self._book.readable and self._clients.endpoint.is_local,
+            logged=self._book.take(mark=instance.container_id),
+            slice_was_full=self._slice_use.was_full("memory"),
+            files_limit=files_limit(self._daemons.get("containerd") or self._daemons.get("dockerd", 0)),
+        )
 
     async def _drop(self, instance: Instance) -> None:
         """Remove one that failed or was lost, so that they do not pile up; what will not go is for `reap`."""

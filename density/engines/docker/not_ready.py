@@ -36,6 +36,11 @@ class Found:
         """The lines that are evidence."""
         return self.lines[-LOG_LINES:]
 
+    @property
+    def pid(self) -> int:
+        """Of its first process; 0 where it does not run."""
+        return int((self.container.get("State") or {}).get("Pid") or 0)
+
     def has_line(self, pattern: str) -> bool:
         """Whether a line matches: a log may have outrun its follower."""
         return any(map(re.compile(pattern).search, self.lines))

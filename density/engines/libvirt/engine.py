@@ -16,7 +16,7 @@ from density.engines.changes import Changes
 from density.engines.libvirt import containers, reaping, staging
 from density.engines.libvirt.connections import Connections, words
 from density.engines.libvirt.hypervisor import driver_of, engine_info
-from density.engines.libvirt.instance import Instance, ending_failure, may_be_oom
+from density.engines.libvirt.instance import Instance, ending_failure, guest_limits, may_be_oom
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Machine
 from density.engines.libvirt.news import Heard, News
@@ -27,6 +27,7 @@ from density.errors import EngineUnavailable
 from density.events import InstanceChanged
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
 from density.payload.background import background
+from density.payload.guests import memory_bytes
 from density.units import format_seconds
 
 FAREWELL_SECONDS = 3.0
@@ -176,7 +177,9 @@ class LibvirtEngine:
         if ready is None:
             waited = format_seconds(instance.workload.ready_timeout_seconds)
             console = self._lifecycle.console(instance)
-            return Failure("timeout", f"not ready ({instance.workload.ready.by}) within {waited}", console)
+            own = () if instance.is_container else guest_limits(console, memory_bytes(instance.workload))
+            waiting = f"not ready ({instance.workload.ready.by}) within {waited}"
+            return Failure("timeout", waiting, console, own_limits=own)
         at, details = ready
         # A guest may say that it is ready before libvirt has come back from starting it.
         self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
@@ -223,7 +226,13 @@ class LibvirtEngine:
     def _how_it_ended(self, instance: Instance) -> Failure:
         said = self._lifecycle.console(instance)
         oom_killed = may_be_oom(instance.how, said, container=instance.is_container) and self._oom_kills.spend()
-        return ending_failure(instance.how, said, oom_killed=oom_killed, container=instance.is_container)
+        return ending_failure(
+            instance.how,
+            said,
+            oom_killed=oom_killed,
+            container=instance.is_container,
+            memory_bytes=0 if instance.is_container else memory_bytes(instance.workload),
+        )
 
     async def _drop(self, instance: Instance) -> None:
         """Remove one that failed or was lost, so that they do not pile up; what will not go is for `reap`."""

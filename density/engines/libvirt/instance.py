@@ -1,12 +1,15 @@
 """What the engine remembers of one instance while it lives, and why one ended."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import anyio
 
 from density.ceilings.errors import classify
 from density.engines.libvirt.news import How
-from density.model import Failure, Phase, Workload
+from density.model import Failure, OwnLimit, Phase, Workload
+from density.units import format_bytes
 
 _WORDS: dict[How, str] = {
     "shut down": "the guest shut its machine down",
@@ -19,6 +22,12 @@ _WORDS_OF_CONTAINERS: dict[How, str] = _WORDS | {
     "shut down": "the payload ended without a word",
     "failed": "libvirt's own process of the container ended without a word",
 }
+_GUEST_OUT_OF_MEMORY = re.compile(
+    r"out of memory: kill|kernel panic - not syncing: (out of memory|system is deadlocked on memory)"
+    r"|initramfs unpacking failed: write error",
+    re.IGNORECASE,
+)
+"""A guest's kernel that kills, that has nothing left to kill, or whose memory does not hold its own initramfs."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,15 +70,36 @@ def may_be_oom(how: How, said: tuple[str, ...], *, container: bool) -> bool:
     return how == "failed" or (container and how == "shut down" and not said)
 
 
-def ending_failure(how: How, said: tuple[str, ...], *, oom_killed: bool, container: bool) -> Failure:
+def ending_failure(
+    how: How, said: tuple[str, ...], *, oom_killed: bool, container: bool, memory_bytes: int = 0
+) -> Failure:
     """The failure of an instance that ended by itself.
 
-    What a guest says of its own memory is about its own memory, so its last words are evidence and decide nothing; a
+    What a guest says of its own memory is about its own memory; its other last words are evidence and decide nothing. A
     container's payload speaks of the host's.
+
+    Args:
+        how: it ended.
+        said: the last lines of its console.
+        oom_killed: the kernel of the host killed it.
+        container: it is no VM.
+        memory_bytes: what the guest was given.
     """
     if oom_killed:
-        return Failure("oom_killed", f"the kernel killed {'it' if container else 'QEMU'} for want of memory", said)
+        message = f"the kernel killed {'it' if container else 'QEMU'} for want of memory"
+        return Failure("oom_killed", message, said, signal="SIGKILL")
     if container and said:
         kind = classify(said[-1])
         return Failure("exited" if kind == "engine" else kind, said[-1], said)
-    return Failure("exited", (_WORDS_OF_CONTAINERS if container else _WORDS)[how], said)
+    words = (_WORDS_OF_CONTAINERS if container else _WORDS)[how]
+    if own := () if container else guest_limits(said, memory_bytes):
+        message = f"{words}, out of memory: the guest's own {format_bytes(memory_bytes)}"
+        return Failure("own_limit", message, said, own_limits=own)
+    return Failure("exited", words, said)
+
+
+def guest_limits(said: Sequence[str], memory_bytes: int) -> tuple[OwnLimit, ...]:
+    """The guest's own memory, where its kernel says on the console that this ran out."""
+    times = sum(bool(_GUEST_OUT_OF_MEMORY.search(line)) for line in said)
+    own = OwnLimit("memory.instance", float(memory_bytes), float(memory_bytes), times)
+    return (own,) if times and memory_bytes else ()

@@ -1,7 +1,9 @@
 """The instances of a native engine, from launch to stop, and why one of them ended."""
 
+import signal
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import anyio
@@ -10,7 +12,7 @@ from density.ceilings.errors import classify
 from density.engines.native.replies import Exited
 from density.model import Failure, Workload
 
-_LINES_KEPT = 5
+_LINES_KEPT = 20
 _UNREACHABLE = 69
 _SIGKILL = 9
 
@@ -46,15 +48,25 @@ class Instance:
 
 def failure_of(exited: Exited, said: tuple[str, ...], *, oom_killed: bool) -> Failure:
     """Why a process ended unasked, from how it ended and its last words."""
+    code, name = (None, signal_name(exited.signal)) if exited.signal else (exited.code, "")
+    fail = partial(Failure, evidence=said, exit_code=code, signal=name)
     if oom_killed:
-        return Failure("oom_killed", "killed by the kernel: out of memory", said)
+        return fail("oom_killed", "killed by the kernel: out of memory")
     how = f"ended by signal {exited.signal}" if exited.signal else f"ended with exit code {exited.code}"
     if not said:
-        return Failure("exited", how)
+        return fail("exited", how)
     kind = classify(said[-1])
     if kind == "engine":
         kind = "refused" if exited.code == _UNREACHABLE else "exited"
-    return Failure(kind, f"{how}: {said[-1]}", said)
+    return fail(kind, f"{how}: {said[-1]}")
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL` for 9; a number that has no name stays one."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
 
 
 def may_be_oom(exited: Exited) -> bool:

@@ -39,6 +39,8 @@ class HostModel:
         self._limits = {"memory_bytes": spec.memory_bytes, "tasks": spec.tasks, "files": spec.files}
         self._base = {"memory_bytes": spec.used_memory_bytes, "tasks": spec.used_tasks, "files": spec.used_files}
         self._held = dict.fromkeys(self._limits, 0.0)
+        self._peaks = dict.fromkeys(self._limits, 0.0)
+        self._refused = dict.fromkeys(self._limits, 0)
         self._late, self._late_at = 0.0, self._started
         self._cpus = 0.0
         self._costs = {workload.name: self._cost(workload) for workload in workloads}
@@ -84,9 +86,12 @@ class HostModel:
             if self.used(resource) + costs[resource] > self._limits[resource]:
                 return Failure(kind, message)
             if self._slice[resource] and self._held[resource] + costs[resource] > self._slice[resource]:
+                self._peaks[resource] = self._slice[resource]
+                self._refused[resource] += 1
                 return Failure(kind, message)
         for resource in _LIMITED:
             self._held[resource] += costs[resource]
+            self._peaks[resource] = max(self._peaks[resource], self._held[resource])
         self._late = self._still_to_come() + self.spec.late_share * costs["memory_bytes"]
         self._cpus += costs["cpus"]
         self.alive += 1
@@ -137,9 +142,12 @@ class HostModel:
         }
         if self._slice["memory_bytes"]:
             values["slice.memory_bytes"] = self._held["memory_bytes"]
+            values["slice.memory_peak_bytes"] = self._peaks["memory_bytes"]
+            values["slice.memory_limit_hits"] = float(self._refused["memory_bytes"])
             values["slice.memory_limit_bytes"] = self._slice["memory_bytes"]
         if self._slice["tasks"]:
             values["slice.tasks"] = self._held["tasks"]
+            values["slice.tasks_peak"] = self._peaks["tasks"]
             values["slice.tasks_limit"] = self._slice["tasks"]
         return values
 

@@ -1,0 +1,158 @@
+"""The suite of applications: tiny programs of a user's, each of which fails by itself at another limit.
+
+A row says how the program is run, what the host is like meanwhile, and what density's verdict must be.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from attribution.induced import Document
+
+TOLD = pytest.StashKey[list["Told"]]()
+"""The rows of the table, in the configuration of this session."""
+PROGRAMS = Path(__file__).with_name("applications")
+RAMP = """
+[ramp]
+shape = "linear"
+start = 4
+step = 4
+max = 40
+until = "failure"
+settle = "{settle}"
+hold = "1s"
+calibrate = 4
+max_time = "120s"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a row finds: its image, an empty directory with a short path, and what its circumstances add.
+
+    Attributes:
+        endpoint: of a Docker daemon of its own; empty: the host's.
+    """
+
+    image: str
+    directory: Path
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """One row.
+
+    Attributes:
+        name: of the row.
+        command: the program and its arguments.
+        wanted: id of the ceiling that the verdict must name; `none`: that none is named, and `outcome` is the run's.
+        subject: which of several; None: any.
+        fix: what the verdict's fix must contain: the knob.
+        said: what the program says last; a line of the failures' evidence must contain it.
+        evidence: what a sentence of the verdict's evidence must contain.
+        table: more tables of the profile, such as its slice.
+        more: more keys of the workload.
+        settle: how long a wave rests: longer than what fails needs to fail.
+        outcome, exit_code: of the run.
+        counts: fewest and most instances that may have run at once.
+        during: what the host is like meanwhile.
+    """
+
+    name: str
+    command: Sequence[str]
+    wanted: str
+    subject: str | None = None
+    fix: str = ""
+    said: str = ""
+    evidence: str = ""
+    table: str = ""
+    more: str = ""
+    settle: str = "1s"
+    outcome: str = "ceiling"
+    exit_code: int = 0
+    counts: tuple[int, int] = (0, 40)
+    during: Callable[[Place], AbstractContextManager[Place]] = field(default=nullcontext)
+
+    def profile(self, place: Place) -> str:
+        """The profile of this row."""
+        command = json.dumps([f"/{self.command[0]}", *self.command[1:]])
+        engines = f'[engines]\ndocker = "{place.endpoint}"\n' if place.endpoint else ""
+        workload = f'engine = "docker"\nimage = "{place.image}"\ncommand = {command}\n'
+        ready = "" if "ready_timeout" in self.more else 'ready_timeout = "20s"\n'
+        return (
+            f'name = "application"\n{RAMP.format(settle=self.settle)}\n{engines}\n{self.table}\n'
+            f'[workloads.web]\n{workload}ready = "log:listening"\n{ready}{self.more}\n'
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A row of the printed table.
+
+    Attributes:
+        said: the ceiling that the verdict names, with its subject, or the outcome where there is no verdict.
+        confidence: the verdict's; None without one.
+        problems: what was not right, one sentence each.
+    """
+
+    application: str
+    wanted: str
+    said: str
+    confidence: float | None
+    count: int
+    seconds: float
+    problems: tuple[str, ...]
+
+
+def told(application: Application, document: Document, *, exit_code: int, seconds: float) -> Told:
+    """What a run of this application said, and what of it is wrong."""
+    verdict = document.get("verdict") or {}
+    said = f"{verdict.get('ceiling', '')} {verdict.get('subject', '')}".strip()
+    count = ((document.get("capacity") or {}).get("hard") or {}).get("count") or 0
+    return Told(
+        application.name,
+        application.wanted,
+        said or f"none ({document.get('outcome', 'no result')})",
+        verdict.get("confidence"),
+        count,
+        seconds,
+        tuple(_problems(application, document, verdict, count, exit_code)),
+    )
+
+
+def _problems(
+    application: Application, document: Document, verdict: Document, count: int, exit_code: int
+) -> Iterator[str]:
+    if not document:
+        yield f"no result; exit code {exit_code}"
+        return
+    sentences = (*verdict.get("evidence", ()), document["reason"])
+    last_lines = [line for each in document["workloads"].values() for line in _last_lines(each)]
+    subject = verdict.get("subject") if application.subject is None else application.subject
+    facts: dict[str, tuple[object, object]] = {
+        "verdict": (verdict.get("ceiling", "none"), application.wanted),
+        "subject": (verdict.get("subject"), subject),
+        "knob in the fix": (application.fix in verdict.get("fix", ""), True),
+        "evidence": (any(application.evidence in sentence for sentence in sentences), True),
+        "last words in the result": (
+            not application.said or any(application.said in each for each in last_lines),
+            True,
+        ),
+        "outcome": (document["outcome"], application.outcome),
+        "exit code": (exit_code, application.exit_code),
+        "count in bounds": (application.counts[0] <= count <= application.counts[1], True),
+        "next below what ran": ([each for each in verdict.get("next", ()) if each["count"] < count], []),
+        "left": (document["teardown"]["left"], []),
+    }
+    for fact, (found, wanted) in facts.items():
+        if found != wanted:
+            yield f"{fact}: {found}, not {wanted} ({document['reason']})"
+
+
+def _last_lines(workload: Document) -> Iterator[str]:
+    for failure in workload["failures"]:
+        yield from failure["evidence"]
