@@ -37,6 +37,10 @@ def _ceiling(run: Recorded) -> Said:
     if verdict["ceiling"] == "slo.failures" and run.bounds.objectives.failures_share is None:
         return (*_fit(run, capacity["hard"]), "; with more, launches failed, and no ceiling explains it.")
     kept = capacity["slo"]
+    if kept["count"] is None:
+        ran = (*_ran(run), " ran" if run.state.peak.count else "")
+        why = f"{_words(verdict['ceiling'], verdict['subject'])} ended the ramp"
+        return (*ran, f"; how many keep every objective was {kept['kind']}: {why}.")
     resource = _resource(verdict["ceiling"])
     missed = f" with every objective kept; with more, one is missed: {verdict['ceiling']}, {resource}."
     return (*_fit(run, kept, key="capacity.slo"), missed)
@@ -44,6 +48,8 @@ def _ceiling(run: Recorded) -> Said:
 
 def _fit(run: Recorded, capacity: Document, *, key: str = "capacity.hard") -> Said:
     number = capacity["count"]
+    if number is None:
+        return (f"how many would fit {_where(run)} was {capacity['kind']}",)
     noun, verb = ("instance", "fits") if number == 1 else ("instances", "fit")
     verb = "would fit" if capacity["kind"] == "forecast" else verb
     said: Said = (count(f"{key}.count", number), f" {noun} {verb} {_where(run)}")
@@ -76,6 +82,8 @@ def _where(run: Recorded) -> str:
 
 
 def _first(run: Recorded) -> str:
+    if not run.state.forecast:
+        return "a ceiling that the record does not name"
     nearest = run.state.forecast[0]
     return _words(nearest.ceiling, nearest.subject)
 

@@ -59,7 +59,9 @@ def _append(suite: ET.Element, case: Case) -> None:
     if case.tag == "passed":
         ET.SubElement(element, "system-out").text = _clean(case.message)
     else:
-        ET.SubElement(element, case.tag, {"message": _clean(case.message)})
+        # Some readers show the message, some the text, and two take an element without text for no element at all.
+        said = _clean(case.message) or "no reason was given"
+        ET.SubElement(element, case.tag, {"message": said, "type": case.group}).text = said
 
 
 def _properties(run: Recorded) -> Iterator[tuple[str, str]]:
