@@ -2,7 +2,6 @@
 
 import errno
 import itertools
-import logging
 import re
 import socket
 from collections.abc import AsyncGenerator, Sequence
@@ -13,6 +12,7 @@ from typing import NoReturn, Self
 
 import anyio
 
+from density.log import logger
 from density.payload.background import background
 from density.payload.connection import Bench, Connection, Hello, Instance, Question
 from density.payload.poller import Poller
@@ -37,7 +37,7 @@ _BACKLOG = 4096
 _ACCEPTS_AT_ONCE = 64
 _RENEWAL_SECONDS = 10.0
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_LOG = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class ChannelClosed(Exception):
@@ -204,6 +204,11 @@ class Channel(anyio.AsyncContextManagerMixin):
         instance = self._instances.get(instance_id)
         return tuple(instance.console) if instance else ()
 
+    def lines(self, instance_id: str) -> int:
+        """How many lines that were no protocol lines it has printed."""
+        instance = self._instances.get(instance_id)
+        return instance.lines if instance else 0
+
     async def ping(self, instance_id: str) -> float:
         """Round-trip seconds, without the time that it takes to wake the caller. Raises ChannelClosed."""
         began, answered, _ = await self._ask(instance_id, "ping")
@@ -334,8 +339,8 @@ class Channel(anyio.AsyncContextManagerMixin):
     def _read(self, connection: Connection) -> None:
         try:
             self._receive(connection)
-        except Exception:  # noqa: BLE001 — whatever it is, it concerns this connection alone
-            _LOG.exception("what %s said could not be handled; it is hung up on", _name(connection))
+        except Exception:
+            log.exception("hung up on, what it said could not be handled", peer=_name(connection))
             self._hang_up(connection)
 
     def _receive(self, connection: Connection) -> None:
@@ -367,6 +372,7 @@ class Channel(anyio.AsyncContextManagerMixin):
             case None if connection.serial and instance:
                 if text:
                     instance.console.append(text)
+                    instance.lines += 1
                     instance.show(text)
             case _ if instance is None:
                 self._hang_up(connection)

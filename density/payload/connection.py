@@ -117,6 +117,7 @@ class Instance:
 
     Attributes:
         secret: what a process or container has to say with its hello, and nobody else knows.
+        lines: how many it printed on its console.
         problem: why its connection could not be accepted; None where it could.
         settled: set once it said hello or cannot any more.
         closed: it ended, or was dismissed; it may not come back.
@@ -133,6 +134,7 @@ class Instance:
     connection: Connection | None = None
     questions: dict[int, Question] = field(default_factory=dict)
     console: deque[str] = field(default_factory=lambda: deque(maxlen=CONSOLE_LINES))
+    lines: int = 0
     watchers: list[tuple[re.Pattern[str], anyio.Event]] = field(default_factory=list)
 
     def knows(self, secret: str) -> bool:

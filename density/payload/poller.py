@@ -1,14 +1,15 @@
 """Thousands of sockets behind one waiting task."""
 
-import logging
 import select
 from collections.abc import Callable
 from typing import NoReturn
 
 import anyio
 
+from density.log import logger
+
 _BATCH = 64
-_LOG = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Poller:
@@ -47,8 +48,8 @@ class Poller:
     def _call(self, descriptor: int, handler: Callable[[], None]) -> None:
         try:
             handler()
-        except Exception:  # noqa: BLE001 — whatever it is, it concerns this handler alone
-            _LOG.exception("what descriptor %d said could not be handled; it is not heard any more", descriptor)
+        except Exception:
+            log.exception("descriptor not watched any more, its handler failed", descriptor=descriptor)
             self.remove(descriptor)
 
     def close(self) -> None:

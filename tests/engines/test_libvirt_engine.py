@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.libvirt, pytest.mark.root]
 MIB = 2**20
 NULL = Workload(name="n", engine="libvirt", guest="null", accelerator="tcg")
 SILENT = replace(NULL, ready=Readiness("console", "never said"))
+BARE = Workload(name="b", engine="libvirt", guest="null", ready=Readiness("running"))
 PAYLOAD = Workload(name="p", engine="libvirt", accelerator="tcg", ready_timeout_seconds=120.0)
 GREETING = "disk is here!"
 NETWORK = "<network><name>{name}</name><bridge name='{bridge}'/></network>"
@@ -201,8 +202,9 @@ async def test_disk_that_never_greets_is_refused(runtime_dir: Path, image: Path)
         NULL, guest="disk", image=str(image), ready=Readiness("console", "login:"), ready_timeout_seconds=2.0
     )
     async with opened(runtime_dir) as session:
-        with pytest.raises(UsageError, match=f"not ready after 2 s; its last words: {GREETING}"):
+        with pytest.raises(UsageError, match=f"not ready after 2 s; its last words: {GREETING}") as refused:
             await session.engine.prepare(mute)
+        assert "matches 'login:'; it printed 1 other line" in str(refused.value)
         assert await session.leftovers() == ()
 
 
@@ -330,9 +332,8 @@ async def test_nothing_answers(runtime_dir: Path) -> None:
 
 async def test_thousand_domains(runtime_dir: Path) -> None:
     """A thousand at once are all created, ready and removed; libvirt's own hypervisor makes that cheap."""
-    bare = replace(NULL, ready=Readiness("running"), accelerator="auto")
     async with opened(runtime_dir, "test:///default") as session:
-        ids = await session.launch(bare, 1000)
+        ids = await session.launch(BARE, 1000)
         await session.engine.stop(ids)
         for each in ids:
             await session.until(each, Phase.REMOVED)

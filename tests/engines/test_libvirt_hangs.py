@@ -2,16 +2,26 @@
 
 import os
 import signal
+import threading
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import anyio
+import libvirt
 import pytest
-from engines.contract import context_in
+from engines.contract import Session, context_in
+from engines.test_libvirt_engine import BARE, opened
 from support.libvirtd import libvirtd
 
-from density.engines.libvirt import LibvirtEngine, connections
+from density.engines.libvirt import LibvirtEngine, connections, engine, lifecycle
+from density.engines.libvirt.canary import TCG
+from density.engines.libvirt.instance import Instance
+from density.engines.libvirt.machine import Machine
+from density.engines.libvirt.news import Heard
 from density.errors import EngineUnavailable
+from density.model import Phase
+from density.payload.guests import Guest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.libvirt, pytest.mark.root]
 
@@ -49,3 +59,85 @@ async def test_a_daemon_that_hangs_is_given_up(runtime_dir: Path, monkeypatch: p
                     assert anyio.current_time() - began < 0.5
         finally:
             os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGSTOP, "timeout"), (signal.SIGKILL, "refused")])
+async def test_a_launch_without_a_daemon(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, kind: str
+) -> None:
+    """A daemon that hangs or is gone is the engine's failure: that launch has failed by it, and the engine is over."""
+    monkeypatch.setattr(connections, "CALL_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "GONE_SECONDS", 0.1)
+    with libvirtd(runtime_dir) as uri:
+        pid = int((runtime_dir / "libvirtd.pid").read_text())
+        async with (
+            context_in(runtime_dir) as context,
+            anyio.create_task_group() as group,
+            LibvirtEngine(context, uri=uri) as entered,
+        ):
+            session = Session(entered, context)
+            group.start_soon(session.follow)
+            workload = replace(BARE, guest="null", accelerator="tcg")
+            entered._machines[workload.name] = Machine(
+                workload=workload, guest=Guest(name="null", memory_bytes=2**24), accelerator=TCG, ready=workload.ready
+            )
+            try:
+                os.kill(pid, number)
+                with pytest.raises(EngineUnavailable):
+                    await entered.launch(workload, "b-00001")
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            failed = await session.until("b-00001", Phase.FAILED)
+            assert failed.failure is not None
+            assert failed.failure.kind == kind
+
+
+async def test_what_does_not_go_at_once_is_stopped_in_the_end(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A domain that libvirt cannot end yet is asked to again, and only what is gone is reported as removed."""
+    real, refused = lifecycle.destroy, iter([True, True, False])
+
+    def destroy(connection: libvirt.virConnect, name: str) -> None:
+        if next(refused):
+            raise libvirt.libvirtError("Failed to terminate process 1 with SIGKILL: Device or resource busy")
+        real(connection, name)
+
+    monkeypatch.setattr(lifecycle, "_PAUSE_SECONDS", 0.01)
+    async with opened(runtime_dir, "test:///default") as session:
+        [instance_id] = await session.launch(BARE)
+        with monkeypatch.context() as stuck:
+            stuck.setattr(lifecycle, "destroy", destroy)
+            await session.engine.stop([instance_id])
+        await session.until(instance_id, Phase.REMOVED)
+        assert (await session.engine.describe()).running == ()
+
+
+async def test_files_are_removed_beside_the_event_loop(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large overlay takes its file system a while, in which everything else goes on."""
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(lifecycle, "remove_files", lambda *_: threads.append(threading.current_thread()))
+    async with opened(runtime_dir, "test:///default") as session:
+        await session.engine.stop(await session.launch(BARE))
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+async def test_news_that_cannot_be_handled_end_no_run(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours while the end of one domain is heard leaves the engine hearing of the others."""
+    real = engine.LibvirtEngine._hear
+
+    def hear(self: LibvirtEngine, instance: Instance, heard: Heard, group: anyio.abc.TaskGroup) -> None:
+        if instance.instance_id == "b-00001":
+            raise RuntimeError("a fault")
+        real(self, instance, heard, group)
+
+    monkeypatch.setattr(engine.LibvirtEngine, "_hear", hear)
+    async with opened(runtime_dir, "test:///default") as session:
+        first, second = await session.launch(BARE, 2)
+        connection = libvirt.open("test:///default")
+        for instance_id in (first, second):
+            connection.lookupByName(f"density-{session.context.run_id}-{instance_id}").destroy()
+        connection.close()
+        await session.until(second, Phase.LOST)
+        assert session.phases(first)[-1] is Phase.READY

@@ -7,21 +7,26 @@ import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import anyio
+import libvirt
 import pytest
 
+from density.engines.libvirt import loop
 from density.engines.libvirt.canary import candidates, describe, last_words
-from density.engines.libvirt.connections import words
-from density.engines.libvirt.forward import is_established, parse_forward
+from density.engines.libvirt.connections import Connections, words
+from density.engines.libvirt.forward import is_established, is_unanswered, parse_forward
 from density.engines.libvirt.hypervisor import format_version, parse_owner, parse_setting
-from density.engines.libvirt.instance import ending_failure, guest_limits, may_be_oom
+from density.engines.libvirt.instance import Instance, ending_failure, guest_limits, may_be_oom, not_ready
 from density.engines.libvirt.mailbox import Mailbox
 from density.engines.libvirt.networks import check_bridge, parse_network
 from density.engines.libvirt.preparing import check, ready_of
+from density.engines.libvirt.readiness import Waiter
 from density.engines.libvirt.staging import can_read, staged, unstage
 from density.errors import UsageError
 from density.model import OwnLimit, Readiness, Workload
+from density.payload.channel import Channel
 from density.payload.guests import Guest
 from density.payload.guests.disk import Layer
 
@@ -71,6 +76,8 @@ def test_forwarding_is_read_from_the_monitor() -> None:
     """The host's port is the forwarding's own; a connection that the guest has not answered proves nothing."""
     assert parse_forward(USERNET, 80) == 40507
     assert not is_established(USERNET, 80)
+    assert is_unanswered(USERNET, 80)
+    assert not is_unanswered(USERNET, 443)
     assert is_established(USERNET, 443)
     with pytest.raises(OSError, match="forwards nothing to the guest's port 22"):
         parse_forward(USERNET, 22)
@@ -146,6 +153,64 @@ def test_a_guest_that_runs_out_of_its_own_memory_has_met_its_own_limit() -> None
     assert failure.kind == "own_limit"
     assert failure.own_limits == (OwnLimit("memory.instance", 64 * MIB, 64 * MIB, hits=1),)
     assert guest_limits(("login: ",), 64 * MIB) == ()
+
+
+@pytest.mark.anyio
+async def test_not_ready_in_time() -> None:
+    """What was tried, how often and what came back; and libvirt's own share of the time where that is most of it."""
+    instance = Instance("vm-00001", "d", replace(VM, ready=Readiness("tcp", "80"), ready_timeout_seconds=6.0))
+    assert not_ready(instance, ()).message == "not ready (tcp) within 6 s"
+    instance.tried.what = "connected to its port 80"
+    instance.tried.note("no answer")
+    instance.tried.note("connection refused")
+    failure = not_ready(instance, ("a line",))
+    assert (failure.kind, failure.evidence) == ("timeout", ("a line",))
+    assert failure.message == "not ready (tcp) within 6 s: " + instance.tried.words
+    assert (instance.tried.times, instance.tried.answer) == (2, "connection refused")
+    instance.created_seconds = 5.5
+    assert "libvirt took 5.5 s" in not_ready(instance, ()).message
+
+
+@pytest.mark.anyio
+async def test_an_agent_that_does_not_answer(tmp_path: Path) -> None:
+    """Never connected is one thing; connected and without an answer is another, with libvirt's words and how often."""
+    instance = Instance("vm-00001", "d", VM)
+
+    class Refusing:
+        asked = 0
+
+        async def call(self, _: object) -> str:
+            self.asked += 1
+            if self.asked > 2:
+                instance.launching.cancel()
+            return "Guest agent is not responding"
+
+    waiter = Waiter(cast("Connections", Refusing()), Channel(tmp_path))
+    with anyio.fail_after(10), anyio.move_on_after(0.01):
+        await waiter.wait(instance, Readiness("guest-agent"))
+    assert "never connected" in instance.tried.what
+    instance.agent.set()
+    with anyio.fail_after(10), instance.launching:
+        await waiter.wait(instance, Readiness("guest-agent"))
+    assert instance.tried.times >= 2
+    assert instance.tried.answer == "Guest agent is not responding"
+
+
+def test_libvirts_events_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round of events that fails does not end the thread that every engine hears by."""
+    rounds: list[int] = []
+
+    def one_round() -> None:
+        rounds.append(len(rounds))
+        if len(rounds) == 1:
+            raise libvirt.libvirtError("a fault")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(libvirt, "virEventRunDefaultImpl", one_round)
+    with pytest.raises(KeyboardInterrupt):
+        loop._run()
+    assert len(rounds) == 2
 
 
 def test_endings() -> None:

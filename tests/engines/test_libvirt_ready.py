@@ -9,6 +9,7 @@ import pytest
 from engines.contract import short_directory
 from engines.test_libvirt_engine import opened
 
+from density.engines.libvirt import LibvirtEngine
 from density.model import Phase, Readiness, Workload
 from density.payload.guests.initramfs import build_initramfs
 from density.payload.guests.packages import fetch_kernel
@@ -84,5 +85,11 @@ async def test_each_way(disk: Path, runtime_dir: Path) -> None:
                 group.start_soon(session.engine.launch, way, ids[way.name])
             for name in ("said", "answered", "opened"):
                 await session.until(ids[name], Phase.READY)
+            assert isinstance(session.engine, LibvirtEngine)
+            tried = session.engine._instances[ids["closed"]].tried
+            # Before its network is up there is no answer at all.
+            while tried.answer != "connection refused":  # noqa: ASYNC110 — nobody tells
+                await anyio.sleep(0.1)
+            assert tried.times >= 1
             await session.engine.stop([ids["closed"]])
         assert Phase.READY not in session.phases(ids["closed"])

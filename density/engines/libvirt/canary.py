@@ -116,7 +116,8 @@ class Canary:
         if instance.ended.is_set():
             how = ending_failure(instance.how, (), oom_killed=False, container=instance.is_container)
             return _Dead(how.message + last, at_once=False)
-        return _Dead(f"not ready after {format_seconds(waited)}{last}", at_once=False)
+        self._waiter.sum_up(instance, _proof(machine))
+        return _Dead(f"not ready after {format_seconds(waited)}{last}; {instance.tried.words}", at_once=False)
 
 
 def candidates(wanted: AcceleratorName) -> Sequence[Accelerator]:

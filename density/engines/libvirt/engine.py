@@ -16,7 +16,7 @@ from density.engines.changes import Changes
 from density.engines.libvirt import containers, reaping, staging
 from density.engines.libvirt.connections import Connections, words
 from density.engines.libvirt.hypervisor import driver_of, engine_info
-from density.engines.libvirt.instance import Instance, ending_failure, guest_limits, may_be_oom
+from density.engines.libvirt.instance import Instance, ending_failure, guest_limits, may_be_oom, not_ready
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Machine
 from density.engines.libvirt.news import Heard, News
@@ -25,11 +25,12 @@ from density.engines.libvirt.readiness import Ready, Waiter
 from density.engines.oom import OomKills
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
+from density.log import logger
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
 from density.payload.background import background
 from density.payload.guests import memory_bytes
-from density.units import format_seconds
 
+log = logger(__name__)
 FAREWELL_SECONDS = 3.0
 """Payloads that were told to go have this long together before their domains are destroyed."""
 
@@ -106,7 +107,16 @@ class LibvirtEngine:
         instance = Instance(instance_id, object_name(self._context.run_id, instance_id), workload)
         self._instances[instance_id] = instance
         deadline = anyio.current_time() + workload.ready_timeout_seconds
-        failure = await self._bring_up(instance, self._machines[workload.name], deadline)
+        try:
+            failure = await self._bring_up(instance, self._machines[workload.name], deadline)
+        except EngineUnavailable as gone:
+            if instance.is_alive:
+                kind = "timeout" if self._connections.hangs else "refused"
+                self._change(instance, Phase.FAILED, failure=Failure(kind, gone.reason))
+            raise
+        except Exception:
+            await self._drop(instance)  # whatever it was, it is no reason to leave a domain that nobody waits for
+            raise
         if failure is not None:
             self._change(instance, Phase.FAILED, failure=failure)
             await self._drop(instance)
@@ -175,11 +185,10 @@ class LibvirtEngine:
         if instance.ended.is_set():
             return self._how_it_ended(instance)
         if ready is None:
-            waited = format_seconds(instance.workload.ready_timeout_seconds)
+            self._waiter.sum_up(instance, machine.ready)
             console = self._lifecycle.console(instance)
             own = () if instance.is_container else guest_limits(console, memory_bytes(instance.workload))
-            waiting = f"not ready ({instance.workload.ready.by}) within {waited}"
-            return Failure("timeout", waiting, console, own_limits=own)
+            return not_ready(instance, console, own)
         at, details = ready
         # A guest may say that it is ready before libvirt has come back from starting it.
         self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
@@ -195,10 +204,13 @@ class LibvirtEngine:
     async def _listen(self) -> None:
         async with anyio.create_task_group() as group:
             async for heard in self._news.read():
-                if heard.what == "reconnected":
-                    await self._reconcile()
-                elif instance := self._lifecycle.by_name.get(heard.name):
-                    self._hear(instance, heard, group)
+                try:
+                    if heard.what == "reconnected":
+                        await self._reconcile()
+                    elif instance := self._lifecycle.by_name.get(heard.name):
+                        self._hear(instance, heard, group)
+                except Exception:
+                    log.exception("news not handled", news=heard)
 
     def _hear(self, instance: Instance, heard: Heard, group: anyio.abc.TaskGroup) -> None:
         if heard.what == "agent":
@@ -208,7 +220,7 @@ class LibvirtEngine:
             instance.ended.set()
             if instance.phase is Phase.READY:
                 self._change(instance, Phase.LOST, failure=self._how_it_ended(instance))
-                group.start_soon(self._drop, instance)
+                group.start_soon(self._drop_lost, instance)
             else:
                 instance.launching.cancel()
 
@@ -238,6 +250,12 @@ class LibvirtEngine:
         """Remove one that failed or was lost, so that they do not pile up; what will not go is for `reap`."""
         self._instances.pop(instance.instance_id, None)
         await self._lifecycle.remove(instance)
+
+    async def _drop_lost(self, instance: Instance) -> None:
+        try:
+            await self._drop(instance)
+        except Exception:
+            log.exception("not removed", instance=instance.instance_id)
 
     def _change(
         self,

@@ -22,8 +22,8 @@ _LOOKS, _LOOK_SECONDS = 5, 0.1
 @asynccontextmanager
 async def forwarded(
     connections: Connections, name: str, guest_port: int
-) -> AsyncGenerator[Callable[[], Awaitable[bool]]]:
-    """A function that tells whether something in the guest accepts connections at this TCP port.
+) -> AsyncGenerator[Callable[[], Awaitable[str]]]:
+    """A function that tells why nothing in the guest accepts a connection at this TCP port; empty where something does.
 
     Raises:
         libvirt.libvirtError: QEMU does not let itself be asked.
@@ -36,18 +36,22 @@ async def forwarded(
     await ask(f"hostfwd_add {_NETWORK_ID} tcp:127.0.0.1:0-:{guest_port}")
     host_port = parse_forward(await ask("info usernet"), guest_port)
 
-    async def is_open() -> bool:
-        with suppress(OSError):
+    async def refusal() -> str:
+        try:
             async with await anyio.connect_tcp("127.0.0.1", host_port):
-                # The guest's answer takes a moment; what it is does not matter.
+                table = ""
+                # The guest's answer takes a moment.
                 for _ in range(_LOOKS):
                     await anyio.sleep(_LOOK_SECONDS)
-                    if is_established(await ask("info usernet"), guest_port):
-                        return True
-        return False
+                    table = await ask("info usernet")
+                    if is_established(table, guest_port):
+                        return ""
+                return "no answer" if is_unanswered(table, guest_port) else "connection refused"
+        except OSError as error:
+            return f"QEMU does not forward: {error}"
 
     try:
-        yield is_open
+        yield refusal
     finally:
         with anyio.CancelScope(shield=True), suppress(libvirt.libvirtError):
             await ask(f"hostfwd_remove {_NETWORK_ID} tcp:127.0.0.1:{host_port}")
@@ -71,6 +75,11 @@ def parse_forward(table: str, guest_port: int) -> int:
 def is_established(table: str, guest_port: int) -> bool:
     """Whether the guest has accepted a connection at this port."""
     return re.search(_ROW.format(state="ESTABLISHED", port=guest_port), table, re.MULTILINE) is not None
+
+
+def is_unanswered(table: str, guest_port: int) -> bool:
+    """Whether the guest has said neither yes nor no to a connection at this port."""
+    return re.search(_ROW.format(state="SYN_SENT", port=guest_port), table, re.MULTILINE) is not None
 
 
 def _monitor(connection: libvirt.virConnect, name: str, command: str) -> str:

@@ -8,8 +8,9 @@ import anyio
 
 from density.ceilings.errors import classify
 from density.engines.libvirt.news import How
+from density.engines.tried import Tried
 from density.model import Failure, OwnLimit, Phase, Workload
-from density.units import format_bytes
+from density.units import format_bytes, format_seconds
 
 _WORDS: dict[How, str] = {
     "shut down": "the guest shut its machine down",
@@ -41,6 +42,8 @@ class Instance:
         ended: set once libvirt says that it ended.
         how: it ended.
         agent: set once its guest agent has connected.
+        created_seconds: how long libvirt took to make it.
+        tried: how it was asked whether it is ready.
     """
 
     instance_id: str
@@ -53,6 +56,8 @@ class Instance:
     ended: anyio.Event = field(default_factory=anyio.Event)
     how: How = "unknown"
     agent: anyio.Event = field(default_factory=anyio.Event)
+    created_seconds: float = 0.0
+    tried: Tried = field(default_factory=Tried)
 
     @property
     def is_container(self) -> bool:
@@ -63,6 +68,22 @@ class Instance:
     def is_alive(self) -> bool:
         """Whether there is, or is about to be, a domain that stopping would concern."""
         return self.phase in {Phase.REQUESTED, Phase.CREATED, Phase.STARTED, Phase.READY}
+
+
+def not_ready(instance: Instance, said: tuple[str, ...], own: tuple[OwnLimit, ...] = ()) -> Failure:
+    """The failure of one that is not ready within its time, with what was tried.
+
+    Args:
+        said: its last lines.
+        own: limits of its own that it has met.
+    """
+    patience = instance.workload.ready_timeout_seconds
+    message = f"not ready ({instance.workload.ready.by}) within {format_seconds(patience)}"
+    if instance.created_seconds > patience / 2:
+        message += f", of which libvirt took {format_seconds(instance.created_seconds)} to start it"
+    if instance.tried.what:
+        message += f": {instance.tried.words}"
+    return Failure("timeout", message, said, own_limits=own)
 
 
 def may_be_oom(how: How, said: tuple[str, ...], *, container: bool) -> bool:

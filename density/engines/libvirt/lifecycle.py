@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import anyio
 import libvirt
 from anyio import to_thread
 
@@ -21,6 +22,8 @@ from density.payload.guests.disk import make_overlay
 _DRIVERS = ("qemu", "lxc")
 PID_FILES = tuple(Path("/run/libvirt", driver) for driver in _DRIVERS)
 LOGS = Path("/var/log/libvirt")
+ATTEMPTS = 3
+_PAUSE_SECONDS = 0.5
 LOG_FILES = tuple(LOGS / driver for driver in _DRIVERS)
 
 
@@ -41,6 +44,7 @@ class Lifecycle:
             EngineUnavailable: the daemon is gone.
         """
         self.by_name[instance.name] = instance
+        began = anyio.current_time()
         try:
             serial = None
             if machine.has_serial:
@@ -56,6 +60,7 @@ class Lifecycle:
             if serial:
                 self._context.channel.joined(instance.instance_id)
         finally:
+            instance.created_seconds = anyio.current_time() - began
             instance.asked.set()
 
     def console(self, instance: Instance) -> tuple[str, ...]:
@@ -64,19 +69,24 @@ class Lifecycle:
         return said or last_words(self._context.runtime_dir, instance.instance_id)
 
     async def remove(self, instance: Instance) -> bool:
-        """Destroy the domain and everything of it; whether it is gone."""
-        try:
-            await self._connections.call(lambda connection: destroy(connection, instance.name))
-        except (libvirt.libvirtError, EngineUnavailable):
-            return False
-        self.forget(instance)
-        return True
+        """Destroy the domain and everything of it; whether it is gone, at once or after a moment."""
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._connections.call(lambda connection: destroy(connection, instance.name))
+            except libvirt.libvirtError:  # such as a process that the kernel does not let go yet
+                await anyio.sleep(_PAUSE_SECONDS * attempt)
+            except EngineUnavailable:
+                return False
+            else:
+                await self._forget(instance)
+                return True
+        return False
 
-    def forget(self, instance: Instance) -> None:
-        """Drop everything of an instance that has no domain any more."""
+    async def _forget(self, instance: Instance) -> None:
         self.by_name.pop(instance.name, None)
         self._context.channel.forget(instance.instance_id)
-        remove_files(self._context.runtime_dir, instance.name, instance.instance_id)
+        # A large overlay takes its file system seconds.
+        await to_thread.run_sync(remove_files, self._context.runtime_dir, instance.name, instance.instance_id)
 
 
 def destroy(connection: libvirt.virConnect, name: str) -> None:
@@ -94,8 +104,9 @@ def destroy(connection: libvirt.virConnect, name: str) -> None:
 
 
 def remove_files(runtime_dir: Path, name: str, instance_id: str) -> None:
-    """Remove what a domain leaves in the file system: libvirt's log, an overlay or last words, an empty directory."""
-    forget_words(runtime_dir, instance_id)
+    """Remove what a domain leaves: libvirt's log, an overlay or last words, an empty directory. Blocks."""
+    with suppress(OSError):
+        forget_words(runtime_dir, instance_id)
     for directory in LOG_FILES:
         with suppress(OSError):
             (directory / f"{name}.log").unlink()

@@ -5,9 +5,15 @@ one thing here that belongs to the process and not to an engine.
 """
 
 import threading
+import time
 from functools import cache
 
 import libvirt
+
+from density.log import logger
+
+log = logger(__name__)
+_PAUSE_SECONDS = 0.5
 
 
 @cache
@@ -23,4 +29,9 @@ def start_event_loop() -> None:
 
 def _run() -> None:
     while True:
-        libvirt.virEventRunDefaultImpl()
+        try:
+            libvirt.virEventRunDefaultImpl()
+        except libvirt.libvirtError:
+            # Without this thread nothing would be heard any more, of any engine, and nobody would know.
+            log.exception("one round of libvirt's events failed")
+            time.sleep(_PAUSE_SECONDS)

@@ -91,7 +91,7 @@ class News:
                 event = libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE
                 connection.domainEventRegisterAny(None, event, self._on_agent, None)
         except libvirt.libvirtError as error:
-            connection.close()
+            self._connections.let_go(connection)  # with its callback, which would keep it open
             raise EngineUnavailable("libvirt", f"{uri} does not tell events: {error}") from error
         return connection
 

@@ -6,11 +6,12 @@ import anyio
 import libvirt
 import libvirt_qemu
 
-from density.engines.libvirt.connections import Connections
+from density.engines.libvirt.connections import Connections, words
 from density.engines.libvirt.forward import forwarded
 from density.engines.libvirt.instance import Instance
 from density.model import Readiness
 from density.payload.channel import Channel, ChannelClosed
+from density.units import format_counted
 
 _PING = '{"execute": "guest-ping"}'
 _PING_SECONDS = 5
@@ -36,10 +37,17 @@ class Waiter:
             await anyio.sleep_forever()  # libvirt will say how it ended
         return anyio.current_time(), {}
 
+    def sum_up(self, instance: Instance, ready: Readiness) -> None:
+        """Note what came of waiting for words that never came."""
+        if ready.by in {"console", "payload"} and not instance.is_container:
+            lines = self._channel.lines(instance.instance_id)
+            instance.tried.what += f"; it printed {format_counted(lines, 'other line', 'other lines')}"
+
     def _ways(self) -> Mapping[str, Callable[[Instance, str], Awaitable[None]]]:
         return {"running": self._running, "console": self._console, "guest-agent": self._agent, "tcp": self._tcp}
 
     async def _hello(self, instance: Instance) -> Ready:
+        instance.tried.what = "waited for its payload to say ready"
         hello = await self._channel.hello(instance.instance_id)
         # The null guest has no kernel to speak of.
         details = {"kernel": hello.kernel, "uptime_seconds": f"{hello.uptime_seconds:.6f}"} if hello.kernel else {}
@@ -49,22 +57,30 @@ class Waiter:
         """It was created running."""
 
     async def _console(self, instance: Instance, pattern: str) -> None:
+        instance.tried.what = f"waited for a console line that matches {pattern!r}"
         await self._channel.console_match(instance.instance_id, pattern)
 
     async def _agent(self, instance: Instance, _: str) -> None:
+        tried = instance.tried
+        tried.what = "waited for its guest agent, which has never connected"
         await instance.agent.wait()
-        while not await self._connections.call(lambda each: _answers(each, instance.name)):  # noqa: ASYNC110 — nobody tells
+        tried.what = "guest-ping to its guest agent"
+        while answer := await self._connections.call(lambda each: _refusal(each, instance.name)):
+            tried.note(answer)
             await anyio.sleep(_PAUSE_SECONDS)
 
     async def _tcp(self, instance: Instance, port: str) -> None:
-        async with forwarded(self._connections, instance.name, int(port)) as is_open:
-            while not await is_open():  # noqa: ASYNC110 — nobody tells when a port opens
+        instance.tried.what = f"connected to its port {port}"
+        async with forwarded(self._connections, instance.name, int(port)) as ask:
+            while answer := await ask():
+                instance.tried.note(answer)
                 await anyio.sleep(_PAUSE_SECONDS)
 
 
-def _answers(connection: libvirt.virConnect, name: str) -> bool:
+def _refusal(connection: libvirt.virConnect, name: str) -> str:
+    """Why the guest's agent does not answer; empty where it does."""
     try:
         libvirt_qemu.qemuAgentCommand(connection.lookupByName(name), _PING, _PING_SECONDS, 0)
-    except libvirt.libvirtError:
-        return False
-    return True
+    except libvirt.libvirtError as error:
+        return words(error)
+    return ""

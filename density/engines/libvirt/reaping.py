@@ -6,6 +6,7 @@ from pathlib import Path
 
 import anyio
 import libvirt
+from anyio import to_thread
 
 from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.domain import NAMESPACE, Mark, parse_mark
@@ -69,4 +70,4 @@ async def destroy_all(connections: Connections, found: Mapping[str, Mark], runti
 async def _destroy(connections: Connections, name: str, runtime_dir: Path, instance_id: str) -> None:
     with suppress(libvirt.libvirtError, EngineUnavailable):
         await connections.call(lambda connection: destroy(connection, name))
-        remove_files(runtime_dir, name, instance_id)
+        await to_thread.run_sync(remove_files, runtime_dir, name, instance_id)

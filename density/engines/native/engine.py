@@ -1,6 +1,5 @@
 """Instances as plain processes, forked inside the run's slice."""
 
-import logging
 import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -19,13 +18,14 @@ from density.engines.native.server import ARGV0, ForkServer, fork_server, wait_f
 from density.engines.oom import OomKills
 from density.errors import EngineUnavailable, UsageError
 from density.events import InstanceChanged
+from density.log import logger
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload
 from density.payload.arguments import payload_arguments
 from density.payload.background import background
 from density.payload.build import payload_binary
 from density.payload.channel import ChannelClosed
 
-_LOG = logging.getLogger(__name__)
+log = logger(__name__)
 _GRACE_SECONDS = 5.0
 _ATTEMPTS = 3
 """The fork server may just have begun a process when we look."""
@@ -185,8 +185,8 @@ class NativeEngine:
             for reply in replies:
                 try:
                     await self._heard(reply)
-                except Exception:  # noqa: BLE001 — one reply that cannot be handled ends no run
-                    _LOG.exception("what the fork server said could not be handled: %s", reply)
+                except Exception:
+                    log.exception("reply of the fork server not handled", reply=reply)
 
     async def _guard(self) -> None:
         assert self._server is not None

@@ -73,14 +73,17 @@ async def fork_server(binary: Path, *, run_id: str, procs_files: Sequence[str]) 
         EngineUnavailable: it cannot be started, or cannot join a cgroup.
     """
     words = [ARGV0, "--spawn", "--run", run_id, *(word for path in procs_files for word in ("--procs", path))]
-    ours, theirs = socket.socketpair()
-    with theirs:
-        try:
-            process = await anyio.to_thread.run_sync(_start, binary, words, theirs.fileno())
-        except OSError as error:
-            ours.close()
-            raise EngineUnavailable("native", f"cannot start the fork server: {error}") from error
-    stream = await UNIXSocketStream.from_socket(ours)
+    try:
+        ours, theirs = socket.socketpair()
+        with theirs, anyio.CancelScope(shield=True):  # or nobody would end what was just started
+            try:
+                process = await anyio.to_thread.run_sync(_start, binary, words, theirs.fileno())
+                stream = await UNIXSocketStream.from_socket(ours)
+            except BaseException:
+                ours.close()  # the end of its input ends a fork server
+                raise
+    except OSError as error:
+        raise EngineUnavailable("native", f"cannot start the fork server: {error}") from error
     server = ForkServer(process.pid, stream)
     try:
         await server.begin()
