@@ -380,6 +380,16 @@ def test_the_mark(words: list[str], run: str | None) -> None:
     assert processes.run_of("\0".join([*words, ""]).encode()) == run
 
 
+def test_a_process_that_is_being_loaded(tmp_path: Path) -> None:
+    """It has no command line yet; neither has one that has ended, and that is another matter."""
+    for pid, cmdline, state in ((1, "", "R"), (2, "", "Z"), (3, "density-native\0--run\0r\0", "S")):
+        directory = tmp_path / str(pid)
+        directory.mkdir()
+        (directory / "cmdline").write_text(cmdline)
+        (directory / "stat").write_text(f"{pid} (a) b) {state} 1 1")
+    assert [processes.is_starting(pid, root=tmp_path) for pid in (1, 2, 3, 4)] == [True, False, False, False]
+
+
 def test_failures_by_their_last_words() -> None:
     """The kind comes from the system's words where there are some, else from how the process ended."""
     no_memory = ("cannot have 9 bytes of memory: Cannot allocate memory",)

@@ -162,6 +162,9 @@ class NativeEngine:
     async def _find(self, run_id: str | None) -> dict[int, str]:
         own = self._server.pid if self._server else None
         found = await self._processes(run_id)
+        if run_id in {None, self._context.run_id}:
+            # One that the kernel is just about to run has no command line yet to be found by.
+            found |= {pid: each.instance_id for pid, each in self._by_pid.items() if processes.is_starting(pid)}
         return {pid: f"process {pid} ({name})" for pid, name in found.items() if pid != own}
 
     async def _processes(self, run_id: str | None) -> dict[int, str]:

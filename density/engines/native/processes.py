@@ -41,6 +41,15 @@ def find(run_id: str | None, *, root: Path = PROC) -> Iterator[tuple[int, str]]:
             yield pid, name_of(cmdline)
 
 
+def is_starting(pid: int, *, root: Path = PROC) -> bool:
+    """Whether the kernel is still loading the program of this process: it has no command line, and has not ended."""
+    with suppress(OSError):
+        if not (root / str(pid) / "cmdline").read_bytes():
+            state = (root / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+            return state not in {"Z", "X"}
+    return False
+
+
 def kill(pid: int, run_id: str | None) -> bool:
     """SIGKILL to the process if it is one of this run; says whether it was.
 
