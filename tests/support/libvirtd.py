@@ -1,6 +1,7 @@
 """A libvirtd beside the host's own, with a virtlogd: they see none of the host's domains and leave nothing behind."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -46,9 +47,13 @@ def libvirtd(directory: Path, *, files: int = 1024, log_files: int = 1024) -> It
                 started.recv(4096)
             yield f"qemu+unix:///system?socket={directory}/libvirt-sock"
         finally:
+            logs = os.pidfd_open(int((directory / "virtlogd.pid").read_text()))
             # The session is theirs; QEMU has left it for one of its own.
             os.killpg(process.pid, signal.SIGTERM)
             _await_end(process)
+            # It removes its files when it ends, which may be after a libvirtd that was killed.
+            select.select([logs], [], [], STOP_SECONDS)
+            os.close(logs)
 
 
 def _await_end(process: subprocess.Popen[bytes]) -> None:
