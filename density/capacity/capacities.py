@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
-from density.ceilings.catalog import readings
+from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import BY_FIELD, OBJECTIVES, TESTER_LAG
 from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast, Held, Stopped, WaveSettled
@@ -26,6 +26,8 @@ class Capacity:
             where every hold failed; then the counts are 0.
         low, high: 95 % interval; equal to count where observed.
         per_workload: the same count by workload.
+        at_least: whether more may well be possible: what ended the run was the person's bound (max, duration, list of
+            waves, interruption), an error or, for `hard`, an objective; nothing that was measured says that it is all.
         why: why there is no count, where more is to be said of it than its kind.
     """
 
@@ -34,6 +36,7 @@ class Capacity:
     low: int
     high: int
     per_workload: Mapping[str, int] = field(default_factory=dict)
+    at_least: bool = False
     why: str = ""
 
     @property
@@ -51,6 +54,8 @@ class Capacities:
     recommended: Capacity
 
 
+CLOSE = 0.01
+"""A count that kept every objective and one that did not are next to each other within this share, or one instance."""
 NOT_TRIED = Capacity(0, "not tried", 0, 0)
 NOT_MEASURED = Capacity(0, "not measured", 0, 0)
 
@@ -59,7 +64,7 @@ def capacities(state: RunState, bounds: Bounds) -> Capacities:
     """From the state at the end of a run."""
     hard = _hard(state)
     slo = _slo(state, bounds, hard)
-    return Capacities(hard, slo, _recommended(state, slo))
+    return Capacities(hard, slo, _recommended(state, slo, hard))
 
 
 def _observed(counts: Mapping[str, int]) -> Capacity:
@@ -76,12 +81,20 @@ def _forecast(state: RunState, ceiling: CeilingForecast) -> Capacity:
 
 
 def _hard(state: RunState) -> Capacity:
-    outcome = state.outcome
-    reached = outcome is not None and outcome.outcome == "ceiling"
+    """What the host takes: what ran where a hard ceiling ended the ramp, else the forecast, else at least what ran."""
     nearest = state.forecast[0] if state.forecast else None
-    if reached or nearest is None or not is_measured(nearest) or nearest.count < state.peak.count:
-        return _observed(most_that_ran(state))
+    if is_reached(state) or nearest is None or not is_measured(nearest) or nearest.count < state.peak.count:
+        ran = _observed(most_that_ran(state))
+        return replace(ran, at_least=ran.count > 0 and not is_reached(state))
     return _forecast(state, nearest)
+
+
+def is_reached(state: RunState) -> bool:
+    """Whether the host itself ended the ramp: a hard ceiling, or launches that failed, whatever explains them."""
+    outcome = state.outcome
+    if outcome is None or outcome.outcome != "ceiling":
+        return False
+    return not outcome.ceiling or outcome.by_failures or not BY_ID[outcome.ceiling].soft
 
 
 def is_measured(ceiling: CeilingForecast) -> bool:
@@ -111,7 +124,9 @@ def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
     below = min(missed, default=math.inf)
     kept = [point for point in state.settled if 0 < point.count < below and _seen_to_keep(point, bounds)]
     if kept or below <= 1:
-        return _observed(max(kept, key=lambda point: point.count).counts if kept else {})
+        found = _observed(max(kept, key=lambda point: point.count).counts if kept else {})
+        open_ = not is_reached(state) if below == math.inf else below - found.count > max(1, CLOSE * found.count)
+        return replace(found, at_least=open_)
     tried = any(point.count for point in state.settled)
     return NOT_MEASURED if tried else NOT_TRIED
 
@@ -155,14 +170,17 @@ def most_kept(settled: Sequence[WaveSettled], bounds: Bounds) -> int:
     return max((point.count for point in settled if _seen_to_keep(point, bounds)), default=0)
 
 
-def _recommended(state: RunState, slo: Capacity) -> Capacity:
+def _recommended(state: RunState, slo: Capacity, hard: Capacity) -> Capacity:
     """What the last hold sustained with objectives and reserve kept; never more than what had kept them before."""
     if state.held is None:
         return NOT_TRIED
     if not state.held.kept:
         return replace(NOT_TRIED, kind="not sustained", why=f"{_times(len(state.holds))}: {failure(state.held)}")
     sustained = _observed(state.held.counts_after)
-    return slo if slo.kind == "observed" and slo.count < sustained.count else sustained
+    if slo.kind == "observed" and slo.count < sustained.count:
+        return slo
+    bound = slo if slo.kind == "observed" else hard
+    return replace(sustained, at_least=len(state.holds) == 1 and (bound.at_least or bound.kind == "forecast"))
 
 
 def failure(held: Held) -> str:

@@ -15,7 +15,7 @@ def missed(document: Mapping[str, Any]) -> Iterator[str]:
     """
     for each in document["required"]:
         if not each["met"]:
-            yield _too_few(each, document["capacity"][each["name"]], ended_by=document["outcome"])
+            yield _too_few(each, document["capacity"][each["name"]])
     launched = sum(workload["launched"] for workload in document["workloads"].values())
     if document["outcome"] == "ceiling" and not launched:
         yield f"nothing could be launched: {document['reason']}"
@@ -24,10 +24,10 @@ def missed(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"no count kept every objective; the run ended because {document['reason']}"
 
 
-def _too_few(required: Mapping[str, Any], capacity: Mapping[str, Any], *, ended_by: str) -> str:
+def _too_few(required: Mapping[str, Any], capacity: Mapping[str, Any]) -> str:
     wanted, found = required["wanted"], required["found"]
     if capacity["count"] is None:
         return f"{required['name']} = {format_count(wanted)} is required, and it was {capacity['kind']}"
     short = f"{format_count(wanted - found)} too few ({(wanted - found) / wanted:.1%})"
-    how = how_found(capacity, ended_by)
+    how = how_found(capacity)
     return f"{required['name']} = {format_count(wanted)} is required, found {format_count(found)}{how}: {short}"

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
+from density.capacity.capacities import CLOSE
 from density.recent import ENOUGH_LAUNCHES
 
-CLOSE = 0.01
-"""The search ends when the two counts are within this share of each other, or one instance."""
 FRESH = ENOUGH_LAUNCHES
 """Launches before a count is judged: fewer give no share of failures and no percentile of times to ready."""
 

@@ -42,8 +42,13 @@ def _ceiling(run: Recorded) -> Said:
         why = f"{_words(verdict['ceiling'], verdict['subject'])} ended the ramp"
         return (*ran, f"; how many keep every objective was {kept['kind']}: {why}.")
     resource = _resource(verdict["ceiling"])
-    missed = f" with every objective kept; with more, one is missed: {verdict['ceiling']}, {resource}."
-    return (*_fit(run, kept, key="capacity.slo"), missed)
+    missed = f" with every objective kept; with more, one is missed: {verdict['ceiling']}, {resource}"
+    answered: Said = (*_fit(run, kept, key="capacity.slo"), missed)
+    hard = capacity["hard"]
+    if hard["kind"] != "forecast":
+        return (*answered, ".")
+    host = (count("capacity.hard.count", hard["count"]), f" before {_first(run)} runs out.")
+    return (*answered, "; by the forecast the host itself would take ", *host)
 
 
 def _fit(run: Recorded, capacity: Document, *, key: str = "capacity.hard") -> Said:

@@ -27,12 +27,21 @@ Said = tuple[str | Fact, ...]
 """A sentence: words and numbers in turn."""
 
 
-def how_found(capacity: Mapping[str, Any], outcome: str) -> str:
+def how_found(capacity: Mapping[str, Any]) -> str:
     """What belongs behind a capacity's count: that it is forecast, or that the run ended before anything stopped it."""
     if capacity["kind"] == "forecast":
         low, high = (format_count(capacity[end]) for end in ("low", "high"))
         return f", by a forecast of {low} to {high}" if low != high else ", by a forecast"
-    return ", and more was not tried" if outcome in {"max", "duration", "interrupted", "forecast"} else ""
+    return ", and more was not tried" if capacity["at_least"] else ""
+
+
+def number(capacity: Mapping[str, Any]) -> str:
+    """A capacity's count as people read it: `at least 2`, `2,409 (2,380 to 2,440)`."""
+    least = "at least " if capacity["at_least"] else ""
+    text = f"{least}{format_count(capacity['count'])}"
+    if capacity["low"] != capacity["high"]:
+        text += f" ({format_count(capacity['low'])} to {format_count(capacity['high'])})"
+    return text
 
 
 def count(key: str, value: float) -> Fact:

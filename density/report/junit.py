@@ -79,7 +79,7 @@ def _required(run: Recorded) -> Iterator[Case]:
     for each in run.result["required"]:
         wanted, found = format_count(each["wanted"]), format_count(each["found"])
         capacity = run.result["capacity"][each["name"]]
-        how = how_found(capacity, run.result["outcome"])
+        how = how_found(capacity)
         missing = f"; {format_count(each['wanted'] - each['found'])} are missing"
         said = f"{found} found{how}; {wanted} required{'' if each['met'] else missing}"
         if capacity["count"] is None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from density.report.facts import NOT_MEASURED, VAGUE
+from density.report.facts import NOT_MEASURED, VAGUE, number
 from density.report.latency import latency_rows
 from density.units import format_count, format_odds, format_seconds, format_some, format_value
 
@@ -56,20 +56,13 @@ def _labelled(rows: Iterable[Row]) -> Table:
 
 def _answer(result: Document) -> Text:
     hard, slo, recommended = (result["capacity"][kind] for kind in ("hard", "slo", "recommended"))
-    line = Text(_count(hard), style="bold")
+    line = Text(number(hard), style="bold")
     line.append(f" hard ({hard['kind']}), {_named('slo', slo)}, {_named('recommended', recommended)}", style="not bold")
     return line
 
 
 def _named(name: str, capacity: Document) -> str:
-    return f"{name} {capacity['kind']}" if capacity["count"] is None else f"{_count(capacity)} {name}"
-
-
-def _count(capacity: Document) -> str:
-    text = format_count(capacity["count"])
-    if capacity["low"] != capacity["high"]:
-        text += f" ({format_count(capacity['low'])} to {format_count(capacity['high'])})"
-    return text
+    return f"{name} {capacity['kind']}" if capacity["count"] is None else f"{number(capacity)} {name}"
 
 
 def _holds(result: Document) -> Iterator[Row]:

@@ -155,9 +155,11 @@ def _capacity(name: str, meaning: str, capacity: Document) -> CapacityRow:
     if len(capacity["per_workload"]) > 1:
         for workload, number in capacity["per_workload"].items():
             parts += [", " if parts else "", count(f"{key}.per.{workload}", number), f" {workload}"]
-    return CapacityRow(
-        name, meaning, count(f"{key}.count", capacity["count"]), interval, capacity["kind"], tuple(parts)
-    )
+    return CapacityRow(name, meaning, count(f"{key}.count", capacity["count"]), interval, _kind(capacity), tuple(parts))
+
+
+def _kind(capacity: Document) -> str:
+    return f"{capacity['kind']}, at least" if capacity["at_least"] else capacity["kind"]
 
 
 def heading(run: Recorded) -> str:

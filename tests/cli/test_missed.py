@@ -17,9 +17,9 @@ NONE = Capacity(0, "observed", 0, 0)
 def document(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 — any JSON
     """A result, as far as it is read here."""
     capacity = {
-        "hard": {"count": 520, "kind": "forecast", "low": 480, "high": 560},
-        "slo": {"count": 480, "kind": "observed", "low": 480, "high": 480},
-        "recommended": {"count": 480, "kind": "observed", "low": 480, "high": 480},
+        "hard": {"count": 520, "kind": "forecast", "low": 480, "high": 560, "at_least": False},
+        "slo": {"count": 480, "kind": "observed", "low": 480, "high": 480, "at_least": False},
+        "recommended": {"count": 480, "kind": "observed", "low": 480, "high": 480, "at_least": False},
     }
     known = {
         "required": [],
@@ -59,7 +59,7 @@ def test_an_objective_that_ends_the_ramp_is_no_failure() -> None:
 
 def test_objectives_that_no_count_kept_are_one() -> None:
     """Whatever was asked to be kept never was; where nothing ran, nothing is said of it."""
-    none = document()["capacity"] | {"slo": {"count": 0, "kind": "observed", "low": 0, "high": 0}}
+    none = document()["capacity"] | {"slo": {"count": 0, "kind": "observed", "low": 0, "high": 0, "at_least": False}}
     assert list(missed(document(capacity=none, reason="an objective was missed: slo.ready at 2 s of 1 s"))) == [
         "no count kept every objective; the run ended because an objective was missed: slo.ready at 2 s of 1 s"
     ]

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from density.ramp.search import CLOSE, FRESH, Bisection
+from density.capacity.capacities import CLOSE
+from density.ramp.search import FRESH, Bisection
 
 
 @given(st.integers(0, 5000), st.integers(1, 5000))

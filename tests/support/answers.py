@@ -22,7 +22,8 @@ def _capacity(asked: Asked, rest: list[str]) -> float:
     if name == "recommended":
         return float(counts.get(part[1], 0) if part[0] == "per" else sum(counts.values()))
     unknown = not nearest or nearest[0]["typical"]  # typical costs promise nothing
-    observed = stopped.get("outcome") == "ceiling" or unknown or nearest[0]["count"] < asked.peak()
+    reached = stopped.get("outcome") == "ceiling" and not stopped.get("ceiling", "").startswith(("slo.", "cpu.busy"))
+    observed = reached or unknown or nearest[0]["count"] < asked.peak()
     if name == "slo":  # the profile's objectives are of times, of which a forecast says nothing
         return float(_kept(asked, part))
     if observed and asked.lost():  # deaths are told late: rest counts

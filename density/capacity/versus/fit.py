@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import floor, inf
 
-from density.capacity.capacities import capacities
+from density.capacity.capacities import capacities, is_reached
 from density.capacity.versus.memory import TOTAL, Cost
-from density.ceilings.catalog import BY_ID, readings
+from density.ceilings.catalog import readings
 from density.ceilings.reading import Bounds
 from density.state import RunState
 
@@ -33,9 +33,11 @@ def how_many(state: RunState, bounds: Bounds, memory: Mapping[str, Cost]) -> Fit
     """The run's hard capacity, or what its memory allows where the forecast could not see an end of that."""
     hard = capacities(state, bounds).hard
     found = Fit(hard.count, hard.low, hard.high, _first(state), hard.kind)
-    if state.outcome and state.outcome.outcome == "ceiling":
-        soft = BY_ID[state.outcome.ceiling].soft
-        return replace(found, high=inf, words="a lower bound: an objective ended it") if soft else found
+    if is_reached(state):
+        return found
+    if state.outcome and state.outcome.outcome == "ceiling" and hard.kind == "observed":
+        objective = f"{state.outcome.ceiling} {state.outcome.subject}".rstrip()
+        return replace(found, high=inf, first=objective, words="a lower bound: an objective ended it")
     by_memory = _by_own_memory(state, bounds, memory)
     if by_memory and (hard.kind == "observed" or by_memory.count < found.count):
         return by_memory
@@ -63,7 +65,7 @@ def _by_own_memory(state: RunState, bounds: Bounds, memory: Mapping[str, Cost]) 
 
 def _first(state: RunState) -> str:
     """What ended the ramp where a ceiling did, else the nearest by the forecast."""
-    if state.outcome and state.outcome.ceiling:
+    if state.outcome and state.outcome.ceiling and is_reached(state):
         return f"{state.outcome.ceiling} {state.outcome.subject}".rstrip()
     if state.forecast:
         return f"{state.forecast[0].ceiling} {state.forecast[0].subject}".rstrip()

@@ -26,6 +26,7 @@ BY_CHOICE = {
     "forecast": "stopped at its forecast",
 }
 """Outcomes after which a run might have gone further, in words."""
+BY_OBJECTIVE = "ended by an objective"
 
 
 def capacity(run: Run, kind: str, *, several: bool) -> tuple[Measured, str]:
@@ -40,10 +41,8 @@ def capacity(run: Run, kind: str, *, several: bool) -> tuple[Measured, str]:
         return Measured(0.0, math.inf, 1.0), known["kind"]
     if known["kind"] == "forecast":
         return _forecast(known["count"], (known["high"] - known["low"]) / 2 / NORMAL)
-    if outcome in BY_CHOICE:
-        return Measured(known["count"], math.inf, 1.0), f"{BY_CHOICE[outcome]}, a lower bound"
-    if _by_objective(recorded) and kind == "hard":
-        return Measured(known["count"], math.inf, 1.0), "ended by an objective, a lower bound"
+    if outcome in BY_CHOICE or known["at_least"]:
+        return Measured(known["count"], math.inf, 1.0), f"{BY_CHOICE.get(outcome, BY_OBJECTIVE)}, a lower bound"
     if _by_objective(recorded) and not several:
         return Measured(known["count"], math.inf, 1.0), "ended by an objective, one run does not show how exactly"
     return Measured(known["count"], _resolution(recorded, known["count"]) / NORMAL), ""

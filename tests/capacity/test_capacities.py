@@ -1,0 +1,85 @@
+"""Maximum, within objectives and recommended: what each says after every way for a ramp to end."""
+
+from dataclasses import replace
+
+import anyio
+from support.simulation import simulate
+
+from density.capacity.capacities import Capacities, capacities
+from density.capacity.required import requirements
+from density.controller.run import Controller
+from density.engines.simulated import SimulatedEngine
+from density.model import Workload
+from density.profile.spec import Objectives, Profile, Ramp, SimulatedHost, Slice
+from density.ramp.decide import bounds_of
+from density.report.facts import number
+from density.report.result import result
+
+WEB = Workload(name="web", engine="simulated")
+PROFILE = Profile(name="test", workloads=(WEB,), ramp=Ramp(max_instances=2), simulated=SimulatedHost(noise=0.02))
+
+
+def found(profile: Profile) -> Capacities:
+    """The capacities of a run."""
+    return capacities(simulate(profile).state, bounds_of(profile))
+
+
+def test_a_maximum_of_the_profiles_is_no_maximum_of_the_host() -> None:
+    """`max = 2` on a noisy host, where no cost is known: at least 2 of each; a requirement of 2 is met, of 3 is not."""
+    run = simulate(PROFILE)
+    known = capacities(run.state, bounds_of(PROFILE))
+    assert [(each.count, each.kind, each.at_least) for each in (known.hard, known.slo, known.recommended)] == [
+        (2, "observed", True)
+    ] * 3
+    assert [each.met for each in requirements({"hard": 2, "recommended": 3}, known)] == [True, False]
+    document = result(run.state, bounds_of(PROFILE))
+    assert number(document["capacity"]["hard"]) == "at least 2"
+
+
+def test_a_list_of_waves_that_is_done_is_no_maximum_either() -> None:
+    """What was sustained is at least recommended; the host's maximum is forecast from the waves."""
+    quiet = replace(PROFILE, simulated=SimulatedHost())
+    known = found(replace(quiet, ramp=Ramp(shape="list", waves=(10, 10, 10), max_instances=1000)))
+    assert known.hard.kind == "forecast"
+    assert not known.hard.at_least
+    assert (known.recommended.count, known.recommended.at_least) == (34, True)
+
+
+def test_a_ceiling_that_ended_the_ramp_is_exact() -> None:
+    """The slice refused the next one: what ran is all, in every sense."""
+    known = found(replace(PROFILE, ramp=Ramp(until="failure"), slice=Slice(tasks=40)))
+    assert [each.at_least for each in (known.hard, known.slo, known.recommended)] == [False] * 3
+    assert known.hard.count == 40
+
+
+def test_an_objective_that_ended_the_ramp_says_nothing_about_the_host() -> None:
+    """The CPUs are full at 52 instances; the host's memory and tasks would take thousands, and that is the maximum."""
+    profile = replace(
+        PROFILE,
+        workloads=(replace(WEB, burn=0.1),),
+        ramp=Ramp(start=10, max_instances=10_000),
+        objectives=Objectives(cpu_busy_share=0.655),
+        simulated=SimulatedHost(cpus=8),
+    )
+    run = simulate(profile)
+    known = capacities(run.state, bounds_of(profile))
+    truth = run.host.true_maximum("web", reserves={"memory_bytes": 2 * 2**30, "tasks": 1600, "files": 1000})
+    assert known.hard.kind == "forecast"
+    assert abs(known.hard.count - truth) < 0.02 * truth
+    assert (known.slo.count, known.slo.at_least) == (52, False)
+    assert (known.recommended.count, known.recommended.at_least) == (52, False)
+
+
+def test_an_interrupted_run_has_lower_bounds() -> None:
+    """Nothing but a person ended it."""
+
+    async def interrupt(controller: Controller, _: SimulatedEngine) -> None:
+        await controller._bus.until(lambda state: state.alive >= 4)
+        await anyio.sleep(0.1)
+        controller.interrupt()
+
+    profile = replace(PROFILE, ramp=Ramp(max_instances=1000))
+    run = simulate(profile, during=interrupt)
+    known = capacities(run.state, bounds_of(profile))
+    assert (known.hard.kind, known.hard.at_least) == ("observed", True)
+    assert known.recommended.kind == "not tried"
