@@ -62,6 +62,11 @@ def show(verbosity: int) -> None:
         root.addHandler(_Stderr())
 
 
+def is_shown() -> bool:
+    """Whether the log goes to standard error."""
+    return any(isinstance(handler, _Stderr) for handler in logging.getLogger(ROOT).handlers)
+
+
 class LogFile:
     """A context manager that writes the log into a file, by a thread, so that a slow disk does not stop the run.
 
@@ -117,6 +122,12 @@ class _File(RotatingFileHandler):
     def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8", delay=True, errors="replace")
         self.problem = ""
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError:
+            self.handleError(logging.makeLogRecord({}))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 — the library's signature
         self.problem = f"{self.baseFilename} could not be written: {sys.exc_info()[1]}"

@@ -41,6 +41,7 @@ class Settings:
     """What the options before the command say."""
 
     traceback: bool = False
+    verbosity: int = 0
 
 
 class Commands(click.Group):
@@ -55,6 +56,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        if _VERBOSE not in command.params:
+            command.params.append(_VERBOSE)
         return command
 
     def resolve_command(
@@ -73,6 +76,25 @@ class Commands(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
+def _show_log(ctx: click.Context, _: click.Parameter, count: int) -> None:
+    """Both before a command and behind it, as people write it."""
+    settings = ctx.find_object(Settings)
+    if count and settings is not None:
+        from density.log import show  # noqa: PLC0415 — help does not need it
+
+        settings.verbosity += count
+        show(settings.verbosity)
+
+
+_VERBOSE = click.Option(
+    ["-v", "--verbose"],
+    count=True,
+    expose_value=False,
+    callback=_show_log,
+    help="Write the log to standard error, in place of a live view; -vv: each call to an engine too.",
+)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="density %(version)s")
 @click.option("--traceback", is_flag=True, help="Where density itself fails, show the traceback.")
@@ -82,9 +104,22 @@ def group(settings: Settings, *, traceback: bool) -> None:
     settings.traceback = traceback
 
 
+group.params.append(_VERBOSE)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (None: the process's own); the exit code. Commands return theirs, None being 0."""
     settings = Settings()
+    try:
+        return _main(settings, arguments)
+    finally:
+        if settings.verbosity:
+            from density.log import show  # noqa: PLC0415 — as above
+
+            show(0)
+
+
+def _main(settings: Settings, arguments: Sequence[str] | None) -> int:
     try:
         result: Any = group.main(arguments, prog_name="density", standalone_mode=False, obj=settings)
     except SystemExit:

@@ -20,6 +20,7 @@ from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, RESULT, Ended, Session, new_run_id
 from density.errors import UsageError
 from density.live import live_view
+from density.log import is_shown
 from density.metrics.address import parse_address
 from density.metrics.server import MetricsServer
 from density.metrics.tls import tls_context
@@ -95,7 +96,7 @@ async def _linger(seconds: float) -> None:
 async def _watched(
     profile: Profile, state: RunState, sinks: list[Sink], *, run_id: str, run_dir: Path, quiet: bool
 ) -> Ended:
-    if quiet:
+    if quiet or is_shown():
         session = Session(run_id=run_id, run_dir=run_dir, told=lambda line: click.echo(line, err=True))
         return await session.run(profile, state, sinks)
     async with live_view(state, Console(stderr=True, highlight=False), ramp=profile.ramp) as view:

@@ -14,7 +14,9 @@ from density.cli.output import put
 from density.cli.tables import table
 from density.controller.paths import alive_runs
 from density.controller.paths import runs_dir as default_directory
+from density.controller.session import PROFILE, RECORD, RESULT
 from density.errors import UsageError
+from density.log import NAME as LOG
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +66,26 @@ def list_runs(directory: Path, *, alive: set[str]) -> list[Row]:
 
 
 def _is_run(path: Path) -> bool:
-    return any((path / name).exists() for name in ("result.json", "run.sqlite", "profile.toml"))
+    return any((path / name).exists() for name in (RESULT, RECORD, PROFILE, LOG))
 
 
 def _row(path: Path, *, alive: bool) -> Row:
     started = path.stat().st_mtime
     try:
-        result = json.loads((path / "result.json").read_text(encoding="utf-8"))
+        result = json.loads((path / RESULT).read_text(encoding="utf-8"))
         return _parse(result, path)
     except FileNotFoundError:
-        outcome, problem = ("running", "") if alive else ("cut off", "no result.json")
+        outcome, problem = ("running", "") if alive else ("cut off", _cut_off(path))
     except OSError as error:
         outcome, problem = "unknown", f"result.json cannot be read: {error.strerror}"
     except (ValueError, LookupError, TypeError, AttributeError):
         outcome, problem = "unknown", "result.json is damaged"
     return Row(path.name, str(path), started, outcome=outcome, problem=problem)
+
+
+def _cut_off(path: Path) -> str:
+    """Why there is no result, and where to look for more."""
+    return f"no {RESULT}; see {LOG}" if (path / LOG).exists() else f"no {RESULT}"
 
 
 def _parse(result: Mapping[str, Any], path: Path) -> Row:

@@ -15,7 +15,7 @@ from density.events import (
 )
 from density.log import logger
 
-log = logger(__name__)
+log = logger("density.run")
 NEAREST = 5
 """Ceilings of a forecast that are written."""
 _FACTS: Mapping[str, Sequence[str]] = {

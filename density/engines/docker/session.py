@@ -1,25 +1,33 @@
 """The SDK's client, with what costs too much at thousands of containers put right."""
 
+import logging
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from docker import APIClient
 from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection, UnixHTTPConnectionPool
 from requests import PreparedRequest
 
+from density.log import logger
+
 if TYPE_CHECKING:
     from requests import Response
 
+log = logger(__name__)
 CALL_SECONDS = 120
 """No answer by then is a failure. A create took seconds at 2,000 containers, so this is far beyond a slow one."""
 
 SILENCE_SECONDS = 60
 """The SDK waits for ever on streams; after this much silence the stream is opened again."""
 READ_BYTES = 65536
+LONGEST_ERROR = 1000
+"""Letters of a refusal that go into the log."""
 _ORIGIN = "http+docker://"
 _FRAME = struct.Struct(">BxxxL")
 
@@ -113,9 +121,15 @@ class LeanClient(APIClient):
         request.prepare_headers({**self.headers, **(options.get("headers") or {})})
         request.prepare_body(options.get("data"), None)
         stream = bool(options.get("stream"))
-        response = self.get_adapter(str(url)).send(
-            request, stream=stream, timeout=options.get("timeout"), verify=self.verify or False, cert=self.cert
-        )
+        began = time.monotonic()
+        try:
+            response = self.get_adapter(str(url)).send(
+                request, stream=stream, timeout=options.get("timeout"), verify=self.verify or False, cert=self.cert
+            )
+        except Exception as error:
+            _log_call(request, began, logging.WARNING, error=str(error))
+            raise
+        _log_answer(request, began, response)
         if stream:
             self._streams.append(response)
             if self.interrupt is not None:
@@ -155,6 +169,21 @@ class LeanClient(APIClient):
             self.interrupt = None
         while self._streams:
             self._streams.pop().close()
+
+
+def _log_answer(request: PreparedRequest, began: float, response: "Response") -> None:
+    """Refusals as warnings; what is not there, or is so already, is an ordinary answer where something is removed."""
+    if response.status_code < HTTPStatus.BAD_REQUEST:
+        _log_call(request, began, logging.DEBUG, status=response.status_code)
+        return
+    ordinary = response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+    level = logging.INFO if ordinary else logging.WARNING
+    _log_call(request, began, level, status=response.status_code, error=response.text[:LONGEST_ERROR])
+
+
+def _log_call(request: PreparedRequest, began: float, level: int, **facts: object) -> None:
+    seconds = round(time.monotonic() - began, 4)
+    log.log(level, "call", engine="docker", method=request.method, path=request.path_url, seconds=seconds, **facts)
 
 
 class _OnePoolAdapter(UnixHTTPAdapter):

@@ -1,5 +1,6 @@
 """A few connections to one hypervisor, shared by worker threads."""
 
+import logging
 import math
 import re
 import threading
@@ -14,7 +15,9 @@ from anyio import CancelScope, CapacityLimiter, current_time, to_thread
 
 from density.engines.libvirt.loop import start_event_loop
 from density.errors import EngineUnavailable
+from density.log import logger
 
+log = logger(__name__)
 CONNECTIONS = 3
 """Beside the one that hears events."""
 REQUESTS_PER_CONNECTION = 5
@@ -114,11 +117,16 @@ class Connections:
     def _call(self, function: Callable[[libvirt.virConnect], Result]) -> Result:
         with self._borrowed() as slot:
             used = slot.connection
+            began = time.monotonic()
             try:
-                return function(used)
-            except libvirt.libvirtError:
+                done = function(used)
+            except libvirt.libvirtError as error:
+                _log_refusal(function, began, error)
                 if is_alive(used):
                     raise
+            else:
+                log.debug("call", engine="libvirt", call=_name(function), seconds=round(time.monotonic() - began, 4))
+                return done
             return function(self._reopened(slot, used))
 
     @contextmanager
@@ -148,6 +156,18 @@ class Connections:
                 else:
                     fresh.close()
         return slot.connection
+
+
+def _log_refusal(function: Callable[..., object], began: float, error: libvirt.libvirtError) -> None:
+    """As a warning; a domain that is not there is an ordinary answer where one is removed."""
+    level = logging.INFO if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN else logging.WARNING
+    seconds = round(time.monotonic() - began, 4)
+    log.log(level, "call", engine="libvirt", call=_name(function), seconds=seconds, error=words(error))
+
+
+def _name(function: Callable[..., object]) -> str:
+    """Of a call, from where it is written: `LibvirtEngine.describe`."""
+    return str(getattr(function, "__qualname__", function)).removesuffix(".<locals>.<lambda>")
 
 
 def connect(uri: str) -> libvirt.virConnect:
