@@ -99,13 +99,18 @@ class WorkloadState:
 
 @dataclass(slots=True)
 class Instance:
-    """One instance; `alive` and `in_flight` (with itself) count those ready and under way when it was requested."""
+    """One instance; `alive` and `in_flight` (with itself) count those ready and under way when it was requested.
+
+    Attributes:
+        started_at: when the engine had started it; infinite before.
+    """
 
     workload: str
     phase: Phase
     intended_at: float
     alive: int = 0
     in_flight: int = 1
+    started_at: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +133,14 @@ class Ended:
 
     Attributes:
         reached: the phase that it had come to before.
-        at: when.
+        seconds: since the intended time of its launch; ran: of these, since the engine had started it.
     """
 
     workload: str
     reached: Phase
     failure: Failure
-    at: float
+    seconds: float
+    ran: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +381,10 @@ class RunState:
         instance = self.instances[event.instance_id]
         if event.phase in _ENDED and event.failure is not None and event.failure.kind != INTERNAL:
             reached = instance.phase if before else Phase.REQUESTED
-            self.ended_in_wave.append(Ended(event.workload, reached, event.failure, event.at))
+            ran = max(0.0, event.at - instance.started_at)
+            self.ended_in_wave.append(
+                Ended(event.workload, reached, event.failure, event.at - instance.intended_at, ran)
+            )
         instance.phase = event.phase
         self._tally(event, instance)
 
@@ -391,6 +400,7 @@ class RunState:
             case Phase.CREATED:
                 workload.created_seconds.append(seconds)
             case Phase.STARTED:
+                instance.started_at = event.at
                 workload.started_seconds.append(seconds)
             case Phase.READY:
                 workload.ready_at.add(instance.alive, instance.in_flight, seconds)

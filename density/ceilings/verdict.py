@@ -181,10 +181,9 @@ def _fit(ceiling: Ceiling, failure: Failure) -> float:
 
 
 def is_engines(ended: Ended) -> bool:
-    """Whether it says that the engine cannot launch: its own words, or a time over before anything was started."""
+    """Whether it says that the engine cannot launch: its own words, or most of the time was over before it started."""
     kind = named(ended.failure)
-    unstarted = ended.reached in {Phase.REQUESTED, Phase.CREATED}
-    return kind in ENGINE_KINDS or (kind == "timeout" and unstarted)
+    return kind in ENGINE_KINDS or (kind == "timeout" and ended.ran < ended.seconds / 2)
 
 
 def _unknown(ended: Ended) -> float:

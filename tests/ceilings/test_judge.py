@@ -65,12 +65,12 @@ def test_an_objective_is_told_by_what_was_measured_when_it_was_missed() -> None:
 
 def test_a_start_that_runs_out_of_time_in_a_full_slice_is_the_slices_doing() -> None:
     """At its limit a cgroup crawls before anything is killed; with half of it free, a late start says nothing of it."""
-    started = InstanceChanged(0.6, "web-1", "web", Phase.STARTED)
+    begun = [InstanceChanged(at, "web-1", "web", phase) for at, phase in ((0.1, Phase.REQUESTED), (0.2, Phase.STARTED))]
     late = InstanceChanged(1.0, "web-1", "web", Phase.FAILED, Failure("timeout", "not ready within 90 s"))
     odds = []
     for used in (3.0e9, 1.5e9):
         values = {"slice.memory_bytes": used, "slice.memory_limit_bytes": 3.0e9}
-        state = fold([STARTED, HostSampled(0.5, values, cost_seconds=0.001), started, late])
+        state = fold([STARTED, HostSampled(0.5, values, cost_seconds=0.001), *begun, late])
         (found, *_) = suspects(state, Bounds(), {("memory.cgroup", ""): 40e6})
         assert found.ceiling == "memory.cgroup"
         odds.append(found.odds)

@@ -49,8 +49,17 @@ class Simulated:
     problem: DensityError | None
 
 
-async def _run(profile: Profile, during: During | None) -> Simulated:
-    host = HostModel(profile.simulated, slice_=profile.slice, workloads=profile.workloads, clock=anyio.current_time)
+MakeHost = Callable[[Profile, Callable[[], float]], HostModel]
+"""A host for this profile, with this clock."""
+
+
+def plain_host(profile: Profile, clock: Callable[[], float]) -> HostModel:
+    """The one that ships."""
+    return HostModel(profile.simulated, slice_=profile.slice, workloads=profile.workloads, clock=clock)
+
+
+async def _run(profile: Profile, during: During | None, make_host: MakeHost) -> Simulated:
+    host = make_host(profile, anyio.current_time)
     context = EngineContext(
         run_id="20260101-000000-0000",
         runtime_dir=Path("/nowhere"),
@@ -75,10 +84,10 @@ async def _run(profile: Profile, during: During | None) -> Simulated:
     return Simulated(bus.state, keeper.events, host, problem)
 
 
-def simulate(profile: Profile, *, during: During | None = None) -> Simulated:
+def simulate(profile: Profile, *, during: During | None = None, make_host: MakeHost = plain_host) -> Simulated:
     """Run a profile on the simulated engine in virtual time: hours take moments, and nothing sleeps for real."""
     # Trio shuffles the order of tasks that are ready at once, unless it is told not to.
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     trio._core._run._r.seed(0)
     clock = MockClock(autojump_threshold=0)
-    return anyio.run(_run, profile, during, backend="trio", backend_options={"clock": clock})
+    return anyio.run(_run, profile, during, make_host, backend="trio", backend_options={"clock": clock})

@@ -1,6 +1,7 @@
 """The engine over the host model; see the package's text."""
 
-from collections.abc import AsyncGenerator, Sequence
+import itertools
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,9 @@ from density.events import InstanceChanged
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload
 from density.payload.channel import ChannelClosed
 
+_AFTER_THE_START = frozenset({"exited", "timeout"})
+"""Failures of an instance that the engine had started."""
+
 
 @dataclass(slots=True)
 class _Instance:
@@ -24,12 +28,18 @@ class _Instance:
 
 
 class SimulatedEngine:
-    """Launches nothing; asks a `HostModel` what would happen and how long it would take."""
+    """Launches nothing; asks a `HostModel` what would happen and how long it would take.
+
+    Attributes:
+        stalled: while set, the engine does not answer: a launch runs out of time before anything is made.
+    """
 
     name: EngineName = "simulated"
 
     def __init__(self, context: EngineContext, *, host: HostModel) -> None:
         self.host = host
+        self._refusals: Iterator[Failure] = iter(())
+        self.stalled = False
         self._run_id = context.run_id
         self._instances: dict[str, _Instance] = {}
         self._changes = Changes()
@@ -63,7 +73,10 @@ class SimulatedEngine:
         seconds = self.host.launch_seconds()
         self.host.in_flight += 1
         try:
-            if seconds > workload.ready_timeout_seconds:
+            if refusal := next(self._refusals, None):
+                self._changes.report(instance, Phase.FAILED, failure=refusal)
+                return
+            if self.stalled or seconds > workload.ready_timeout_seconds:
                 await anyio.sleep(workload.ready_timeout_seconds)
                 self._changes.report(instance, Phase.FAILED, failure=Failure("timeout", "not ready in time"))
                 return
@@ -71,6 +84,8 @@ class SimulatedEngine:
             self._changes.report(instance, Phase.CREATED)
             await anyio.sleep(seconds * 0.3)
             if failure := self._start(instance):
+                if failure.kind in _AFTER_THE_START:
+                    self._changes.report(instance, Phase.STARTED)
                 self._changes.report(instance, Phase.FAILED, failure=failure)
                 return
             self._changes.report(instance, Phase.STARTED)
@@ -111,6 +126,10 @@ class SimulatedEngine:
                 await anyio.sleep(0.01)
                 self.host.give_back(instance.workload.name)
                 self._changes.report(instance, Phase.REMOVED)
+
+    def refuse(self, failure: Failure, *, times: int | None = None) -> None:
+        """Let the next launches fail like this before anything is made, as by a daemon that is gone."""
+        self._refusals = itertools.repeat(failure) if times is None else itertools.repeat(failure, times)
 
     def forget(self, instance_id: str) -> None:
         """Let an instance vanish without a word."""
