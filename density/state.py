@@ -49,11 +49,13 @@ IN_FLIGHT = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
 
 @dataclass(slots=True)
 class Tally:
-    """How often a kind of failure came, and the first message of it."""
+    """How often a kind of failure came, and how the first of it ended: its words, last lines, exit code and signal."""
 
     count: int
     message: str
     evidence: tuple[str, ...] = ()
+    exit_code: int | None = None
+    signal: str = ""
 
 
 @dataclass(slots=True)
@@ -437,7 +439,14 @@ class RunState:
             return
         in_wave[event.failure.kind] += 1
         tally = workload.failures.setdefault(
-            event.failure.kind, Tally(0, event.failure.message, event.failure.evidence)
+            event.failure.kind,
+            Tally(
+                0,
+                event.failure.message,
+                event.failure.evidence,
+                event.failure.exit_code,
+                event.failure.signal,
+            ),
         )
         tally.count += 1
         self._own_limit(workload, event.failure)

@@ -1,7 +1,9 @@
 """What a run knows of the instances that failed at a limit of their own."""
 
+from density.ceilings.reading import Bounds
 from density.events import Event, InstanceChanged, RunStarted, WaveStarted
 from density.model import Failure, OwnLimit, Phase, Workload
+from density.report.result import result
 from density.state import fold
 
 MIB = 2**20
@@ -37,3 +39,15 @@ def test_a_new_wave_counts_anew() -> None:
     state = fold([*_events(met), WaveStarted(5.0, 2, {"web": 4}, 8)])
     assert not state.own_limits_in_wave
     assert state.workloads["web"].own_limits["tasks.instance"].count == 1
+
+
+def test_the_result_has_them_with_how_the_first_one_ended() -> None:
+    """A program that reads `result.json` finds exit code, signal and limit as fields, not in a sentence."""
+    own = OwnLimit("memory.instance", 64 * MIB, 64 * MIB, hits=3)
+    state = fold(_events(_ended(1, Phase.FAILED, own), _ended(2, Phase.LOST, own)))
+    web = result(state, Bounds())["workloads"]["web"]
+    assert web["own_limits"] == [
+        {"count": 2, "ceiling": "memory.instance", "used": 64 * MIB, "limit": 64 * MIB, "hits": 3}
+    ]
+    (failure,) = web["failures"]
+    assert (failure["exit_code"], failure["signal"]) == (137, "SIGKILL")

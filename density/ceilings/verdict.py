@@ -140,7 +140,7 @@ def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
         for key, reading in highest.items()
         if (weight := _fits(BY_ID[key[0]], wave.ended) * _near(reading, costs.get(key), wave) * _counted(key, wave))
     }
-    weights |= _by_words_alone(wave, highest) | _own_limits(wave)
+    weights |= _by_words_alone(wave, highest) | _own_limits(wave, highest)
     if ("memory.cgroup", "") in moved or any(key[0] == "memory.instance" for key in weights):
         # The host counts kills of cgroups too.
         weights.pop(("memory.available", ""), None)
@@ -205,15 +205,22 @@ def _by_words_alone(wave: WaveSeen, highest: Mapping[Key, Reading]) -> dict[Key,
     return found
 
 
-def _own_limits(wave: WaveSeen) -> dict[Key, float]:
+def _own_limits(wave: WaveSeen, highest: Mapping[Key, Reading]) -> dict[Key, float]:
     """Limits of the instances themselves, by workload: each failure by the likeliest of its own."""
+    by_words = BY_WORDS * max(EXCULPATED, 1 - _fullest(wave, highest))
     found: dict[Key, float] = {}
     for each in wave.ended:
         for own in each.failure.own_limits[:1]:
             if own.ceiling in BY_ID:
                 key = own.ceiling, each.workload
-                found[key] = found.get(key, 0.0) + (COUNTED if own.hits else BY_WORDS)
+                found[key] = found.get(key, 0.0) + (COUNTED if own.hits else by_words)
     return {key: weight / len(wave.ended) for key, weight in found.items()}
+
+
+def _fullest(wave: WaveSeen, highest: Mapping[Key, Reading]) -> float:
+    """How full the fullest of the host's ceilings is that the failures' words fit as well: 1 at its limit."""
+    shares = (reading.ratio for key, reading in highest.items() if _names(key[0], wave))
+    return max((min(1.0, max(0.0, share)) ** 8 for share in shares), default=0.0)
 
 
 def _near(reading: Reading, cost: float | None, wave: WaveSeen) -> float:

@@ -134,9 +134,17 @@ def _workload(workload: WorkloadState, footprint: Document) -> Document:
         "latency": _latency(workload),
         "kernels": dict(workload.kernels),
         "failures": [
-            {"kind": kind, "count": tally.count, "message": tally.message, "evidence": list(tally.evidence)}
+            {
+                "kind": kind,
+                "count": tally.count,
+                "message": tally.message,
+                "exit_code": tally.exit_code,
+                "signal": tally.signal,
+                "evidence": list(tally.evidence),
+            }
             for kind, tally in workload.failures.items()
         ],
+        "own_limits": [{"count": tally.count, **asdict(tally.highest)} for tally in workload.own_limits.values()],
         "footprint": footprint,
     }
 

@@ -13,6 +13,7 @@ from density.engines.docker.owners import (
     Listener,
     answering,
     family,
+    is_held_by,
     parse_listeners,
     read_listeners,
     sockets_of,
@@ -73,6 +74,23 @@ def test_a_socket_belongs_to_its_family(listening: tuple[int, int]) -> None:
     assert len(family(pid)) == 2
     assert inodes <= sockets_of(family(pid))
     assert not inodes & sockets_of([os.getpid()])
+
+
+def test_a_port_of_the_host_that_another_container_has(tmp_path: Path) -> None:
+    """Which containers hold it is told by their cgroups; a port that nobody has, or another program, is theirs not."""
+    for pid, cgroup, inode in (("77", "/run/c0ffee", 41), ("78", "/user.slice", 42), ("79", "/run/decade", 43)):
+        (tmp_path / pid / "fd").mkdir(parents=True)
+        (tmp_path / pid / "cgroup").write_text(f"0::{cgroup}\n")
+        (tmp_path / pid / "fd/3").symlink_to(f"socket:[{inode}]")
+    (tmp_path / "1/net").mkdir(parents=True)
+    listening = (f"   {n}: {ANY}:{port} {ANY}:0000 0A {REST} {inode} 1\n" for n, port, inode in
+                 ((0, "1F90", 41), (1, "1F91", 42)))  # fmt: skip
+    (tmp_path / "1/net/tcp").write_text(HEAD + "".join(listening))
+    assert is_held_by(["c0ffee"], 8080, tmp_path)
+    assert is_held_by(["c0ffee"], 0, tmp_path)
+    assert not is_held_by(["c0ffee"], 8081, tmp_path)
+    assert not is_held_by(["decade"], 8080, tmp_path)
+    assert not is_held_by(["c0ffee"], 9, tmp_path)
 
 
 def test_a_port_of_somebody_else_is_no_readiness(listening: tuple[int, int]) -> None:

@@ -7,6 +7,7 @@ from docker.errors import APIError
 from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from density.engines.base import EngineContext
+from density.engines.docker import ending as ending_module
 from density.engines.docker.client import Endpoint, find_endpoint, unavailable, words
 from density.engines.docker.daemon import engine_info, find_daemons, maps_users, parse_clock
 from density.engines.docker.ending import Ending, Known, ending_failure, parse_ending, parse_limits, start_failure
@@ -264,16 +265,24 @@ def test_files_of_the_container_are_a_candidate_only() -> None:
     assert failure.own_limits == (OwnLimit("files.instance", 0, 1024, hits=0),)
 
 
-def test_a_port_that_every_instance_wants_is_told_from_one_that_another_program_has() -> None:
+def test_a_port_that_every_instance_wants_is_told_from_one_that_another_program_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Two in the host's network cannot both have it; alone, or in networks of their own, they do not clash."""
     lines = ("bind() to 0.0.0.0:18080 failed (98: Address already in use)",)
     host = Workload(name="web", engine="docker", image="nginx", network="host")
-    failures = [
-        ending_failure(Ending(lines=lines), Instance("web-00001", workload, exit_code=1), Known(siblings=siblings))
-        for workload, siblings in [(host, True), (host, False), (NGINX, True)]
-    ]
-    assert [[own.ceiling for own in failure.own_limits] for failure in failures] == [["ports.fixed"], [], []]
-    assert "every instance of web wants port 18080" in failures[0].message
+    monkeypatch.setattr(ending_module, "is_held_by", lambda ids, port: "c0ffee" in ids and port == 18080)
+
+    def failed_beside(workload: Workload, *siblings: str) -> Failure:
+        instance = Instance("web-00001", workload, exit_code=1)
+        return ending_failure(Ending(lines=lines), instance, Known(siblings=siblings))
+
+    clash = failed_beside(host, "c0ffee")
+    assert [own.ceiling for own in clash.own_limits] == ["ports.fixed"]
+    assert "every instance of web wants port 18080" in clash.message
+    assert failed_beside(host, "decade").own_limits == ()
+    assert failed_beside(host).own_limits == ()
+    assert failed_beside(NGINX, "c0ffee").own_limits == ()
 
 
 def test_a_start_that_its_own_limit_prevents_is_told_as_that() -> None:

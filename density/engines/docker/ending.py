@@ -13,6 +13,7 @@ from density.ceilings.errors import classify, heard
 from density.engines.docker.client import CLIENT_ERRORS
 from density.engines.docker.instance import Instance
 from density.engines.docker.log import read_tail
+from density.engines.docker.owners import is_held_by, may_look
 from density.engines.docker.spec import is_payload
 from density.engines.own_limits import FIXED_PORT, Limits, candidates, memory_killed, reached, wanted_port
 from density.host.kernel_log import Logged
@@ -54,14 +55,14 @@ class Known:
         logged: what it says of this container.
         slice_was_full: the run's slice was at its memory limit at some time.
         files_limit: open files that a container may have where its own settings say nothing: what its daemon may.
-        siblings: others of the workload are there.
+        siblings: ids of the workload's other containers that are there.
     """
 
     readable: bool = False
     logged: Sequence[Logged] = ()
     slice_was_full: bool = False
     files_limit: float = 0.0
-    siblings: bool = False
+    siblings: Sequence[str] = ()
 
 
 def parse_ending(container: Mapping[str, Any], lines: tuple[str, ...]) -> Ending:
@@ -147,10 +148,23 @@ def _own_limits(ending: Ending, instance: Instance, known: Known, code: int | No
     else:
         own = ()
     said = heard(ending.lines)
-    if said and said.kind == "port_taken" and instance.workload.network == "host" and known.siblings:
+    if said and said.kind == "port_taken" and wants_the_same(instance, known.siblings, said.line):
         return (FIXED_PORT,)
     limits = replace(limits, files=limits.files or known.files_limit)
     return own or candidates(limits, said.kind if said else "", counted=known.readable)
+
+
+def wants_the_same(instance: Instance, siblings: Sequence[str], line: str) -> bool:
+    """Whether the port that an instance wants is one that another instance of its workload has. Blocks.
+
+    Args:
+        instance: what the engine remembers of it.
+        siblings: ids of the workload's other containers that are there.
+        line: what the program said, with the port or without.
+    """
+    if instance.workload.network != "host" or not siblings:
+        return False
+    return not may_look() or is_held_by(siblings, wanted_port(line, instance.workload.ready))
 
 
 def _port_words(ending: Ending, instance: Instance) -> str:

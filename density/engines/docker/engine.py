@@ -26,7 +26,7 @@ from density.engines.docker.client import (
     words,
 )
 from density.engines.docker.daemon import engine_info, maps_users, parse_clock
-from density.engines.docker.ending import Known, ending_failure, read_ending, start_failure
+from density.engines.docker.ending import Known, ending_failure, read_ending, start_failure, wants_the_same
 from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard, parse_status
 from density.engines.docker.instance import Instance
 from density.engines.docker.machine import daemons_machine, is_elsewhere, this_machine
@@ -34,11 +34,22 @@ from density.engines.docker.not_ready import look, not_ready, unhealthy
 from density.engines.docker.preparing import Preparer
 from density.engines.docker.readiness import NeverReadyError, Waiter
 from density.engines.docker.spec import container_document, is_payload
-from density.engines.own_limits import KernelBook, SliceUse, reached_alive
+from density.engines.own_limits import FIXED_PORT, KernelBook, SliceUse, reached_alive
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
 from density.host.leaf import Leaf, files_limit, read_leaf
-from density.model import LABEL, EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
+from density.model import (
+    LABEL,
+    EngineInfo,
+    EngineName,
+    Failure,
+    OwnLimit,
+    Phase,
+    Prepared,
+    Reaped,
+    Workload,
+    object_name,
+)
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -74,6 +85,8 @@ class DockerEngine:
         self._book = KernelBook()
         self._slice_use = SliceUse(context.placement)
         self._daemons: Mapping[str, int] = {}
+        # One at a time: a wave that fails looks at the same files for each of its instances.
+        self._looking = CapacityLimiter(1)
         self._feed: Feed
         self._preparer: Preparer
 
@@ -246,13 +259,23 @@ class DockerEngine:
             wanted = instance.workload.ready
             if instance.unhealthy or wanted.by != "log" or not found.has_line(wanted.argument):
                 late = replace(never, evidence=found.shown) if never else not_ready(instance, found)
-                leaf = await to_thread.run_sync(read_leaf, found.pid) if found.pid else Leaf()
-                return replace(late, own_limits=reached_alive(leaf))
+                return replace(late, own_limits=await self._held_back(instance, late, found.pid))
             ready = anyio.current_time(), {}
         at, details = ready
         # A payload may say hello before the daemon has come back from starting it.
         self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
         return None
+
+    async def _held_back(self, instance: Instance, late: Failure, pid: int) -> tuple[OwnLimit, ...]:
+        """The limits of its own at which one that runs and is not ready is held back."""
+        siblings = self._siblings(instance)
+
+        def look_at() -> tuple[OwnLimit, ...]:
+            if late.kind == "port_taken" and wants_the_same(instance, siblings, late.message):
+                return (FIXED_PORT,)
+            return reached_alive(read_leaf(pid) if pid else Leaf())
+
+        return await to_thread.run_sync(look_at, limiter=self._looking)
 
     async def _stop_one(self, instance: Instance, farewell: float) -> bool:
         if is_payload(instance.workload) and instance.container_id:
@@ -335,11 +358,18 @@ class DockerEngine:
 
     async def _how_it_ended(self, instance: Instance) -> Failure:
         ending = await self._clients.call(lambda client: read_ending(client, instance.container_id))
-        others = (each for each in self._instances.values() if each is not instance and each.is_alive)
-        siblings = any(each.workload.name == instance.workload.name for each in others)
-        return ending_failure(ending, instance, await to_thread.run_sync(self._known, instance, siblings))
+        siblings = self._siblings(instance)
+        return await to_thread.run_sync(
+            lambda: ending_failure(ending, instance, self._known(instance, siblings)), limiter=self._looking
+        )
 
-    def _known(self, instance: Instance, siblings: bool) -> Known:  # noqa: FBT001 — `run_sync` takes no keywords
+    def _siblings(self, instance: Instance) -> tuple[str, ...]:
+        """Ids of the other containers of its workload."""
+        others = (each for each in self._instances.values() if each is not instance and each.is_alive)
+        same = (each for each in others if each.workload.name == instance.workload.name)
+        return tuple(each.container_id for each in same if each.container_id)
+
+    def _known(self, instance: Instance, siblings: Sequence[str]) -> Known:
         """What is known of an end without the daemon. Blocks."""
         return Known(
             siblings=siblings,

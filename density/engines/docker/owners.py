@@ -1,7 +1,7 @@
 """Whose a listening socket is: of the processes of one container, or of somebody else in the same network."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +82,28 @@ def family(pid: int, proc: Path = Path("/proc")) -> frozenset[int]:
             found.add(each)
             waiting += _children(each, proc)
     return frozenset(found)
+
+
+def is_held_by(containers: Collection[str], port: int, proc: Path = Path("/proc")) -> bool:
+    """Whether a process of one of these containers listens at this port of the host.
+
+    Args:
+        containers: their ids, which are in the names of their cgroups.
+        port: 0: not known which, so that any port that one of them listens at is meant.
+        proc: where the kernel says so.
+    """
+    inodes = {each.inode for each in read_listeners(1, proc) if port in {0, each.port}}
+    with suppress(OSError):
+        for entry in os.listdir(proc) if inodes else ():  # noqa: PTH208 — as in `sockets_of`
+            with suppress(OSError):
+                if entry.isdigit() and _is_in(containers, proc / entry) and sockets_of([int(entry)], proc) & inodes:
+                    return True
+    return False
+
+
+def _is_in(containers: Collection[str], process: Path) -> bool:
+    cgroups = (process / "cgroup").read_text()
+    return any(container in cgroups for container in containers)
 
 
 def may_look() -> bool:
