@@ -54,20 +54,22 @@ def format_digits(value: float) -> str:
 
 
 def format_bytes(value: float) -> str:
-    """`1.5 GiB`: three significant digits, 1024-based."""
+    """`1.5 GiB`: three significant digits, 1024-based; what rounds up to the next unit is in that one."""
     for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if abs(value) >= size:
+        if abs(value) >= size - size / 2048:  # 1023.5 of the unit below, which would be printed as 1024
             return f"{format_digits(value / size)} {unit}"
     return f"{value:.0f} B"
 
 
 def format_seconds(value: float) -> str:
-    """`3.2 ms`, `1.25 s`, `4 min 10 s`: as short as it stays clear."""
+    """`3.2 ms`, `1.25 s`, `4 min 10 s`: as short as it stays clear; of minutes and hours the whole ones."""
+    if value < 0:
+        return f"-{format_seconds(-value)}"
     if value < 0.0009995:
         return f"{value * 1e6:.0f} us"
     if value < 0.9995:
         return f"{format_digits(value * 1e3)} ms"
-    if value < 120:
+    if value < 119.5:
         return f"{value:.3g} s"
     if value < 7200:
         return f"{int(value // 60)} min {int(value % 60)} s"
@@ -102,9 +104,10 @@ def format_value(value: float, unit: str) -> str:
         case "seconds":
             return format_seconds(value)
         case "ratio":
-            return f"{value:.1%}"
+            # Full is what is full.
+            return "over 99.9%" if 0.9995 <= value < 1 else f"{value:.1%}"
         case _:
-            return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 100 else format_count(value)
+            return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 99.995 else format_count(value)
 
 
 def _parse(text: str | float, units: dict[str, float] | dict[str, int], allowed: str) -> float:

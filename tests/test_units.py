@@ -1,5 +1,7 @@
 """Quantities as people write and read them."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +73,63 @@ def test_what_rounds_up_to_the_next_unit_is_told_in_it() -> None:
     assert format_seconds(0.9996) == "1 s"
     assert format_seconds(0.0009997) == "1 ms"
     assert format_bytes(999.7 * 1024) == "1000 KiB"
+
+
+def seconds_of(text: str) -> float:
+    """A printed duration read back."""
+    units = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+    words = text.split()
+    return sum(float(number) * units[unit] for number, unit in zip(words[::2], words[1::2], strict=True))
+
+
+EDGES = st.builds(
+    lambda edge, steps, near: edge + near if not steps else math.nextafter(edge, math.inf * steps),
+    st.sampled_from([2.0**10, 2.0**20, 2.0**30, 2.0**40, 1e-3, 1.0, 60.0, 120.0, 3600.0, 7200.0, 86400.0]),
+    st.sampled_from([-1, 0, 1]),
+    st.floats(-1, 1),
+).filter(lambda value: value >= 1e-6)
+"""Numbers at the edge of every unit: the next one below, itself, the next one above, and those around."""
+
+
+@given(EDGES | st.floats(1, 2**50), EDGES | st.floats(1, 2**50))
+def test_larger_sizes_are_printed_larger(one: float, other: float) -> None:
+    """At every edge of a unit too; and no number of a unit is as large as one of the next."""
+    smaller, larger = (format_bytes(value) for value in sorted((one, other)))
+    assert parse_bytes(smaller.replace(" ", "")) <= parse_bytes(larger.replace(" ", ""))
+    for text in (smaller, larger):
+        assert float(text.split()[0]) < 1024 or text.endswith("TiB")
+
+
+@given(EDGES | st.floats(1e-6, 1e6), EDGES | st.floats(1e-6, 1e6))
+def test_longer_durations_are_printed_longer(one: float, other: float) -> None:
+    """At every edge of a unit too; seconds end at two minutes, minutes at two hours."""
+    smaller, larger = (format_seconds(value) for value in sorted((one, other)))
+    assert seconds_of(smaller) <= seconds_of(larger)
+    for text in (smaller, larger):
+        number, unit = text.split()[:2]
+        assert float(number) < {"us": 1000, "ms": 1000, "s": 120, "min": 120}.get(unit, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (math.nextafter(2.0**30, 0), "bytes", "1 GiB"),
+        (2.0**20 - 1, "bytes", "1 MiB"),
+        (1023.6, "bytes", "1 KiB"),
+        (1023.4, "bytes", "1023 B"),
+        (1023.4 * 2**20, "bytes", "1023 MiB"),
+        (119.9, "seconds", "1 min 59 s"),
+        (119.4, "seconds", "119 s"),
+        (-0.25, "seconds", "-250 ms"),
+        (math.nextafter(1.0, 0), "ratio", "over 99.9%"),
+        (0.9994, "ratio", "99.9%"),
+        (1.0, "ratio", "100.0%"),
+        (99.996, "tasks", "100"),
+    ],
+)
+def test_edges(value: float, unit: str, text: str) -> None:
+    """A number just below a unit, a full share or a hundred is not printed as what it is not."""
+    assert format_value(value, unit) == text
 
 
 def test_counts_are_printed_whole_and_costs_with_their_fraction() -> None:
