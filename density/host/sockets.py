@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ _QUEUE = 4
 _ANY = 0xFFFFFFFF
 _HEADER = struct.Struct("=IHHII")
 _REPLY_BYTES = 1 << 16
+_TIMEOUT_SECONDS = 0.5
+"""Less than a sensor may take: an answer that does not come is a failure of this sensor, and no hanging one."""
 
 
 class SockDiag:
@@ -33,42 +36,50 @@ class SockDiag:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
         except OSError as error:
             raise Unavailable(f"sock_diag: {error.strerror}") from error
-        self._socket.settimeout(1.0)
+        self._socket.settimeout(_TIMEOUT_SECONDS)
+        self._sequence = 0
 
-    def ask(self, question: bytes, *, flags: int = 0) -> Iterator[bytes]:
-        """The payloads of all answers.
+    def ask(self, question: bytes, *, flags: int = 0) -> list[bytes]:
+        """The payloads of all answers to this question; those to an earlier one, which came too late, are dropped.
 
         Raises:
-            Unavailable: the kernel refuses.
+            Unavailable: the kernel refuses, or does not answer in time.
         """
-        request = _HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST | flags, 1, 0) + question
+        self._sequence = self._sequence % _ANY + 1
+        head = _HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST | flags, self._sequence, 0)
+        until = time.monotonic() + _TIMEOUT_SECONDS
         try:
-            self._socket.send(request)
-            more = True
-            while more:
-                more = bool(flags & _DUMP)
-                for kind, payload in messages(self._socket.recv(_REPLY_BYTES)):
-                    if kind == _DONE:
-                        more = False
-                    elif kind == _ERROR:
-                        number = -struct.unpack_from("=i", payload)[0]
-                        raise Unavailable(f"sock_diag: {os.strerror(number)}")
-                    else:
-                        yield payload
+            self._socket.send(head + question)
+            return self._answers(until, several=bool(flags & _DUMP))
         except OSError as error:
             raise Unavailable(f"sock_diag: {error.strerror or error}") from error
+
+    def _answers(self, until: float, *, several: bool) -> list[bytes]:
+        found: list[bytes] = []
+        while time.monotonic() < until:
+            for kind, sequence, payload in messages(self._socket.recv(_REPLY_BYTES)):
+                if sequence != self._sequence:
+                    continue
+                if kind == _DONE:
+                    return found
+                if kind == _ERROR:
+                    raise Unavailable(f"sock_diag: {os.strerror(-struct.unpack_from('=i', payload)[0])}")
+                found.append(payload)
+            if found and not several:
+                return found
+        raise Unavailable(f"sock_diag: no answer within {_TIMEOUT_SECONDS:g} s")
 
     def __del__(self) -> None:
         with suppress(AttributeError):
             self._socket.close()
 
 
-def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and payload of each netlink message."""
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, sequence number and payload of each netlink message."""
     offset = 0
     while offset + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, offset)
-        yield kind, data[offset + _HEADER.size : offset + length]
+        length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
+        yield kind, sequence, data[offset + _HEADER.size : offset + length]
         offset += max(_HEADER.size, (length + 3) & ~3)
 
 

@@ -145,11 +145,11 @@ def test_an_answer_without_a_queue_is_refused() -> None:
         parse_queue(bytes(16))
 
 
-@given(st.lists(st.tuples(st.integers(0, 99), st.binary(max_size=20)), max_size=5))
-def test_messages_come_back(sent: list[tuple[int, bytes]]) -> None:
-    """Each with its type, the padding to four bytes aside."""
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 2**32 - 1), st.binary(max_size=20)), max_size=5))
+def test_messages_come_back(sent: list[tuple[int, int, bytes]]) -> None:
+    """Each with its type and the number of its question, the padding to four bytes aside."""
     data = b"".join(
-        struct.pack("=IHHII", 16 + len(payload), kind, 0, 1, 0) + payload + bytes(-len(payload) % 4)
-        for kind, payload in sent
+        struct.pack("=IHHII", 16 + len(payload), kind, 0, number, 0) + payload + bytes(-len(payload) % 4)
+        for kind, number, payload in sent
     )
     assert list(messages(data)) == sent

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from density.host import HostReader
 from density.host.mounts import MapsSensor, MountsSensor, mount_namespace
 from density.host.reading import Unavailable
 from density.host.seldom import Seldom
-from density.host.sockets import AcceptSensor, PortsSensor
+from density.host.sockets import AcceptSensor, PortsSensor, parse_queue
 
 
 class Costly:
@@ -119,6 +120,39 @@ def test_connections_that_wait_are_counted() -> None:
         finally:
             for client in clients:
                 client.close()
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(tmp_path: Path) -> None:
+    """Each answer of the kernel belongs to its question: what an earlier one got after its time is dropped."""
+    with socket.socket(socket.AF_UNIX) as small, socket.socket(socket.AF_UNIX) as large:
+        for server, backlog in ((small, 5), (large, 50)):
+            server.bind(str(tmp_path / str(backlog)))
+            server.listen(backlog)
+        sensor = AcceptSensor("x", os.getpid(), Path("/"))
+        diag = sensor._diag
+
+        def question(server: socket.socket) -> bytes:
+            return struct.pack(
+                "=BBHIIIII", socket.AF_UNIX, 0, 0, 2**32 - 1, os.fstat(server.fileno()).st_ino, 16, *[2**32 - 1] * 2
+            )
+
+        receive = diag._socket
+        diag._socket = Deaf(receive)  # type: ignore[assignment]
+        with pytest.raises(Unavailable):
+            diag.ask(question(small))
+        diag._socket = receive
+        assert [parse_queue(answer) for answer in diag.ask(question(large))] == [(0, 50)]
+        assert [parse_queue(answer) for answer in diag.ask(question(small))] == [(0, 5)]
+
+
+class Deaf:
+    """A socket on which answers wait unread, as when the host stood still for longer than the time-out."""
+
+    def __init__(self, real: socket.socket) -> None:
+        self.send = real.send
+
+    def recv(self, size: int) -> bytes:
+        raise TimeoutError(f"nothing of {size} bytes")
 
 
 def test_every_sensor_of_this_host_works_or_says_why() -> None:
