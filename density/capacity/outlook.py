@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from density.capacity.footprint import Array, Line, line
+from density.capacity.overhead import overhead
 from density.capacity.rested import Rested, rested
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds
@@ -16,11 +17,16 @@ Key = tuple[str, str]
 
 
 def fit_lines(state: RunState, workloads: Sequence[Workload], bounds: Bounds) -> dict[Key, Line]:
-    """A line for every hard ceiling (id, subject) that was read after enough waves to tell the workloads apart."""
+    """A line for every hard ceiling (id, subject) that was read after enough waves to tell the workloads apart.
+
+    What density itself takes is no cost of an instance: each line has as much of it as there is now, at every count.
+    """
     names = tuple(workload.name for workload in workloads)
+    rests = [rest for rest in state.rests if rest]
+    now = rests[-1][-1].values if rests else {}
     series: dict[Key, tuple[list[Mapping[str, int]], list[Rested]]] = {}
     for samples in state.rests:
-        for key, value in _wave(samples, bounds).items():
+        for key, value in _wave(samples, bounds, now).items():
             counts, values = series.setdefault(key, ([], []))
             counts.append(samples[0].counts)
             values.append(value)
@@ -28,15 +34,16 @@ def fit_lines(state: RunState, workloads: Sequence[Workload], bounds: Bounds) ->
     return {key: fitted for key, fitted in found.items() if fitted is not None}
 
 
-def _wave(samples: Sequence[Point], bounds: Bounds) -> dict[Key, Rested]:
-    """What every hard ceiling's use came to after one wave."""
+def _wave(samples: Sequence[Point], bounds: Bounds, now: Mapping[str, float]) -> dict[Key, Rested]:
+    """What every hard ceiling's use came to after one wave, with what density itself takes `now`."""
     uses: dict[Key, tuple[list[float], list[float]]] = {}
     for sample in samples:
         for reading in readings(sample.values, bounds):
             if not BY_ID[reading.ceiling].soft:
                 times, use = uses.setdefault(reading.key, ([], []))
                 times.append(sample.at)
-                use.append(reading.used)
+                own = overhead(reading.key, now) - overhead(reading.key, sample.values)
+                use.append(reading.used + own)
     return {key: rested(np.array(times), np.array(use)) for key, (times, use) in uses.items()}
 
 

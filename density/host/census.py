@@ -19,6 +19,10 @@ from density.host.reading import Unavailable
 KINDS = ("net", "mnt", "pid", "ipc", "uts", "cgroup", "user")
 """Kinds of namespaces that have a limit in /proc/sys/user; a link in /proc/PID/ns is named like it."""
 
+DAEMONS = frozenset({"containerd", "dockerd", "libvirtd", "podman", "virtlogd", "virtlxcd", "virtqemud"})
+"""Programs of engines of which one serves all instances: what they watch is none that an instance takes, but that of
+who follows logs. A shim or a monitor, of which each instance has one, is part of the instance."""
+
 _INOTIFY = "anon_inode:inotify"
 _FIRST_SECONDS = 0.5
 _BOX_SECONDS = 0.004
@@ -35,6 +39,7 @@ class Process:
         inotify: instances; watches: in all of them.
         qemu_tasks: threads, if it is a QEMU that runs as another user than root.
         tasks_limit: how many that user may have (RLIMIT_NPROC); 0 where there is no limit.
+        shared: it is density itself or an engine's daemon, so no instance's.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -43,6 +48,7 @@ class Process:
     watches: int = 0
     qemu_tasks: int = 0
     tasks_limit: float = 0.0
+    shared: bool = False
 
 
 _NOTHING = Process()
@@ -50,6 +56,10 @@ _NOTHING = Process()
 
 class Census:
     """`namespaces.KIND.count`, `inotify.uidN.{instances_count,watches_count}`, `qemu.{tasks_count,tasks_limit}`.
+
+    `inotify.uidN.shared_{instances,watches}_count` is what density itself and the engines' daemons hold of the former.
+    A daemon holds an instance for everyone who follows a log, for as long as it is followed: so a daemon that holds
+    more than it once did is looked at in every census.
 
     A namespace that no process is in (kept by a mount or an open file alone) is not counted. Of root (uid 0) inotify is
     always told, of other users if they have any.
@@ -64,6 +74,7 @@ class Census:
         self._known: dict[str, Process] = {}
         self._again: list[str] = []
         self._queue: list[str] = []
+        self._fewest: dict[str, int] = {}
         self._values: Mapping[str, float] = {}
         self._changed = True
         self._turn = 0
@@ -81,6 +92,8 @@ class Census:
             found = look(self._proc / pid)
             self._changed = self._changed or self._known.get(pid) != found
             self._known[pid] = found
+            if found.shared:
+                self._fewest[pid] = min(found.inotify, self._fewest.get(pid, found.inotify))
         if not self._values or (self._changed and not self._queue):
             self._values = _sum(self._known.values())
             self._changed = False
@@ -91,11 +104,14 @@ class Census:
         pids = self._pids()
         for gone in self._known.keys() - pids:
             del self._known[gone]
+            self._fewest.pop(gone, None)
             self._changed = True
         new = sorted(pids - self._known.keys())
         self._turn = (self._turn + 1) % _AGAIN
         turn = [pid for pid in self._known if int(pid) % _AGAIN == self._turn]
-        self._queue = [*turn, *(pid for pid in self._again if pid in pids), *new]
+        more = [pid for pid, fewest in self._fewest.items() if self._known[pid].inotify > fewest]
+        again = dict.fromkeys([*turn, *more, *(pid for pid in self._again if pid in pids)])
+        self._queue = [*again, *new]
         self._again = new
 
     def _pids(self) -> set[str]:
@@ -114,7 +130,9 @@ def look(directory: Path) -> Process:
         watches = list(_watches(path))
     except OSError:
         return _NOTHING
-    qemu = program.rpartition("/")[2].startswith("qemu-")
+    # A program that was replaced since it started: "/usr/bin/dockerd (deleted)".
+    name = program.rpartition("/")[2].removesuffix(" (deleted)")
+    qemu = name.startswith("qemu-")
     uid, tasks, limit = _account(directory) if qemu or watches else (0, 0, 0.0)
     return Process(
         namespaces,
@@ -123,6 +141,7 @@ def look(directory: Path) -> Process:
         sum(watches),
         tasks if qemu and uid else 0,
         limit,
+        shared=name in DAEMONS or path == f"/proc/{os.getpid()}",
     )
 
 
@@ -175,6 +194,9 @@ def _inotify(holders: Collection[Process]) -> dict[str, float]:
         own = [process for process in holders if process.uid == uid]
         values[f"inotify.uid{uid}.instances_count"] = float(sum(process.inotify for process in own))
         values[f"inotify.uid{uid}.watches_count"] = float(sum(process.watches for process in own))
+        shared = [process for process in own if process.shared]
+        values[f"inotify.uid{uid}.shared_instances_count"] = float(sum(process.inotify for process in shared))
+        values[f"inotify.uid{uid}.shared_watches_count"] = float(sum(process.watches for process in shared))
     return values
 
 

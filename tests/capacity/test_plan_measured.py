@@ -56,13 +56,14 @@ def test_what_belongs_to_the_run_is_left_out() -> None:
 
 
 def test_a_real_run_of_containers_and_vms() -> None:
-    """A container of 24 MiB takes some 32 MiB, 13 tasks, 6 files of dockerd; an idle VM some thousandths of a CPU."""
+    """A container of 24 MiB takes some 32 MiB, 12 tasks, 6 files of dockerd; an idle VM some thousandths of a CPU."""
     found = measure(state := fold(quickstart()), bounds_of_run(state))
     assert found.peaks == {"web": 65, "vm": 9}
     assert found.accelerators == {"vm": "tcg"}
     web, vm = found.costs["web"], found.costs["vm"]
     assert 25 * MIB < web[MEMORY].value < 40 * MIB
-    assert 12 < web[TASKS].value < 14
+    assert web[TASKS].low < 12 < web[TASKS].high  # a shim of 11, and the payload
+    assert 11.5 < web[TASKS].value < 13
     assert 5.5 < web["files.process", "dockerd"].value < 6.5
     assert web[CPU].value < 1e-3 < vm[CPU].value < 0.01
     assert vm["files.process", "containerd"].value == 0

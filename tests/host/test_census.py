@@ -106,6 +106,32 @@ def test_inotify_counts_against_the_effective_user(tmp_path: Path) -> None:
     assert values["inotify.uid0.instances_count"] == 0
 
 
+def test_what_follows_logs_is_told_apart_from_what_instances_watch(tmp_path: Path) -> None:
+    """A daemon's inotify instances are part of the user's, and known as nobody's cost; a shim's are an instance's."""
+    make_process(tmp_path, 1, exe="/usr/bin/dockerd (deleted)", files=("anon_inode:inotify",) * 3)
+    make_process(tmp_path, 2, exe="/usr/bin/containerd-shim-runc-v2", files=("anon_inode:inotify",))
+    values = census_of(tmp_path).read()
+    assert values["inotify.uid1001.instances_count"] == 4
+    assert values["inotify.uid1001.shared_instances_count"] == 3
+    assert values["inotify.uid1001.watches_count"] == 8
+    assert values["inotify.uid1001.shared_watches_count"] == 6
+
+
+def test_a_daemon_that_holds_more_than_it_did_is_looked_at_each_time(tmp_path: Path) -> None:
+    """Logs that are no longer followed are seen by the next census, not within 128."""
+    daemon = make_process(tmp_path, 129, exe="/usr/bin/dockerd", files=("anon_inode:inotify",))
+    census = census_of(tmp_path)
+    census.read()
+    for number in (7, 8):
+        (daemon / f"fd/{number}").symlink_to("anon_inode:inotify")
+        (daemon / f"fdinfo/{number}").write_text("inotify wd:1 ino:2\n")
+    most = max(census.read()["inotify.uid1001.instances_count"] for _ in range(128))
+    for number in (7, 8):
+        (daemon / f"fd/{number}").unlink()
+    assert most == 3
+    assert census.read()["inotify.uid1001.instances_count"] == 1
+
+
 def test_tasks_of_qemu_are_held_against_its_own_limit(tmp_path: Path) -> None:
     """Threads of all VMs of a user together."""
     for pid in (1, 2):
@@ -142,7 +168,8 @@ def test_a_real_namespace_and_a_real_inotify_instance_are_counted() -> None:
     before = {**census.read()}
     inotify = ctypes.CDLL(None, use_errno=True).inotify_init()
     try:
-        assert look(Path("/proc/self")).inotify == 1
+        own = look(Path(f"/proc/{os.getpid()}"))
+        assert (own.inotify, own.shared) == (1, True)
     finally:
         os.close(inotify)
     with subprocess.Popen(["unshare", "--uts", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -89,7 +89,7 @@ CEILINGS: tuple[Metric, ...] = (
            "Upper end of the capacity's 95 % interval; the capacity itself where it was observed.",
            _capacity(lambda capacity: capacity.high)),
     Metric("density_footprint", "gauge", "of the resource", _COST,
-           "What one more instance takes of a resource, in the unit of its ceiling; memory.* in bytes.",
+           "What one more instance takes (density's own use is left out), in its ceiling's unit; memory.* in bytes.",
            _footprint(lambda footprint: footprint.value)),
     Metric("density_footprint_low", "gauge", "of the resource", _COST,
            "Lower end of the footprint's 95 % interval.", _footprint(lambda footprint: footprint.low)),
