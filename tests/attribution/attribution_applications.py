@@ -5,6 +5,7 @@ The native engine runs density's own payload only, so there is no application th
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,10 +92,10 @@ def few_ports(place: Place) -> Iterator[Place]:
 def own_daemon(place: Place, *, size: str, inodes: int) -> Iterator[Place]:
     """A daemon that keeps its containers on a small disk."""
     with (
-        small_disk(place.directory, size=size, inodes=inodes) as disk,
+        small_disk(place.files, size=size, inodes=inodes) as disk,
         Dockerd(place.directory, data_root=disk, within=["unshare", "--net"]) as endpoint,
     ):
-        yield Place(place.image, place.directory, endpoint)
+        yield replace(place, endpoint=endpoint)
 
 
 APPLICATIONS = (
@@ -302,7 +303,7 @@ def test_application(application: Application, files: bytes, tmp_path: Path, req
     profile = tmp_path / "application.toml"
     with (
         short_directory() as directory,
-        application.during(Place(f"{NAME}:latest", directory)) as place,
+        application.during(Place(f"{NAME}:latest", directory, tmp_path)) as place,
         imported(files, place.endpoint or ENDPOINT),
     ):
         profile.write_text(application.profile(place))

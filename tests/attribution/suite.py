@@ -31,14 +31,17 @@ max_time = "120s"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a row finds: its image, an empty directory with a short path, and what its circumstances add.
+    """What a row finds: its image, two empty directories, and what its circumstances add.
 
     Attributes:
+        directory: with a short path, for sockets.
+        files: for anything else.
         endpoint: of a Docker daemon of its own; empty: the host's.
     """
 
     image: str
     directory: Path
+    files: Path
     endpoint: str = ""
 
 
@@ -96,6 +99,7 @@ class Told:
     Attributes:
         said: the ceiling that the verdict names, with its subject, or the outcome where there is no verdict.
         confidence: the verdict's; None without one.
+        count: the most that ran at once.
         problems: what was not right, one sentence each.
     """
 
@@ -112,7 +116,7 @@ def told(application: Application, document: Document, *, exit_code: int, second
     """What a run of this application said, and what of it is wrong."""
     verdict = document.get("verdict") or {}
     said = f"{verdict.get('ceiling', '')} {verdict.get('subject', '')}".strip()
-    count = ((document.get("capacity") or {}).get("hard") or {}).get("count") or 0
+    count = sum(workload["peak"] for workload in document.get("workloads", {}).values())
     return Told(
         application.name,
         application.wanted,

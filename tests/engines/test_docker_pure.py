@@ -258,11 +258,18 @@ def test_without_the_kernels_log_a_full_slice_leaves_open_whose_limit_it_was() -
     assert (full.kind, full.own_limits) == ("oom_killed", ())
 
 
-def test_files_of_the_container_are_a_candidate_only() -> None:
-    """No counter tells whether too many open files are its own limit or the host's inotify instances."""
-    lines = ("accept4: Too many open files",)
-    failure = ended_like(Known(readable=True, files_limit=1024), code=1, ending=Ending(lines=lines))
-    assert failure.own_limits == (OwnLimit("files.instance", 0, 1024, hits=0),)
+@pytest.mark.parametrize(
+    ("seen", "given", "daemons", "limit"), [(64, 512, 1024, 64), (0, 512, 1024, 512), (0, 0, 1024, 1024)]
+)
+def test_files_of_the_container_are_a_candidate_only(seen: int, given: int, daemons: int, limit: int) -> None:
+    """No counter tells whether too many open files are its own limit or the host's inotify instances.
+
+    The limit is what another of the workload has in truth, else what the container was given, else its daemon's.
+    """
+    ending = Ending(lines=("accept4: Too many open files",), limits=Limits(files=given))
+    known = Known(readable=True, files_limit=seen, daemon_files_limit=daemons)
+    failure = ended_like(known, code=1, ending=ending)
+    assert failure.own_limits == (OwnLimit("files.instance", 0, limit, hits=0),)
 
 
 def test_a_port_that_every_instance_wants_is_told_from_one_that_another_program_has(

@@ -54,7 +54,8 @@ class Known:
         readable: the kernel's log can be read, so what is not in it has not happened.
         logged: what it says of this container.
         slice_was_full: the run's slice was at its memory limit at some time.
-        files_limit: open files that a container may have where its own settings say nothing: what its daemon may.
+        files_limit: open files that another of its workload was seen to be allowed; 0: none was seen.
+        daemon_files_limit: open files that the daemon itself may have, which is what it hands on by default.
         siblings: ids of the workload's other containers that are there.
     """
 
@@ -62,6 +63,7 @@ class Known:
     logged: Sequence[Logged] = ()
     slice_was_full: bool = False
     files_limit: float = 0.0
+    daemon_files_limit: float = 0.0
     siblings: Sequence[str] = ()
 
 
@@ -150,7 +152,7 @@ def _own_limits(ending: Ending, instance: Instance, known: Known, code: int | No
     said = heard(ending.lines)
     if said and said.kind == "port_taken" and wants_the_same(instance, known.siblings, said.line):
         return (FIXED_PORT,)
-    limits = replace(limits, files=limits.files or known.files_limit)
+    limits = replace(limits, files=known.files_limit or limits.files or known.daemon_files_limit)
     return own or candidates(limits, said.kind if said else "", counted=known.readable)
 
 

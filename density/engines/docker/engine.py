@@ -85,6 +85,7 @@ class DockerEngine:
         self._book = KernelBook()
         self._slice_use = SliceUse(context.placement)
         self._daemons: Mapping[str, int] = {}
+        self._files_limits: dict[str, float] = {}
         # One at a time: a wave that fails looks at the same files for each of its instances.
         self._looking = CapacityLimiter(1)
         self._feed: Feed
@@ -266,7 +267,20 @@ class DockerEngine:
         at, details = ready
         # A payload may say hello before the daemon has come back from starting it.
         self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
+        if not is_payload(instance.workload) and instance.workload.name not in self._files_limits:
+            self._files_limits[instance.workload.name] = 0.0
+            self._group.start_soon(self._note_limits, instance)
         return None
+
+    async def _note_limits(self, instance: Instance) -> None:
+        """How many files the first instance of a workload that is ready may open: its program may have set that itself.
+
+        Once it failed nobody can tell any more.
+        """
+        with suppress(*CLIENT_ERRORS):
+            found = await self._clients.call(lambda client: client.inspect_container(instance.container_id))
+            limit = await to_thread.run_sync(files_limit, int(found["State"]["Pid"]), limiter=self._looking)
+            self._files_limits[instance.workload.name] = limit
 
     async def _held_back(self, instance: Instance, late: Failure, pid: int) -> tuple[OwnLimit, ...]:
         """The limits of its own at which one that runs and is not ready is held back."""
@@ -378,7 +392,8 @@ class DockerEngine:
             readable=self._book.readable and self._clients.endpoint.is_local,
             logged=self._book.take(mark=instance.container_id),
             slice_was_full=self._slice_use.was_full("memory"),
-            files_limit=files_limit(self._daemons.get("containerd") or self._daemons.get("dockerd", 0)),
+            files_limit=self._files_limits.get(instance.workload.name, 0.0),
+            daemon_files_limit=files_limit(self._daemons.get("containerd") or self._daemons.get("dockerd", 0)),
         )
 
     async def _drop(self, instance: Instance) -> None:
