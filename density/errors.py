@@ -3,7 +3,8 @@
 DensityError                 exit 1
 ├── InternalFailure          exit 1   a fault of density's own that ended a run, in order; the traceback is in its log
 ├── UsageError               exit 2   a command line that asks for the impossible
-│   └── ProfileError         exit 2   a profile with problems, all of them at once
+│   ├── ProfileError         exit 2   a profile with problems, all of them at once
+│   └── NoRoom               exit 2   not even one instance fits under a limit; a run ends with it as its ceiling
 ├── EngineUnavailable        exit 5   an engine that cannot be used, with how to get it
 └── HostUnreadable           exit 5   the host's sensors do not answer, so that nothing may be launched on it
 
@@ -36,6 +37,14 @@ class ProfileError(UsageError):
         self.source = source
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{source}: {problem}" for problem in self.problems))
+
+
+class NoRoom(UsageError):
+    """Not even one instance fits: `ceiling` is the id of what stops it; in a run that is a verdict, and no error."""
+
+    def __init__(self, ceiling: str, reason: str) -> None:
+        self.ceiling = ceiling
+        super().__init__(reason)
 
 
 class EngineUnavailable(DensityError):

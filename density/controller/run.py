@@ -21,7 +21,7 @@ from density.controller.settle import Settler
 from density.controller.steps import Steps
 from density.controller.teardown import Torn, tear_down
 from density.engines.base import Engine
-from density.errors import DensityError, EngineUnavailable, HostUnreadable, InternalFailure, in_short, meant
+from density.errors import DensityError, EngineUnavailable, HostUnreadable, InternalFailure, NoRoom, in_short, meant
 from density.events import (
     EngineFound,
     HostFound,
@@ -125,7 +125,12 @@ class Controller:
         self._bus.emit(HostFound(anyio.current_time(), self._equipment.host.facts()))
         for warning in self._equipment.warnings:
             self._warn(warning)
-        await self._preflight()
+        try:
+            await self._preflight()
+        except NoRoom as error:
+            await self._sampler.sample()
+            self._stop(Stop("ceiling", str(error), error.ceiling))
+            return
         self._safety.begin(group, self._sampler.sample)
         await self._sampler.sample()
         group.start_soon(self._beside, self._sampler.run)

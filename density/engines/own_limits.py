@@ -18,6 +18,8 @@ from density.model import OwnLimit, Placement, Readiness
 _KEPT = 1000
 _NEAR = 0.95
 """A living instance's memory above this share of its limit is at it: the kernel takes back what it can before."""
+_FULL = 0.99
+"""What is asked for at once may fail a little below a limit."""
 _THROTTLED = 0.5
 """An instance that had no CPU quota left in at least this share of its time was slowed down by the quota."""
 _FILES = {
@@ -84,13 +86,13 @@ class SliceUse:
         self._directories = slice_paths(hierarchies, names.pop()).controllers if names else {}
 
     def was_full(self, what: Literal["memory", "tasks"]) -> bool:
-        """Whether the most that it ever used was its limit; a slice without a limit is never full. Blocks."""
+        """Whether the most that it ever used was about its limit; a slice without a limit is never full. Blocks."""
         controller, limits, peaks = _FILES[what]
         directory = self._directories.get(controller)
         if directory is None:
             return False
         limit, peak = _first(directory, limits), _first(directory, peaks)
-        return limit is not None and peak is not None and peak >= limit
+        return limit is not None and peak is not None and peak >= _FULL * limit
 
 
 def _first(directory: Path, names: Sequence[str]) -> float | None:
@@ -153,19 +155,31 @@ def candidates(limits: Limits, kind: str, *, counted: bool) -> tuple[OwnLimit, .
     return ()
 
 
-FIXED_PORT = OwnLimit("ports.fixed", 1.0, 1.0, hits=1)
+ANY_PORT = -1
+"""Of a program that lets the kernel choose."""
 _TIME = re.compile(r"\d\d:\d\d:\d\d")
-_PORT = re.compile(r"(?:(?:^|[\s\d.\]*:]):|\bport:? ?)(\d{2,5})\b", re.IGNORECASE)
+_PORT = re.compile(r"(?:(?:^|[\s\d.\]*:]):|\bport:? ?)(\d{1,5})\b(?!\]|[:.]\d)", re.IGNORECASE)
 
 
 def wanted_port(line: str, ready: Readiness) -> int:
-    """The port that was taken: as the program said it, else the one that its readiness waits for; 0: not known.
+    """The port that was taken: as the program said it, else the one that its readiness waits for.
+
+    0 where that is not known, and ANY_PORT where the program said that it wanted any.
 
     Args:
         line: what the program said, such as `bind() to 0.0.0.0:80 failed (98: Address already in use)`.
         ready: how the workload is known to be ready.
     """
     if found := _PORT.search(_TIME.sub("", line)):
-        return int(found[1])
+        return int(found[1]) or ANY_PORT
     port = ready.argument.partition("/")[0] if ready.by in {"tcp", "http"} else ""
     return int(port) if port.isdigit() else 0
+
+
+def fixed_port(port: int) -> OwnLimit:
+    """That an instance wants a port which another instance of its workload has: one a host.
+
+    Args:
+        port: 0: not known which, so that it is a guess.
+    """
+    return OwnLimit("ports.fixed", 1.0, 1.0, hits=1 if port else 0)

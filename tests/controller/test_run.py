@@ -11,7 +11,7 @@ from density.capacity.capacities import capacities
 from density.ceilings.judge import judge
 from density.controller.run import Controller
 from density.engines.simulated import SimulatedEngine
-from density.errors import EngineUnavailable, UsageError
+from density.errors import EngineUnavailable, NoRoom, UsageError
 from density.events import (
     HostSampled,
     InstanceChanged,
@@ -21,7 +21,7 @@ from density.events import (
     WaveSettled,
     WaveStarted,
 )
-from density.model import Phase, Workload
+from density.model import Phase, Prepared, Workload
 from density.profile.load import load_profile
 from density.profile.spec import Objectives, Profile, Ramp, Require, SimulatedHost, Slice
 from density.ramp.decide import bounds_of
@@ -125,6 +125,24 @@ def test_a_slice_too_small_for_one_instance_is_a_ceiling_at_nothing(slice_: Slic
     verdict = judge(run.state, bounds_of(PROFILE), {})
     assert verdict is not None
     assert verdict.confidence > 0.5
+
+
+def test_a_canary_without_room_ends_the_run_with_its_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the kernel kills while it is tried out tells that not one fits, and of what there is too little."""
+
+    async def prepare(_: SimulatedEngine, workload: Workload) -> Prepared:
+        raise NoRoom("memory.cgroup", f"{workload.name}: no VM comes up here")
+
+    monkeypatch.setattr(SimulatedEngine, "prepare", prepare)
+    run = simulate(replace(PROFILE, slice=Slice(memory_bytes=140 * MIB)))
+    assert run.problem is None
+    assert run.state.outcome is not None
+    assert (run.state.outcome.outcome, run.state.outcome.ceiling) == ("ceiling", "memory.cgroup")
+    found = capacities(run.state, bounds_of(PROFILE))
+    assert (found.hard.count, found.hard.kind) == (0, "observed")
+    verdict = judge(run.state, bounds_of(PROFILE), {})
+    assert verdict is not None
+    assert verdict.limit == 140 * MIB
 
 
 def test_a_missing_image_starts_nothing() -> None:

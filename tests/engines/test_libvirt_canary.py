@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from density.engines.libvirt.canary import KVM, SILENT_SECONDS, TCG, Canary, Found
 from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.machine import Accelerator, Machine
-from density.errors import UsageError
+from density.errors import NoRoom, UsageError
 from density.model import Readiness, Workload
 from density.payload.guests import Guest
 
@@ -54,6 +54,9 @@ class Booting:
             return
         assert ready == READY
         await anyio.sleep(self._ready_after if self._machine.accelerator is TCG else 1e9)
+
+    def sum_up(self, _: Instance, ready: Readiness) -> None:
+        """What was tried is told of real guests."""
 
 
 def find(booting: Booting, candidates: Sequence[Accelerator]) -> tuple[Found, float]:
@@ -103,3 +106,25 @@ def test_one_that_never_comes_up_is_told() -> None:
     """With what was tried."""
     with pytest.raises(UsageError, match=r"^debian: no VM comes up here \(TCG: not ready after 10 min"):
         find(Booting([], ready_after=1e9), (TCG,))
+
+
+@pytest.mark.parametrize(("killer", "error"), [("memory.cgroup", NoRoom), ("", UsageError)])
+def test_one_that_the_kernel_kills_names_the_ceiling(killer: str, error: type[UsageError]) -> None:
+    """QEMU that ends without a word was killed for want of memory where the kernel counts a kill, and only there."""
+
+    class Killed(Booting):
+        async def wait(self, instance: Instance, ready: Readiness) -> None:  # noqa: ARG002 — the waiter's signature
+            instance.how = "failed"
+            instance.ended.set()
+            instance.launching.cancel()
+            await anyio.sleep_forever()
+
+    async def run() -> None:
+        killed = Killed([], ready_after=0)
+        canary = Canary(cast("Lifecycle", killed), cast("Waiter", killed), "r", lambda: 1, killer=lambda: killer)
+        with pytest.raises(UsageError) as caught:
+            await canary.find(DEBIAN, (TCG,))
+        assert type(caught.value) is error
+        assert getattr(caught.value, "ceiling", "") == killer
+
+    trio.run(run, clock=MockClock(autojump_threshold=0))

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from density.engines.own_limits import KernelBook, Limits, SliceUse, candidates, reached, reached_alive, wanted_port
+from density.engines.own_limits import (
+    ANY_PORT,
+    KernelBook,
+    Limits,
+    SliceUse,
+    candidates,
+    reached,
+    reached_alive,
+    wanted_port,
+)
 from density.host.kernel_log import ForkDenied, KernelLog, Logged, MemoryKill
 from density.host.leaf import Leaf
 from density.model import OwnLimit, Placement, Readiness
@@ -78,6 +87,8 @@ def test_words_make_candidates() -> None:
         ("listen tcp :18080: bind: address already in use", Readiness("running"), 18080),
         ("Error: listen EADDRINUSE: address already in use :::3000", Readiness("running"), 3000),
         ("could not bind to [::]:6379: Address already in use", Readiness("running"), 6379),
+        ("bind: [::1]:9000: Address already in use", Readiness("running"), 9000),
+        ("bind() to 127.0.0.1:0 failed (98: Address already in use)", Readiness("tcp", "80"), ANY_PORT),
         ("Address already in use", Readiness("http", "8080/health"), 8080),
         ("[Errno 98] Address already in use", Readiness("running"), 0),
     ],
@@ -87,7 +98,7 @@ def test_the_port_that_was_taken(line: str, ready: Readiness, port: int) -> None
     assert wanted_port(line, ready) == port
 
 
-@pytest.mark.parametrize(("peak", "full"), [("100", True), ("99", False)])
+@pytest.mark.parametrize(("peak", "full"), [("100", True), ("98", False)])
 def test_a_slice_that_was_full_once(tmp_path: Path, peak: str, *, full: bool) -> None:
     """Its peak says so afterwards too; a slice without a limit never is."""
     (tmp_path / "proc/self").mkdir(parents=True)

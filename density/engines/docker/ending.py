@@ -15,7 +15,7 @@ from density.engines.docker.instance import Instance
 from density.engines.docker.log import read_tail
 from density.engines.docker.owners import is_held_by, may_look
 from density.engines.docker.spec import is_payload
-from density.engines.own_limits import FIXED_PORT, Limits, candidates, memory_killed, reached, wanted_port
+from density.engines.own_limits import ANY_PORT, Limits, candidates, fixed_port, memory_killed, reached, wanted_port
 from density.host.kernel_log import Logged
 from density.model import Failure, OwnLimit
 from density.units import format_bytes
@@ -117,7 +117,7 @@ def ending_failure(ending: Ending, instance: Instance, known: Known | None = Non
     if own and own[0].ceiling == "memory.instance":
         limit = format_bytes(own[0].limit)
         return fail("own_limit", f"{message}, out of memory: the instance's own limit of {limit}", own_limits=own)
-    if own and own[0] == FIXED_PORT:
+    if own and own[0].ceiling == "ports.fixed":
         return fail("port_taken", f"{message}: {_port_words(ending, instance)}", own_limits=own)
     # On cgroup v1 every container below the group that ran out hears of it: it concerns one that was killed.
     if (_out_of_memory(ending, instance) or memory_killed(known.logged)) and code == _KILLED:
@@ -150,23 +150,24 @@ def _own_limits(ending: Ending, instance: Instance, known: Known, code: int | No
     else:
         own = ()
     said = heard(ending.lines)
-    if said and said.kind == "port_taken" and wants_the_same(instance, known.siblings, said.line):
-        return (FIXED_PORT,)
+    if said and said.kind == "port_taken":
+        return port_clash(instance, known.siblings, said.line)
     limits = replace(limits, files=known.files_limit or limits.files or known.daemon_files_limit)
     return own or candidates(limits, said.kind if said else "", counted=known.readable)
 
 
-def wants_the_same(instance: Instance, siblings: Sequence[str], line: str) -> bool:
-    """Whether the port that an instance wants is one that another instance of its workload has. Blocks.
+def port_clash(instance: Instance, siblings: Sequence[str], line: str) -> tuple[OwnLimit, ...]:
+    """That the port which an instance wants is one that another instance of its workload has, if it is so. Blocks.
 
     Args:
         instance: what the engine remembers of it.
         siblings: ids of the workload's other containers that are there.
         line: what the program said, with the port or without.
     """
-    if instance.workload.network != "host" or not siblings:
-        return False
-    return not may_look() or is_held_by(siblings, wanted_port(line, instance.workload.ready))
+    port = wanted_port(line, instance.workload.ready)
+    if instance.workload.network != "host" or not siblings or port == ANY_PORT:
+        return ()
+    return (fixed_port(port),) if not may_look() or is_held_by(siblings, port) else ()
 
 
 def _port_words(ending: Ending, instance: Instance) -> str:

@@ -26,7 +26,7 @@ from density.engines.docker.client import (
     words,
 )
 from density.engines.docker.daemon import engine_info, maps_users, parse_clock
-from density.engines.docker.ending import Known, ending_failure, read_ending, start_failure, wants_the_same
+from density.engines.docker.ending import Known, ending_failure, port_clash, read_ending, start_failure
 from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard, parse_status
 from density.engines.docker.instance import Instance
 from density.engines.docker.machine import daemons_machine, is_elsewhere, this_machine
@@ -34,7 +34,7 @@ from density.engines.docker.not_ready import look, not_ready, unhealthy
 from density.engines.docker.preparing import Preparer
 from density.engines.docker.readiness import NeverReadyError, Waiter
 from density.engines.docker.spec import container_document, is_payload
-from density.engines.own_limits import FIXED_PORT, KernelBook, SliceUse, reached_alive
+from density.engines.own_limits import KernelBook, SliceUse, reached_alive
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
 from density.host.leaf import Leaf, files_limit, read_leaf
@@ -287,9 +287,8 @@ class DockerEngine:
         siblings = self._siblings(instance)
 
         def look_at() -> tuple[OwnLimit, ...]:
-            if late.kind == "port_taken" and wants_the_same(instance, siblings, late.message):
-                return (FIXED_PORT,)
-            return reached_alive(read_leaf(pid) if pid else Leaf())
+            clash = port_clash(instance, siblings, late.message) if late.kind == "port_taken" else ()
+            return clash or reached_alive(read_leaf(pid) if pid else Leaf())
 
         return await to_thread.run_sync(look_at, limiter=self._looking)
 

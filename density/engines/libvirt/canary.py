@@ -8,11 +8,11 @@ import anyio
 import libvirt
 
 from density.engines.libvirt.connections import words
-from density.engines.libvirt.instance import Instance, ending_failure
+from density.engines.libvirt.instance import Instance, ending_failure, may_be_oom
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Accelerator, Machine
 from density.engines.libvirt.readiness import Waiter
-from density.errors import UsageError
+from density.errors import NoRoom, UsageError
 from density.model import AcceleratorName, GuestName, Readiness, object_name
 from density.units import format_seconds
 
@@ -44,16 +44,44 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Dead:
-    """A canary that did not come up; `at_once`: libvirt or QEMU refused it."""
+    """A canary that did not come up.
+
+    Attributes:
+        at_once: libvirt or QEMU refused it.
+        killed_by: the ceiling because of which the kernel killed it; else empty.
+    """
 
     reason: str
     at_once: bool
+    killed_by: str = ""
+
+
+def nobody() -> str:
+    """Nobody killed it."""
+    return ""
 
 
 class Canary:
-    """Boots one instance of a machine, under one accelerator after the other; of machines that are alike, once."""
+    """Boots one instance of a machine, under one accelerator after the other; of machines that are alike, once.
 
-    def __init__(self, lifecycle: Lifecycle, waiter: Waiter, run_id: str, new_number: Callable[[], int]) -> None:
+    Args:
+        lifecycle: makes and removes it.
+        waiter: waits until it is ready.
+        run_id: goes into its name.
+        new_number: as well.
+        killer: the ceiling because of which the kernel killed something since this was last asked; else empty.
+    """
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        waiter: Waiter,
+        run_id: str,
+        new_number: Callable[[], int],
+        *,
+        killer: Callable[[], str] = nobody,
+    ) -> None:
+        self._killer = killer
         self._lifecycle = lifecycle
         self._waiter = waiter
         self._run_id = run_id
@@ -64,6 +92,7 @@ class Canary:
         """The first of these accelerators under which the machine comes up.
 
         Raises:
+            NoRoom: the kernel killed the last one of them for want of memory.
             UsageError: none of those that are wanted.
             EngineUnavailable: the daemon is gone.
         """
@@ -75,6 +104,7 @@ class Canary:
 
     async def _find(self, machine: Machine, candidates: Sequence[Accelerator]) -> Found:
         tried: list[str] = []
+        killed_by = ""
         silent: set[str] = set()
         for accelerator in candidates:
             if accelerator.name in silent:
@@ -83,11 +113,13 @@ class Canary:
             if dead is None:
                 return Found(accelerator, tuple(tried))
             tried.append(f"{describe(accelerator)}: {dead.reason}")
+            killed_by = dead.killed_by or killed_by
             if not dead.at_once:
                 # It ran and stayed silent: another model of CPU will not make it speak.
                 silent.add(accelerator.name)
         noun = "container" if machine.root else "VM"
-        raise UsageError(f"{machine.workload.name}: no {noun} comes up here ({'; '.join(tried)})")
+        reason = f"{machine.workload.name}: no {noun} comes up here ({'; '.join(tried)})"
+        raise NoRoom(killed_by, reason) if killed_by else UsageError(reason)
 
     async def _boot(self, machine: Machine) -> _Dead | None:
         instance_id = f"{machine.workload.name}-canary{self._new_number()}"
@@ -114,10 +146,13 @@ class Canary:
         console = self._lifecycle.console(instance)
         last = f"; its last words: {last_words(console)}" if console else "; it said nothing"
         if instance.ended.is_set():
-            how = ending_failure(instance.how, (), oom_killed=False, container=instance.is_container)
-            return _Dead(how.message + last, at_once=False)
+            silent_end = may_be_oom(instance.how, tuple(console), container=instance.is_container)
+            killed_by = self._killer() if silent_end else ""
+            how = ending_failure(instance.how, (), oom_killed=bool(killed_by), container=instance.is_container)
+            return _Dead(how.message + last, at_once=False, killed_by=killed_by)
         self._waiter.sum_up(instance, _proof(machine))
-        return _Dead(f"not ready after {format_seconds(waited)}{last}; {instance.tried.words}", at_once=False)
+        tried = f"; {instance.tried.words}" if instance.tried.words else ""
+        return _Dead(f"not ready after {format_seconds(waited)}{last}{tried}", at_once=False)
 
 
 def candidates(wanted: AcceleratorName) -> Sequence[Accelerator]:

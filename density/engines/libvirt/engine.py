@@ -23,6 +23,7 @@ from density.engines.libvirt.news import Heard, News
 from density.engines.libvirt.preparing import Preparer
 from density.engines.libvirt.readiness import Ready, Waiter
 from density.engines.oom import OomKills
+from density.engines.own_limits import SliceUse
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
 from density.log import logger
@@ -50,7 +51,8 @@ class LibvirtEngine:
         self._connections = Connections(uri)
         self._lifecycle = Lifecycle(self._connections, context)
         self._waiter = Waiter(self._connections, context.channel)
-        self._preparer = Preparer(self._connections, context, self._lifecycle, self._waiter)
+        self._slice_use = SliceUse(context.placement)
+        self._preparer = Preparer(self._connections, context, self._lifecycle, self._waiter, killer=self._killer)
         self._oom_kills = OomKills(context.placement)
         self._instances: dict[str, Instance] = {}
         self._machines: dict[str, Machine] = {}
@@ -248,6 +250,12 @@ class LibvirtEngine:
             container=instance.is_container,
             memory_bytes=0 if instance.is_container else memory_bytes(instance.workload),
         )
+
+    def _killer(self) -> str:
+        """The ceiling because of which the kernel killed something that no end was put down to yet; else empty."""
+        if not self._oom_kills.spend():
+            return ""
+        return "memory.cgroup" if self._slice_use.was_full("memory") else "memory.available"
 
     async def _drop(self, instance: Instance) -> None:
         """Remove one that failed or was lost, so that they do not pile up; what will not go is for `reap`."""

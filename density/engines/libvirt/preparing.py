@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import shorten
 
@@ -10,7 +11,7 @@ import anyio
 from anyio import to_thread
 
 from density.engines.base import EngineContext
-from density.engines.libvirt.canary import LXC, Canary, Found, candidates
+from density.engines.libvirt.canary import LXC, Canary, Found, candidates, nobody
 from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.containers import host_memory, make_root
 from density.engines.libvirt.hypervisor import Driver, driver_of, qemu_owner
@@ -38,10 +39,18 @@ _NO_GUEST = frozenset({"payload", "running"})
 class Preparer:
     """Prepares workloads, one at a time; what it found out of a guest it does not find out again."""
 
-    def __init__(self, connections: Connections, context: EngineContext, lifecycle: Lifecycle, waiter: Waiter) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        context: EngineContext,
+        lifecycle: Lifecycle,
+        waiter: Waiter,
+        *,
+        killer: Callable[[], str] = nobody,
+    ) -> None:
         self._connections = connections
         self._context = context
-        self._canary = Canary(lifecycle, waiter, context.run_id, itertools.count(1).__next__)
+        self._canary = Canary(lifecycle, waiter, context.run_id, itertools.count(1).__next__, killer=killer)
         self._lock = anyio.Lock()
 
     async def check(self, workload: Workload) -> None:
