@@ -11,6 +11,7 @@ from functools import cache
 
 import pytest
 from support.compose import compose_command
+from support.host_state import observe, settled_differences
 
 
 @cache
@@ -82,6 +83,21 @@ def _reasons(item: pytest.Item) -> Iterator[str]:
     for name, absence in ABSENCES.items():
         for marker in item.iter_markers(name):
             yield absence(*marker.args)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def host_is_left_as_it_was() -> Iterator[None]:
+    """With DENSITY_CHECK_HOST=1, as `make test` sets it: links, cgroups, images, sysctls are the same before and after.
+
+    Not otherwise: where other things run on the host meanwhile, their doings would be taken for the tests' own.
+    """
+    if os.environ.get("DENSITY_CHECK_HOST") != "1":
+        yield
+        return
+    before = observe()
+    yield
+    if found := settled_differences(before):
+        pytest.fail("the tests changed this host:\n" + "\n".join(found), pytrace=False)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

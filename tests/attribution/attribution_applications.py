@@ -93,7 +93,7 @@ def own_daemon(place: Place, *, size: str, inodes: int) -> Iterator[Place]:
     """A daemon that keeps its containers on a small disk."""
     with (
         small_disk(place.files, size=size, inodes=inodes) as disk,
-        Dockerd(place.directory, data_root=disk, within=["unshare", "--net"]) as endpoint,
+        Dockerd(place.directory, data_root=disk) as endpoint,
     ):
         yield replace(place, endpoint=endpoint)
 

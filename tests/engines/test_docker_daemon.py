@@ -47,6 +47,12 @@ def names(client: APIClient) -> set[str]:
     return {found["Names"][0].lstrip("/") for found in client.containers(all=True)}
 
 
+def test_it_has_a_network_namespace_of_its_own(daemon: Dockerd) -> None:
+    """One in the host's would delete the bridge of the host's daemon."""
+    mine, its = (Path(f"/proc/{pid}/ns/net").readlink() for pid in ("self", daemon.pid))
+    assert its != mine
+
+
 async def test_reap_of_all_runs(case: Case, client: APIClient, runtime_dir: Path) -> None:
     """Reaping without a run removes those of all runs, and no container that density did not make."""
     async with opened(case, runtime_dir) as one, opened(case, runtime_dir) as other:

@@ -14,6 +14,7 @@ from support.dockerd import Dockerd
 from support.registry import registry
 
 from density.engines.docker import DockerEngine
+from density.engines.docker.client import Clients, find_endpoint
 from density.errors import EngineUnavailable, UsageError
 from density.model import Phase, Readiness, Workload
 
@@ -85,6 +86,16 @@ def behind_tls(certificates: Path, runtime_dir: Path) -> Iterator[str]:
         yield endpoint
 
 
+def _import(endpoint: str, layer: bytes, image: str) -> None:
+    """Into the daemon, which has a network namespace of its own and so reaches no registry."""
+    repository, _, tag = image.partition(":")
+    clients = Clients(find_endpoint(endpoint), concurrency=1)
+    clients.connect()
+    with clients.borrow() as client:
+        client.import_image_from_data(layer, repository=repository, tag=tag, changes=['ENTRYPOINT ["/guest"]'])
+    clients.close()
+
+
 @pytest.mark.root
 @pytest.mark.tools("dockerd", "openssl", "cc")
 async def test_a_daemon_behind_tls(
@@ -94,13 +105,14 @@ async def test_a_daemon_behind_tls(
     case = replace(DOCKER, make=lambda context: DockerEngine(context, endpoint=behind_tls))
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(certificates))
+    image = "density-test-remote:there"
+    _import(behind_tls, docker_guest.layer(tmp_path), image)
     with short_directory() as directory:
-        with registry(docker_guest.layer(tmp_path), ["/guest"]) as reference:
-            async with opened(case, directory) as session:
-                workload = replace(waiting(reference), ready=Readiness("running"))
-                [instance_id] = await session.launch(workload)
-                assert session.phases(instance_id)[-1] is Phase.READY
-                await session.engine.stop([instance_id])
+        async with opened(case, directory) as session:
+            workload = replace(waiting(image), ready=Readiness("running"))
+            [instance_id] = await session.launch(workload)
+            assert session.phases(instance_id)[-1] is Phase.READY
+            await session.engine.stop([instance_id])
         monkeypatch.delenv("DOCKER_TLS_VERIFY")
         monkeypatch.delenv("DOCKER_CERT_PATH")
         async with context_in(directory) as context:

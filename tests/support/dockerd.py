@@ -1,14 +1,23 @@
-"""A Docker daemon beside the host's own, without a network, that lives in one directory and leaves nothing behind."""
+"""A Docker daemon beside the host's own, without a network, that lives in one directory and leaves nothing behind.
+
+It is in a network namespace of its own: a daemon with `--bridge none` deletes the `docker0` of the one it is in, which
+is the host's daemon's. A socket stays in the namespace that it was made in, so the daemon is reached from the host
+where it takes over a socket that was made there.
+"""
 
 import os
 import re
 import select
+import socket
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 STOP_SECONDS = 60.0
+_ACTIVATED = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&0 </dev/null'
+"""Hands standard input to a program as systemd does with a socket."""
 _LISTENS = re.compile(r"API listen on ([^\s\"]+)")
 
 
@@ -33,7 +42,8 @@ class Dockerd:
         Args:
             directory: of its sockets and files; empty, and with a short path.
             data_root: where its images and containers are kept; None: in the directory too.
-            within: a command that runs it, such as `prlimit --nofile=160:160`, and becomes it by `exec`.
+            within: a command that runs it, such as `prlimit --nofile=160:160`, and becomes it by `exec`; its network
+                namespace is made inside of that.
             listen: its endpoint, such as `tcp://127.0.0.1:2376`; empty: a socket in the directory.
             options: more of its command line.
         """
@@ -45,7 +55,10 @@ class Dockerd:
             "exec-root": directory / "exec",
             "pidfile": self._pids[0],
         }
-        self._command = [*within, "dockerd", "-H", self.endpoint, "--bridge", "none", "--iptables=false", *options]
+        self._listens_on_tcp = self.endpoint.startswith("tcp://")
+        host = "fd://" if self._listens_on_tcp else self.endpoint
+        apart = ["unshare", "--net", *(["sh", "-c", _ACTIVATED, "sh"] if self._listens_on_tcp else [])]
+        self._command = [*within, *apart, "dockerd", "-H", host, "--bridge", "none", "--iptables=false", *options]
         self._command += [f"--{option}={place}" for option, place in places.items()]
 
     def __enter__(self) -> str:
@@ -55,12 +68,24 @@ class Dockerd:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Of the daemon, once it is started."""
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and come back when it answers."""
         for pid in self._pids:
             # Left behind by a crash; a process that nobody has reaped yet would be taken for the daemon's own.
             pid.unlink(missing_ok=True)
-        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        with self._socket() as listener:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=listener,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         try:
             address = self._await_address(self._process)
         except BaseException:
@@ -69,6 +94,16 @@ class Dockerd:
         self.endpoint = f"{self.endpoint.partition('://')[0]}://{address}"
         self._drain = threading.Thread(target=self._process.communicate, daemon=True)
         self._drain.start()
+
+    @contextmanager
+    def _socket(self) -> Iterator[int]:
+        """The socket that it takes over; nothing where it makes its own in the file system, which namespaces share."""
+        if not self._listens_on_tcp:
+            yield subprocess.DEVNULL
+            return
+        host, _, port = self.endpoint.removeprefix("tcp://").rpartition(":")
+        with socket.create_server((host, int(port))) as listener:
+            yield listener.fileno()
 
     def crash(self) -> None:
         """End it at once, and its containerd with it; containers live on."""

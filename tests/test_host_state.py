@@ -1,0 +1,38 @@
+"""The comparison of the host before and after all tests: it sees what they might leave."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.host_state import differences, observe
+
+LINK = "density-test0"
+
+
+def test_what_is_more_and_what_is_less() -> None:
+    """One line each, by kind; what is the same is not told."""
+    before = {"link": frozenset({"lo", "docker0"}), "sysctl": frozenset({"vm/swappiness = 60"})}
+    after = {"link": frozenset({"lo", "veth1"}), "sysctl": frozenset({"vm/swappiness = 10"})}
+    assert differences(before, before) == []
+    assert differences(before, after) == [
+        "link: docker0 is gone",
+        "link: veth1 is left",
+        "sysctl: vm/swappiness = 60 is gone",
+        "sysctl: vm/swappiness = 10 is left",
+    ]
+
+
+@pytest.mark.root
+def test_it_sees_a_link_a_cgroup_and_a_mount(tmp_path: Path) -> None:
+    """Made by this test, and gone again afterwards."""
+    cgroup = next(path for path in (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")) if path.is_dir()) / LINK
+    before = observe()
+    subprocess.run(["ip", "link", "add", LINK, "type", "bridge"], check=True)
+    cgroup.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path], check=True)
+    during = differences(before, observe())
+    subprocess.run(["umount", tmp_path], check=True)
+    cgroup.rmdir()
+    subprocess.run(["ip", "link", "delete", LINK], check=True)
+    assert {f"link: {LINK} is left", f"cgroup: {cgroup} is left", f"mount: {tmp_path} is left"} <= set(during)
+    assert not [line for line in differences(before, observe()) if LINK in line or str(tmp_path) in line]
