@@ -44,6 +44,11 @@ class Kind:
     whole_cpus: bool = False
     cpus: float = 0.0
 
+    @property
+    def answers_pings(self) -> bool:
+        """Whether density's payload is in it, which alone answers pings."""
+        return self.keys >= _LOAD
+
 
 _CONTAINER = frozenset({"image", "memory", "cpus", "network"})
 _VM = frozenset({"guest", "memory", "cpus", "network", "accelerator"})

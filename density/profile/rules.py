@@ -9,7 +9,7 @@ from density.profile.kinds import Kind, kind_of, users
 from density.profile.problems import Key, Problem, listed
 from density.profile.scalars import NAME_ALLOWED
 from density.profile.spec import LEAST_RESERVE_BYTES
-from density.units import format_bytes
+from density.units import format_bytes, format_seconds
 
 TEARDOWN_TASKS = 500
 """About twice the 264 that were left after 2,570 containers: nothing could fork then, and tearing down took 334 s."""
@@ -62,6 +62,20 @@ def _require(document: Document) -> Iterator[Problem]:
     if wanted and not ramp.hold:
         text = f"found {wanted}; allowed is 0 where ramp.hold is 0: without a hold nothing is recommended"
         yield Problem(("require", "recommended"), text, (("ramp", "hold"),))
+
+
+def _objectives(document: Document) -> Iterator[Problem]:
+    """An objective that cannot be measured would never be missed, and the run would be taken for proof of it."""
+    kinds = list(filter(None, map(kind_of, document.workloads.values())))
+    wanted = document.objectives.probe_p99
+    if wanted is None or not kinds or any(kind.answers_pings for kind in kinds):
+        return
+    names = listed(list(dict.fromkeys(each.what for each in kinds)), "and")
+    text = (
+        f'found "{format_seconds(wanted)}"; only density\'s payload answers pings, and there is none in {names}; '
+        'allowed is "off"'
+    )
+    yield Problem(("objectives", "probe_p99"), text, (("workloads",),))
 
 
 def _workloads(document: Document) -> Iterator[Problem]:
@@ -178,6 +192,7 @@ RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _ramp,
     _reserve,
     _require,
+    _objectives,
     _slice,
     _workloads,
     _libvirt,

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from density.model import Readiness, Workload
+from density.profile.kinds import kind_of
 from density.profile.load import load_profile, profile_to_toml
 from density.profile.source import shipped_profiles
 from density.profile.spec import Endpoints, Objectives, Profile, Ramp, Require, Reserve, SimulatedHost, Slice
@@ -132,6 +133,8 @@ def profiles(draw: st.DrawFn) -> Profile:
         used = tuple(replace(workload, stated_costs=chosen.get(workload.name, {})) for workload in used)
     ramp = draw(ramps())
     most, held = ramp.max_instances, ramp.hold_seconds > 0
+    kinds = filter(None, map(kind_of, used))
+    wanted = goals if any(kind.answers_pings for kind in kinds) else goals | {"probe_p99_seconds": st.none()}
     return Profile(
         name=draw(names),
         description=draw(texts),
@@ -143,7 +146,7 @@ def profiles(draw: st.DrawFn) -> Profile:
             tasks=draw(st.integers(500, 10**6)),
             files=draw(counts),
         ),
-        objectives=Objectives(**{name: draw(st.none() | goal) for name, goal in goals.items()}),
+        objectives=Objectives(**{name: draw(st.none() | goal) for name, goal in wanted.items()}),
         require=Require(hard=draw(counts), slo=draw(counts), recommended=draw(st.integers(0, most)) if held else 0),
         endpoints=Endpoints(docker=draw(texts), libvirt=draw(texts), missing=draw(st.sampled_from(["fail", "skip"]))),
         simulated=simulated,
