@@ -8,7 +8,7 @@ import anyio
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.engines.base import Engine
-from density.errors import EngineUnavailable
+from density.errors import EngineUnavailable, in_short, meant
 from density.events import InstanceChanged, StageEntered, TornDown, Warned
 from density.model import Failure, Phase, object_name
 
@@ -38,10 +38,14 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
 
     async def clear(engine: Engine, mine: list[str]) -> None:
         try:
-            await engine.stop(mine)
+            await _stop(bus, engine, mine)
             reaped = await engine.reap(run_id)
         except EngineUnavailable as gone:
             torn.left.append(f"what {gone.engine} may still hold ({gone.reason})")
+            return
+        except Exception as error:  # noqa: BLE001 — a fault in one engine is no reason to leave what the others hold
+            bus.fault(f"removing by {engine.name}", error)
+            torn.left.append(f"what {engine.name} may still hold ({in_short(error)})")
             return
         names = {object_name(run_id, instance_id) for instance_id in mine}.union(reaped.removed)
         torn.removed += names.difference(reaped.left)
@@ -55,6 +59,20 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
     with anyio.move_on_after(NEWS_SECONDS):
         await bus.until(lambda state: not any(counts[phase] for counts in state.counts.values() for phase in _RUNNING))
     return torn
+
+
+async def _stop(bus: Bus, engine: Engine, instance_ids: list[str]) -> None:
+    """Stop instances by what is remembered of them; where that fails by a fault, reaping still finds them by label.
+
+    Raises:
+        EngineUnavailable: the engine is gone.
+    """
+    try:
+        await engine.stop(instance_ids)
+    except Exception as error:
+        if meant(error):
+            raise
+        bus.fault(f"stopping by {engine.name}", error)
 
 
 def conclude(bus: Bus, torn: Torn, *, left: Sequence[str]) -> None:

@@ -22,9 +22,11 @@ from density.live.bar import ASCII, UNICODE
 from density.live.frame import frame
 from density.live.terminal import Terminal
 from density.live.words import clean
+from density.log import logger
 from density.profile.spec import Ramp
 from density.state import RunState
 
+log = logger(__name__)
 PERIOD_SECONDS = 0.5
 """The view is redrawn at most this often, and only when something happened or the clock has moved on."""
 CLOSE_SECONDS = 2.0
@@ -86,6 +88,9 @@ class TerminalView:
             self._terminal.end()
         except (OSError, RuntimeError):
             return  # the terminal or the event loop is gone, and with it whoever looked
+        except Exception:
+            log.exception("live view failed")
+            self.restore()
 
     def _draw_until_closed(self, token: EventLoopToken) -> None:
         shown_second = -1

@@ -3,6 +3,7 @@
 import socket
 import socketserver
 import ssl
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,8 +12,10 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from density.log import logger
 from density.metrics.address import Address
 
+log = logger(__name__)
 _POLL_SECONDS = 0.2
 """How often the server's thread looks whether it should end: the most that closing waits for it."""
 _CLIENT_SECONDS = 10.0
@@ -62,8 +65,10 @@ class Listener(ThreadingHTTPServer):
             connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, client
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 — the base class's types
-        """Say nothing: a client that hung up is no news, and the terminal belongs to the live view."""
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 — the base class's types
+        """Only the log has it: a client that hung up is no news, and the terminal belongs to the live view."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            log.exception("scrape failed", client=str(client_address))
 
 
 class _Handler(BaseHTTPRequestHandler):

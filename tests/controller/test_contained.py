@@ -1,7 +1,7 @@
 """Faults of density's own, in each part of a run: they are contained, and a run that they do end, ends in order."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from density.errors import InternalFailure
 from density.events import Event, HostSampled, InstanceChanged, ProbeMeasured, StageEntered, Warned
 from density.host.reading import Sample
 from density.log import NAME
-from density.model import INTERNAL, Failure, Phase, Workload
+from density.model import INTERNAL, Failure, Phase, Reaped, Workload
 from density.profile.spec import Profile, Ramp, Reserve
 from density.ramp.decide import bounds_of
 from density.record import read_events
@@ -201,6 +201,40 @@ def test_probes_that_raise_end_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.state.peak.count == 60
     assert len(_warnings(run, of="ValueError")) == 1
     assert not any(isinstance(event, ProbeMeasured) for event in run.events)
+
+
+def test_a_fault_while_instances_are_stopped_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the teardown: what is remembered cannot be stopped, so reaping finds it; the run ends as it would have."""
+    stop_really = SimulatedEngine.stop
+    reap_really = SimulatedEngine.reap
+
+    async def stop(self: SimulatedEngine, instance_ids: Sequence[str]) -> None:
+        raise ValueError("list.remove(x): x not in list")
+
+    async def reap(self: SimulatedEngine, run_id: str | None) -> Reaped:
+        monkeypatch.setattr(SimulatedEngine, "stop", stop_really)
+        return await reap_really(self, run_id)
+
+    monkeypatch.setattr(SimulatedEngine, "stop", stop)
+    monkeypatch.setattr(SimulatedEngine, "reap", reap)
+    run = simulate(PROFILE)
+    assert run.problem is None
+    assert len(_warnings(run, of="ValueError")) == 1
+    _ended_in_order(run)
+
+
+def test_a_fault_while_an_engine_is_cleared_is_a_leftover(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot even be looked for is named as left, and the run is concluded."""
+
+    async def reap(self: SimulatedEngine, run_id: str | None) -> Reaped:
+        raise ValueError("no")
+
+    monkeypatch.setattr(SimulatedEngine, "reap", reap)
+    run = simulate(PROFILE)
+    assert run.state.stage == "done"
+    assert run.state.torn_down is not None
+    assert len(run.state.torn_down.left) == 1
+    assert "simulated" in run.state.torn_down.left[0]
 
 
 class _Broken:
