@@ -189,6 +189,29 @@ class Peak:
     per_workload: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Sensors:
+    """How the host's sensors do.
+
+    Attributes:
+        seconds: sensor -> how long its last reading took.
+        failures: sensor -> why the last sample could not read it.
+        unread: the same at the last sample before the teardown.
+        worked: sensors that could be read at some time.
+    """
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
+    worked: set[str] = field(default_factory=set)
+
+    def sampled(self, event: HostSampled, *, torn_down: bool) -> None:
+        """One more sample."""
+        self.seconds, self.failures = event.sensors, event.failures
+        self.unread = self.unread if torn_down else event.failures
+        self.worked.update(name for name in event.sensors if name not in event.failures)
+
+
 class RunState:
     """Everything known of a run so far; see the module's text."""
 
@@ -217,8 +240,7 @@ class RunState:
         self.peak = Peak()
         self.alive_at_end: Mapping[str, int] | None = None
         self.host: Mapping[str, float] = {}
-        self.sensors: Mapping[str, float] = {}
-        self.sensor_failures: Mapping[str, str] = {}
+        self.sensors = Sensors()
         self.samples_in_wave: deque[HostSampled] = deque(maxlen=RECENT_SAMPLES)
         self.rests: list[list[Point]] = []
         self.settled: list[WaveSettled] = []
@@ -491,7 +513,7 @@ class RunState:
     @_fold.register
     def _(self, event: HostSampled) -> None:
         self.host = event.values
-        self.sensors, self.sensor_failures = event.sensors, event.failures
+        self.sensors.sampled(event, torn_down=self.alive_at_end is not None)
         self.host_before_wave = self.host_before_wave or event.values
         if self.alive_at_end is None:
             self.samples_in_wave.append(event)

@@ -1,10 +1,12 @@
 """What would make a run's numbers invalid, and whether it was so."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from density.ceilings.catalog import readings
+from density.report.doctor_absent import Absent, absent
 from density.report.facts import Fact, Said, count, fact
 from density.report.recorded import Recorded
 from density.units import format_some
@@ -31,7 +33,7 @@ class Check:
 
 def checks(run: Recorded) -> list[Check]:
     """Every check that the record has something for."""
-    found = [*_reality(run), *_tester(run), *_host(run), *_fit(run), *_ending(run)]
+    found = [*_reality(run), *_tester(run), *_sensors(run), *_host(run), *_fit(run), *_ending(run)]
     return sorted(found, key=lambda check: ("invalid", "doubtful", "fine").index(check.grade))
 
 
@@ -70,6 +72,22 @@ def _tester(run: Recorded) -> Iterator[Check]:
         " of the host's, and ", fact("tester.rss_bytes", tester.rss_bytes, "bytes"), " of memory.",
     )  # fmt: skip
     yield Check("Cost of the tester", grade(share, TESTER), said, "What the tester takes, instances cannot have.")
+
+
+def _sensors(run: Recorded) -> Iterator[Check]:
+    """Ceilings that could not be read, at the last sample before the teardown, and why."""
+    sensors = run.state.sensors
+    if not sensors.unread:
+        return
+    found = [e for e in absent(tuple(readings(run.state.host, run.bounds)), sensors.unread) if e.unavailable]
+    failed = [name for name in sensors.unread if name in sensors.worked]
+    said: Said = (count("sensors.unread", len(found)), f" could not be read: {_unread(found)}.")
+    why = "A ceiling that is not read stops no ramp before it is reached, and is in no forecast."
+    yield Check("Sensors", "doubtful" if failed else "fine", said, why)
+
+
+def _unread(found: Sequence[Absent]) -> str:
+    return "; ".join(f"{each.name} ({each.why})" for each in found)
 
 
 def _host(run: Recorded) -> Iterator[Check]:

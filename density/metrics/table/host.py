@@ -41,12 +41,12 @@ def _sample(state: RunState) -> float | None:
 
 
 def _sensors(seen: Seen) -> Iterator[Row]:
-    for name in seen.state.sensors:
-        yield Row((name,), name not in seen.state.sensor_failures)
+    for name in seen.state.sensors.seconds:
+        yield Row((name,), name not in seen.state.sensors.failures)
 
 
 def _sensor_seconds(seen: Seen) -> Iterator[Row]:
-    for name, seconds in seen.state.sensors.items():
+    for name, seconds in seen.state.sensors.seconds.items():
         yield Row((name,), seconds)
 
 
