@@ -125,6 +125,10 @@ _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"unable to set the max number of files open", r"exceeded.*(nofile|open files? limit)",
         r"accept failed.*\b24\b", r"os error 24\b",
     )),
+    ("oom_killed", (
+        r"\boom[-_ ]?kill", r"killed process \d+", r"out of memory: kill", r"invoked oom-killer",
+        r"memory cgroup out of memory", r"OOMKilled",
+    )),
     ("try_again", (
         r"resource temporarily unavailable", r"failed to create new OS thread", r"can't get final child's PID",
         r"error during container init: read init-p: connection reset by peer",
@@ -141,10 +145,6 @@ _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"no space left on device", r"ENOSPC", r"disk (is )?full", r"not enough (disk )?space(?!.*errno=12)", r"\(28: ",
         r"os error 28\b", r"errno[ :=]+28\b", r"no space left on (disk|drive)", r"insufficient (disk )?space",
         r"out of inodes", r"device full",
-    )),
-    ("oom_killed", (
-        r"\boom[-_ ]?kill", r"killed process \d+", r"out of memory: kill", r"invoked oom-killer",
-        r"memory cgroup out of memory", r"OOMKilled",
     )),
     ("no_memory", (
         r"cannot allocate memory", r"can't allocate memory", r"cannot set up guest memory", r"not enough memory",

@@ -75,10 +75,16 @@ SIDE_COUNTERS: tuple[SideCounter, ...] = (
 )
 
 _PEAKS = (
-    ("slice.tasks", "slice.tasks_peak", ()),
-    ("slice.memory_bytes", "slice.memory_peak_bytes", ("slice.oom_kills", "slice.memory_limit_hits")),
+    ("slice.tasks", "slice.tasks_peak", "slice.tasks_limit", ()),
+    (
+        "slice.memory_bytes",
+        "slice.memory_peak_bytes",
+        "slice.memory_limit_bytes",
+        ("slice.oom_kills", "slice.memory_limit_hits"),
+    ),
 )
-"""A value of the slice, its highest since the slice was made, and the counters one of which must have moved too."""
+"""A value of the slice, its highest since the slice was made (more than the limit where something was moved in), the
+limit, and the counters one of which must have moved too."""
 AT_ONCE = 8
 """Launches in flight take more for a moment than running instances do; so many are allowed for."""
 MOMENTARY = frozenset({"try_again", "too_many_files", "files_in_system"})
@@ -278,10 +284,10 @@ def _peaks(wave: WaveSeen) -> dict[str, float]:
     Memory's highest use is that of a moment in which pages of files could still be taken back, unless they could not.
     """
     found = {}
-    for used, peak, counters in _PEAKS:
+    for used, peak, limit, counters in _PEAKS:
         grown = wave.now.get(peak, 0.0) > wave.before.get(peak, 0.0)
         if grown and (not counters or any(wave.now.get(name, 0.0) > wave.before.get(name, 0.0) for name in counters)):
-            found[used] = wave.now[peak]
+            found[used] = min(wave.now[peak], wave.now.get(limit, math.inf))
     return found
 
 

@@ -16,10 +16,9 @@ def missed(document: Mapping[str, Any]) -> Iterator[str]:
     for each in document["required"]:
         if not each["met"]:
             yield _too_few(each, document["capacity"][each["name"]])
-    launched = sum(workload["launched"] for workload in document["workloads"].values())
-    if document["outcome"] == "ceiling" and not launched:
-        yield f"nothing could be launched: {document['reason']}"
     ready = sum(workload["ready"] for workload in document["workloads"].values())
+    if document["outcome"] == "ceiling" and not ready:
+        yield f"not even one instance could run: {document['reason']}"
     if ready and document["capacity"]["hard"]["count"] and document["capacity"]["slo"]["count"] == 0:
         yield f"no count kept every objective; the run ended because {document['reason']}"
 

@@ -175,6 +175,7 @@ APPLICATIONS = (
         subject="web",
         fix="`memory` of the workload web",
         evidence="32 MiB",
+        exit_code=3,
         counts=(0, 0),
     ),
     Application(
@@ -275,6 +276,7 @@ APPLICATIONS = (
         wanted="ipc.semaphores",
         fix="kernel.sem",
         said="semget: No space left on device",
+        exit_code=3,
         counts=(0, 0),
     ),
     Application(
