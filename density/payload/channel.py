@@ -36,6 +36,8 @@ __all__ = ["Bench", "BenchRefused", "Channel", "ChannelClosed", "Hello"]
 _BACKLOG = 4096
 _ACCEPTS_AT_ONCE = 64
 _RENEWAL_SECONDS = 10.0
+SHORTAGE_SECONDS = 5.0
+"""A shortage of descriptors that lasts so long fails those who wait to be heard; a shorter one delays them."""
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 log = logger(__name__)
 
@@ -55,6 +57,14 @@ class _Serial:
     listener: socket.socket
     path: Path
     owner: Owner | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shortage:
+    """Why no connection can be accepted, and since when."""
+
+    error: OSError
+    since: float
 
 
 class Channel(anyio.AsyncContextManagerMixin):
@@ -79,6 +89,7 @@ class Channel(anyio.AsyncContextManagerMixin):
         self._numbers = itertools.count(1)
         self._main: socket.socket | None = None
         self._resting = False
+        self._shortage: _Shortage | None = None
         self._admits_others = False
 
     @asynccontextmanager
@@ -295,7 +306,9 @@ class Channel(anyio.AsyncContextManagerMixin):
                 if error.errno in _SHORT:
                     self._poller.remove(self._main.fileno())
                     self._resting = True
+                    self._shortage = self._shortage or _Shortage(error, anyio.current_time())
                 return
+            self._shortage = None
             self._welcome(stream)
 
     def _accept_serial(self, instance_id: str) -> None:
@@ -421,7 +434,16 @@ class Channel(anyio.AsyncContextManagerMixin):
                 connection.send(f"lease {LEASE_SECONDS:g}")
             for connection in self._strangers.overdue(anyio.current_time()):
                 self._hang_up(connection)
+            if self._shortage and anyio.current_time() - self._shortage.since >= SHORTAGE_SECONDS:
+                self._fail_waiting(self._shortage.error)
             self._accept_again()
+
+    def _fail_waiting(self, error: OSError) -> None:
+        """No connection can be accepted: whoever is waited for cannot be heard, and is not to blame for it."""
+        for instance in self._instances.values():
+            if instance.connection is None and not instance.closed and instance.instance_id not in self._listeners:
+                instance.problem = error
+                instance.end()
 
     def _close(self) -> None:
         for instance_id in list(self._instances):

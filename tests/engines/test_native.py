@@ -160,6 +160,27 @@ async def test_without_descriptors_it_still_kills(
         assert [name for _, name in processes.find(run.run_id)] == ["server"]
 
 
+async def test_out_of_descriptors_its_launch_fails(
+    cache: Path, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that cannot be accepted is a failure of that launch by its kind, and its process is gone."""
+    async with native(cache, runtime_dir) as run:
+        with monkeypatch.context() as short:
+
+            async def hello(_: str) -> None:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+            short.setattr(run.channel, "hello", hello)
+            await run.engine.launch(workload(), "w-00001")
+        failed = await run.wait("w-00001", Phase.FAILED)
+        assert failed.failure is not None
+        assert failed.failure.kind == "too_many_files"
+        await run.engine.launch(workload(), "w-00002")
+        await run.wait("w-00002", Phase.READY)
+        await run.engine.stop(["w-00001"])
+        assert sorted(name for _, name in processes.find(run.run_id)) == ["server", "w-00002"]
+
+
 async def test_processes_that_cannot_be_listed_are_not_taken_for_none(
     cache: Path, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

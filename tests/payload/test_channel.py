@@ -556,6 +556,27 @@ async def test_out_of_descriptors_it_rests_and_goes_on(channel: Channel) -> None
     assert await closed(first)
 
 
+async def test_out_of_descriptors_for_long_who_waits_has_failed(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the shortage, not by its time; who is connected is not concerned, and afterwards all is as before."""
+    monkeypatch.setattr(channel_module, "_RENEWAL_SECONDS", 0.01)
+    monkeypatch.setattr(channel_module, "SHORTAGE_SECONDS", 0.05)
+    async with Channel(channel.directory.with_name("d")) as quick:
+        for instance_id in ("a-1", "a-2"):
+            quick.expect(instance_id)
+        async with await say(quick, ready(quick, "a-1")):
+            await quick.hello("a-1")
+            with out_of_descriptors() as second:
+                second.connect(str(quick.socket_path))
+                with pytest.raises(OSError, match="Too many open files"):
+                    await quick.hello("a-2")
+                assert quick.pingable("a-1")
+            quick.expect("a-3")
+            async with await say(quick, ready(quick, "a-3")):
+                await quick.hello("a-3")
+
+
 async def test_out_of_descriptors_a_vm_fails_alone(channel: Channel) -> None:
     """A serial port that cannot be accepted is that instance's failure, in the system's words; the others go on."""
     channel.expect("a-1")

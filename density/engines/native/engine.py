@@ -24,6 +24,7 @@ from density.payload.arguments import payload_arguments
 from density.payload.background import background
 from density.payload.build import payload_binary
 from density.payload.channel import ChannelClosed
+from density.units import format_seconds
 
 log = logger(__name__)
 _GRACE_SECONDS = 5.0
@@ -108,8 +109,12 @@ class NativeEngine:
                     hello = await self._channel.hello(instance_id)
                     self._ready(instance, hello.at, kernel=hello.kernel)
         except TimeoutError:
-            seconds = f"{workload.ready_timeout_seconds:g}"
-            self._fail(instance, Failure("timeout", f"not ready within {seconds} s", tuple(instance.said)))
+            seconds = format_seconds(workload.ready_timeout_seconds)
+            waited = f"not ready ({workload.ready.by}) within {seconds}: waited for its payload to say ready"
+            self._fail(instance, Failure("timeout", waited, tuple(instance.said)))
+            await self._kill(instance)
+        except OSError as error:
+            self._fail(instance, Failure(classify(str(error)), f"its connection cannot be accepted: {error}"))
             await self._kill(instance)
         except ChannelClosed:
             pass  # Ended or stopped before it was ready; whoever found out has said so.
