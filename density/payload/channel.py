@@ -1,6 +1,5 @@
 """The payloads' channel to the controller: hello, ping, benchmarks, console and lease of every instance of a run."""
 
-import errno
 import itertools
 import re
 import socket
@@ -15,6 +14,7 @@ import anyio
 from density.log import logger
 from density.payload.background import background
 from density.payload.connection import Bench, Connection, Hello, Instance, Question
+from density.payload.entrance import Entrance
 from density.payload.poller import Poller
 from density.payload.protocol import (
     LEASE_SECONDS,
@@ -33,12 +33,7 @@ from density.payload.strangers import Strangers
 
 __all__ = ["Bench", "BenchRefused", "Channel", "ChannelClosed", "Hello"]
 
-_BACKLOG = 4096
-_ACCEPTS_AT_ONCE = 64
 _RENEWAL_SECONDS = 10.0
-SHORTAGE_SECONDS = 5.0
-"""A shortage of descriptors that lasts so long fails those who wait to be heard; a shorter one delays them."""
-_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 log = logger(__name__)
 
 
@@ -57,14 +52,6 @@ class _Serial:
     listener: socket.socket
     path: Path
     owner: Owner | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Shortage:
-    """Why no connection can be accepted, and since when."""
-
-    error: OSError
-    since: float
 
 
 class Channel(anyio.AsyncContextManagerMixin):
@@ -87,19 +74,13 @@ class Channel(anyio.AsyncContextManagerMixin):
         self._listeners: dict[str, _Serial] = {}
         self._leased: dict[str, Connection] = {}
         self._numbers = itertools.count(1)
-        self._main: socket.socket | None = None
-        self._resting = False
-        self._shortage: _Shortage | None = None
-        self._admits_others = False
+        self._entrance = Entrance(directory / "channel.sock", self._poller, self._welcome)
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.directory.chmod(0o711)
-        self._main = listen(self.socket_path, _BACKLOG)
-        if self._admits_others:
-            self.admit_others()
-        self._poller.add(self._main.fileno(), self._accept)
+        self._entrance.open()
         try:
             async with background(self._poller.run, self._renew):
                 yield self
@@ -109,13 +90,11 @@ class Channel(anyio.AsyncContextManagerMixin):
     @property
     def socket_path(self) -> Path:
         """Where processes and containers connect; `/run/density/channel.sock` inside a container."""
-        return self.directory / "channel.sock"
+        return self._entrance.path
 
     def admit_others(self) -> None:
         """Let every user connect to `socket_path`, where instances run as users that cannot be known beforehand."""
-        self._admits_others = True
-        if self._main is not None:
-            self.socket_path.chmod(0o666)
+        self._entrance.admit_others()
 
     def expect(self, instance_id: str) -> str:
         """Register before launching; without it a hello is refused. Forgotten again by `forget`.
@@ -294,23 +273,6 @@ class Channel(anyio.AsyncContextManagerMixin):
             connection.send("stop")
         instance.end()
 
-    def _accept(self) -> None:
-        assert self._main is not None
-        for _ in range(_ACCEPTS_AT_ONCE):
-            try:
-                stream, _peer = self._main.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                # Out of descriptors: rest until one is closed, or a while; the waiting ones stay in the backlog.
-                if error.errno in _SHORT:
-                    self._poller.remove(self._main.fileno())
-                    self._resting = True
-                    self._shortage = self._shortage or _Shortage(error, anyio.current_time())
-                return
-            self._shortage = None
-            self._welcome(stream)
-
     def _accept_serial(self, instance_id: str) -> None:
         serial, instance = self._listeners[instance_id], self._instances[instance_id]
         try:
@@ -420,12 +382,7 @@ class Channel(anyio.AsyncContextManagerMixin):
             self._leased.pop(instance.instance_id, None)
             instance.connection = None
             instance.end()
-        self._accept_again()
-
-    def _accept_again(self) -> None:
-        if self._resting and self._main is not None:
-            self._resting = False
-            self._poller.add(self._main.fileno(), self._accept)
+        self._entrance.go_on()
 
     async def _renew(self) -> NoReturn:
         while True:
@@ -434,9 +391,8 @@ class Channel(anyio.AsyncContextManagerMixin):
                 connection.send(f"lease {LEASE_SECONDS:g}")
             for connection in self._strangers.overdue(anyio.current_time()):
                 self._hang_up(connection)
-            if self._shortage and anyio.current_time() - self._shortage.since >= SHORTAGE_SECONDS:
-                self._fail_waiting(self._shortage.error)
-            self._accept_again()
+            if problem := self._entrance.problem():
+                self._fail_waiting(problem)
 
     def _fail_waiting(self, error: OSError) -> None:
         """No connection can be accepted: whoever is waited for cannot be heard, and is not to blame for it."""
@@ -450,9 +406,7 @@ class Channel(anyio.AsyncContextManagerMixin):
             self.forget(instance_id)
         for connection in self._strangers.all():
             self._hang_up(connection)
-        if self._main is not None:
-            discard(self._main, self.socket_path)
-            self._main = None
+        self._entrance.close()
         self._poller.close()
         with suppress(OSError):
             self.directory.rmdir()

@@ -1,5 +1,6 @@
 """A libvirtd that stops answering, or takes nobody in: density gives it up and says so, and does not hang with it."""
 
+import errno
 import os
 import signal
 import threading
@@ -11,7 +12,7 @@ import anyio
 import libvirt
 import pytest
 from engines.contract import Session, context_in
-from engines.test_libvirt_engine import BARE, opened
+from engines.test_libvirt_engine import BARE, opened, running
 from support.libvirtd import libvirtd
 
 from density.engines.libvirt import LibvirtEngine, connections, engine, lifecycle
@@ -20,7 +21,7 @@ from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.machine import Machine
 from density.engines.libvirt.news import Heard
 from density.errors import EngineUnavailable
-from density.model import Phase
+from density.model import Phase, Placement
 from density.payload.guests import Guest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.libvirt, pytest.mark.root]
@@ -111,6 +112,32 @@ async def test_what_does_not_go_at_once_is_stopped_in_the_end(
             await session.engine.stop([instance_id])
         await session.until(instance_id, Phase.REMOVED)
         assert (await session.engine.describe()).running == ()
+
+
+async def test_out_of_descriptors_no_instance_stays_outside_of_the_slice(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its process cannot be put into the slice, its launch has failed; one that has ended is no failure."""
+    reasons = iter([OSError(errno.EMFILE, "Too many open files"), ProcessLookupError(errno.ESRCH, "No such process")])
+
+    def place(*_: object) -> None:
+        raise next(reasons)
+
+    monkeypatch.setattr(lifecycle, "place", place)
+    monkeypatch.setattr(lifecycle, "_processes", lambda _: iter([1]))
+    placement = Placement(docker_parents={}, libvirt_partition="", procs_files=("/nowhere",))
+    async with (
+        context_in(runtime_dir) as context,
+        running(replace(context, placement=placement), "test:///default") as session,
+    ):
+        first, second = session.new_id(BARE), session.new_id(BARE)
+        for instance_id in (first, second):
+            await session.engine.launch(BARE, instance_id)
+        failed = await session.until(first, Phase.FAILED)
+        assert failed.failure is not None
+        assert failed.failure.kind == "too_many_files"
+        await session.until(second, Phase.READY)
+        assert (await session.engine.describe()).running == (second,)
 
 
 async def test_files_are_removed_beside_the_event_loop(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from density.ceilings.errors import classify
 from density.errors import DensityError
 from density.payload import channel as channel_module
-from density.payload import strangers
+from density.payload import entrance, strangers
 from density.payload.background import background
 from density.payload.channel import Bench, BenchRefused, Channel, ChannelClosed
 from density.payload.connection import Connection, Instance
@@ -548,7 +548,7 @@ async def test_out_of_descriptors_it_rests_and_goes_on(channel: Channel) -> None
     with out_of_descriptors() as second:
         second.connect(str(channel.socket_path))
         second.sendall(ready(channel, "a-2").encode())
-        while not channel._resting:
+        while not channel._entrance.rests:
             await anyio.lowlevel.checkpoint()
         assert not channel.pingable("a-2")
         await channel.dismiss(["a-1"])
@@ -561,7 +561,7 @@ async def test_out_of_descriptors_for_long_who_waits_has_failed(
 ) -> None:
     """By the shortage, not by its time; who is connected is not concerned, and afterwards all is as before."""
     monkeypatch.setattr(channel_module, "_RENEWAL_SECONDS", 0.01)
-    monkeypatch.setattr(channel_module, "SHORTAGE_SECONDS", 0.05)
+    monkeypatch.setattr(entrance, "SHORTAGE_SECONDS", 0.05)
     async with Channel(channel.directory.with_name("d")) as quick:
         for instance_id in ("a-1", "a-2"):
             quick.expect(instance_id)
@@ -572,7 +572,9 @@ async def test_out_of_descriptors_for_long_who_waits_has_failed(
                 with pytest.raises(OSError, match="Too many open files"):
                     await quick.hello("a-2")
                 assert quick.pingable("a-1")
+            await anyio.sleep(0.1)  # longer than a shortage may last: it is over, and fails nobody
             quick.expect("a-3")
+            await anyio.sleep(0.05)
             async with await say(quick, ready(quick, "a-3")):
                 await quick.hello("a-3")
 

@@ -1,7 +1,8 @@
 """Making one domain, and taking it away: what launches and canaries have in common."""
 
+import errno
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -130,15 +131,27 @@ class _Creation:
             connection.createXML(domain_xml(self._domain), 0)
         if self._placement:
             for pid in _processes(self._domain.name):
-                # One that ended meanwhile needs no place; and libvirt's own part of the placement holds in any case.
-                with suppress(OSError):
+                with _excused():
                     place(pid, self._placement.procs_files)
+
+
+@contextmanager
+def _excused() -> Iterator[None]:
+    """A process that ended meanwhile needs no place, and libvirt's own part of the placement holds in any case.
+
+    But an instance that is not in the slice for want of descriptors would not be seen there, nor be held by it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.EMFILE, errno.ENFILE}:
+            raise
 
 
 def _processes(name: str) -> Iterator[int]:
     """The process that libvirt started for a domain, and its children: a container's own first process is one."""
     for directory in PID_FILES:
-        with suppress(OSError, ValueError):
+        with _excused(), suppress(ValueError):
             pid = int((directory / f"{name}.pid").read_text())
             yield pid
             yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())

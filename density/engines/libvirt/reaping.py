@@ -50,10 +50,10 @@ def find(connection: libvirt.virConnect, run_id: str | None) -> dict[str, Mark]:
 
 def remove_logs(driver: Driver, run_id: str | None, kept: Collection[str]) -> None:
     """Remove a driver's logs of domains of this run (None: of any) that ended with nobody there; not of those kept."""
-    for path in (LOGS / driver).glob(f"{_PREFIX}{run_id}-*.log" if run_id else f"{_PREFIX}*.log"):
-        if path.stem not in kept:
-            with suppress(OSError):
-                path.unlink()
+    with suppress(OSError):
+        for path in (LOGS / driver).glob(f"{_PREFIX}{run_id}-*.log" if run_id else f"{_PREFIX}*.log"):
+            if path.stem not in kept:
+                path.unlink(missing_ok=True)
 
 
 async def destroy_all(connections: Connections, found: Mapping[str, Mark], runtime_base: Path) -> None:
