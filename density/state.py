@@ -33,28 +33,18 @@ from density.events import (
     WaveStarted,
     WorkloadPrepared,
 )
+from density.evidence import Evidence, evidence_for
 from density.model import INTERNAL, EngineInfo, Failure, OwnLimit, Phase, Workload
-from density.recent import RecentLaunches
-from density.statistics import LatencySeries, quantile
+from density.statistics import LatencySeries
 from density.sustained import HoldSeries
 
-RECENT_PROBES = 200
+RECENT_PROBES = 5000
 RECENT_FAILURES = 20
 RECENT_SAMPLES = 300
 MOST_ENDED = 1000
 _ENDED = frozenset({Phase.FAILED, Phase.LOST})
 _REMOVED = frozenset({Phase.STOPPING, Phase.REMOVED})
 IN_FLIGHT = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
-ADDRESSED = (Phase.CREATED, Phase.STARTED, Phase.READY, Phase.STOPPING)
-"""Phases in which an instance may hold an address of its network."""
-
-
-@dataclass(slots=True)
-class Pool:
-    """A network without a bridge: the addresses that were free on it, and the workloads that take them."""
-
-    addresses: int
-    workloads: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -87,6 +77,7 @@ class WorkloadState:
         created_seconds, started_seconds, ready_seconds: from the intended time of the launch, one entry an instance.
         ready_at: time to ready by what the host bore when the launch was requested.
         probed_at: round trips of probes by what it bore when they came back.
+        evidence: what its launches and pings say of the objectives.
         own_limits: instances that failed or were lost at a limit of their own, by the likeliest ceiling of each.
     """
 
@@ -106,14 +97,17 @@ class WorkloadState:
     probed_at: LatencySeries = field(default_factory=LatencySeries)
     failures: dict[str, Tally] = field(default_factory=dict)
     kernels: Counter[str] = field(default_factory=Counter)
+    evidence: Evidence = field(default_factory=Evidence)
     own_limits: dict[str, OwnTally] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Instance:
-    """One instance; `alive` and `in_flight` (with itself) count those ready and under way when it was requested.
+    """One instance.
 
     Attributes:
+        alive, in_flight: (with itself) those ready and under way when it was requested.
+        launch: its number in the workload's evidence, once its launch has come to its end.
         started_at: when the engine had started it; infinite before.
     """
 
@@ -122,6 +116,7 @@ class Instance:
     intended_at: float
     alive: int = 0
     in_flight: int = 1
+    launch: int = -1
     started_at: float = math.inf
 
 
@@ -216,7 +211,8 @@ class RunState:
     """Everything known of a run so far; see the module's text."""
 
     def __init__(self) -> None:
-        self.run_id = self.profile_name = ""
+        self.run_id = ""
+        self.profile_name = ""
         self.until = ""
         self.max_instances = 0
         self.density_version = ""
@@ -233,7 +229,6 @@ class RunState:
         self.host_facts: Mapping[str, str | float] = {}
         self.engines: dict[str, EngineInfo] = {}
         self.addresses: dict[str, int] = {}
-        self.pools: dict[str, Pool] = {}
         self.workloads: dict[str, WorkloadState] = {}
         self.counts: dict[str, dict[Phase, int]] = {}
         self.instances: dict[str, Instance] = {}
@@ -256,7 +251,6 @@ class RunState:
         self.ended_in_wave: deque[Ended] = deque(maxlen=MOST_ENDED)
         self.host_before_wave: Mapping[str, float] = {}
         self.at_stop: WaveSeen | None = None
-        self.recent = RecentLaunches()
         self.wave_started_at = 0.0
         self.last_ready_at = 0.0
         self.outcome: Stopped | None = None
@@ -293,31 +287,33 @@ class RunState:
         return self.ready_in_wave / elapsed if elapsed > 0 else 0.0
 
     def measures(self, *, since: float = -math.inf) -> dict[str, float]:
-        """What the objectives are held against, by the names that the catalogue of ceilings reads.
+        """What the objectives are held against, each workload by itself, by the names that the catalogue reads.
 
-        Time to ready and failures are those of the last launches, probes the recent ones after `since`. The tester's
-        lag is the worst since the wave began, for whatever was measured meanwhile is in doubt.
+        Times to ready and failures are those of the launches since it was measured anew, pings those at rest, with
+        those of this wave after `since`. The tester's lag is the worst since the wave began, for whatever was measured
+        meanwhile is in doubt.
         """
-        values = self.recent.measures(self.objectives, searching=self.stage == "search")
-        probes = [probe.seconds for recent in self.probes.values() for probe in recent if probe.at >= since]
-        if probes:
-            values["slo.probe_p99_seconds"] = quantile(probes, 0.99)
+        values: dict[str, float] = {}
+        for name, workload in self.workloads.items():
+            pings = [probe.seconds for probe in self.probes[name] if probe.at >= since]
+            values |= workload.evidence.measures(name, pings, searching=self.stage == "search")
         if self.tester:
             values["tester.lag_seconds"] = self.lag_in_wave
         return values
 
+    @property
+    def launches_measured(self) -> dict[str, int]:
+        """Launches of each workload since it was last measured anew."""
+        return {name: workload.evidence.launches.total for name, workload in self.workloads.items()}
+
+    @property
+    def was_late(self) -> bool:
+        """Whether density itself was later in this wave than its objective allows, so that times are in doubt."""
+        return self.lag_in_wave > self.objectives.get("tester_lag_seconds", math.inf)
+
     def values(self) -> dict[str, float]:
         """The host's last values together with `measures` and the engines' fixed limits."""
         return {**self._with_addresses(self.host), **self.measures()}
-
-    def pool_values(self) -> dict[str, float]:
-        """Use and limit of networks whose addresses no sensor of the host can count: those of this run's instances."""
-        values: dict[str, float] = {}
-        for name, pool in self.pools.items():
-            held = (self.counts[workload][phase] for workload in pool.workloads for phase in ADDRESSED)
-            values[f"network.pool.{name}.instances_count"] = float(sum(held))
-            values[f"network.pool.{name}.addresses_count"] = float(pool.addresses)
-        return values
 
     def wave_seen(self) -> WaveSeen:
         """The wave that ended the ramp as it was then; before that, the current one."""
@@ -352,7 +348,10 @@ class RunState:
         self.density_version, self.profile_name, self.until = event.density_version, event.profile_name, event.until
         self.max_instances = event.max_instances
         self.objectives, self.reserves, self.required = event.objectives, event.reserves, event.required
-        self.workloads = {workload.name: WorkloadState(workload) for workload in event.workloads}
+        self.workloads = {
+            workload.name: WorkloadState(workload, evidence=evidence_for(event.objectives))
+            for workload in event.workloads
+        }
         self.counts = {workload.name: dict.fromkeys(Phase, 0) for workload in event.workloads}
         self.probes = {workload.name: deque(maxlen=RECENT_PROBES) for workload in event.workloads}
 
@@ -377,8 +376,6 @@ class RunState:
     def _(self, event: WorkloadPrepared) -> None:
         self.workloads[event.workload].accelerator = event.accelerator
         self.addresses.update({device: count for device, count in event.networks.items() if count})
-        for name, count in event.pools.items():
-            self.pools.setdefault(name, Pool(count)).workloads.add(event.workload)
 
     @_fold.register
     def _(self, event: WaveStarted) -> None:
@@ -394,6 +391,8 @@ class RunState:
         self.host_before_wave = self.host
         self.lag_in_wave = 0.0
         self.samples_in_wave.clear()
+        for probes in self.probes.values():
+            probes.clear()
 
     @_fold.register
     def _(self, event: SteppedBack) -> None:
@@ -405,7 +404,8 @@ class RunState:
         """What was measured at another count says nothing of this one."""
         for probes in self.probes.values():
             probes.clear()
-        self.recent.clear()
+        for workload in self.workloads.values():
+            workload.evidence.clear(alive=workload.alive)
         self.lag_in_wave = 0.0
 
     @_fold.register
@@ -449,14 +449,16 @@ class RunState:
                 workload.started_seconds.append(seconds)
             case Phase.READY:
                 workload.ready_at.add(instance.alive, instance.in_flight, seconds)
+                instance.launch = workload.evidence.ended(seconds)
                 self._ready(workload, event, seconds)
             case Phase.FAILED:
                 workload.launched += 1
                 workload.failed += 1
-                self.recent.add(None)
+                workload.evidence.ended(None)
                 self._failure(workload, event, self.failed_in_wave)
             case Phase.LOST:
                 workload.lost += 1
+                workload.evidence.died(instance.launch)
                 self._failure(workload, event, self.lost_in_wave)
             case _:
                 pass
@@ -471,7 +473,6 @@ class RunState:
             workload.kernels[kernel] += 1
         self.ready_in_wave += 1
         self.ready_after_failure += bool(self.ended_in_wave)
-        self.recent.add(seconds)
         self.last_ready_at = event.at
         if self.alive > self.peak.count:
             self.peak = Peak(self.alive, self.alive_by_workload)
@@ -507,6 +508,10 @@ class RunState:
     @_fold.register
     def _(self, event: WaveSettled) -> None:
         self.settled.append(event)
+        for name, workload in self.workloads.items():
+            pings = [probe.seconds for probe in self.probes[name] if probe.at >= event.since]
+            workload.evidence.look(pings, in_doubt=self.was_late)
+            self.probes[name].clear()
         samples = [sample for sample in self.samples_in_wave if sample.at > event.since]
         self.rests.append([Point(s.at, event.counts, self._with_addresses(s.values)) for s in samples])
 

@@ -1,14 +1,15 @@
 """The three numbers of a run: hard, slo, recommended; a pure function of its state."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from density.ceilings.catalog import BY_ID, readings
-from density.ceilings.catalog.objectives import BY_FIELD, OBJECTIVES, TESTER_LAG
+from density.ceilings.catalog.objectives import BY_FIELD, BY_WORKLOAD, OBJECTIVES, TESTER_LAG, TIMED
 from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast, Held, Stopped, WaveSettled
+from density.evidence import Judged
 from density.profile.spec import Objectives
 from density.shares import share_out
 from density.state import RunState
@@ -118,11 +119,12 @@ def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
     A forecast of the hard ceilings says nothing of objectives: where one may be missed sooner the more there are, what
     was tried counts.
     """
-    missed = [point.count for point in state.settled if _misses(point, bounds, state.outcome)]
+    missed = missed_counts(state, bounds)
     if not missed and hard.kind == "forecast" and not _grow_with_the_count(bounds.objectives):
         return hard
     below = min(missed, default=math.inf)
-    kept = [point for point in state.settled if 0 < point.count < below and _seen_to_keep(point, bounds)]
+    known = Judged.PLAUSIBLE if missed else Judged.SPARSE
+    kept = [point for point in _kept(state.settled, bounds, known) if 0 < point.count < below]
     if kept or below <= 1:
         found = _observed(max(kept, key=lambda point: point.count).counts if kept else {})
         open_ = not is_reached(state) if below == math.inf else below - found.count > max(1, CLOSE * found.count)
@@ -137,37 +139,64 @@ def _grow_with_the_count(objectives: Objectives) -> bool:
     return any(value is not None for name, value in asdict(objectives).items() if name not in chance)
 
 
-def _objectives(point: WaveSettled, bounds: Bounds) -> dict[str, Reading]:
-    """The objectives that were measured at this settled point, by their ids."""
-    return {each.ceiling: each for each in readings(point.values, bounds, OBJECTIVES)}
+def missed_counts(state: RunState, bounds: Bounds) -> list[int]:
+    """The counts that violated an objective, and those that a search for one that keeps them all has given up."""
+    ended = state.outcome.at if state.outcome else math.inf
+    tried = (point for point in _last_of_each(state.settled, bounds) if point.at > ended)
+    return [
+        *(point.count for point in state.settled if violated(point, bounds, state.outcome)),
+        *(point.count for point in tried if not keeps(point, bounds)),
+    ]
 
 
-def keeps_objectives(point: WaveSettled, bounds: Bounds) -> bool:
-    """Whether no objective was missed at this settled point; what was not measured was not missed."""
-    return all(reading.room >= 0 for reading in _objectives(point, bounds).values())
+def _last_of_each(settled: Sequence[WaveSettled], bounds: Bounds) -> Iterable[WaveSettled]:
+    """The last point at rest of each count: what was measured again was measured by more."""
+    return {point.count: point for point in settled if not unmeasured(point, bounds)}.values()
 
 
-def _misses(point: WaveSettled, bounds: Bounds, outcome: Stopped | None) -> bool:
-    """Whether an objective was missed; that the tester was late counts where it ended the run, else it is a doubt."""
-    late = outcome is not None and outcome.ceiling == TESTER_LAG
-    found = _objectives(point, bounds).items()
-    return any(reading.room < 0 and (late or ceiling != TESTER_LAG) for ceiling, reading in found)
+def _kept(settled: Sequence[WaveSettled], bounds: Bounds, known: Judged) -> list[WaveSettled]:
+    return [point for point in _last_of_each(settled, bounds) if keeps(point, bounds, known)]
 
 
-def unmeasured(point: WaveSettled, bounds: Bounds) -> list[str]:
-    """The objectives that are set and could not be measured at this settled point, such as by too few launches."""
+def _objectives(point: WaveSettled, bounds: Bounds) -> list[Reading]:
+    """The objectives that were measured at this settled point."""
+    return list(readings(point.values, bounds, OBJECTIVES))
+
+
+def violated(point: WaveSettled, bounds: Bounds, outcome: Stopped | None = None) -> list[Reading]:
+    """The objectives that are known to be violated at this settled point.
+
+    Where density itself was late, that is a doubt about what was measured by time, and nothing about the count; it
+    counts where it ended the run.
+    """
+    found = [reading for reading in _objectives(point, bounds) if reading.state is Judged.VIOLATED]
+    late = any(reading.ceiling == TESTER_LAG for reading in found)
+    if not late or (outcome is not None and outcome.ceiling == TESTER_LAG):
+        return found
+    return [reading for reading in found if reading.ceiling not in {TESTER_LAG, *TIMED}]
+
+
+def unmeasured(point: WaveSettled, bounds: Bounds) -> list[tuple[str, str]]:
+    """The objectives that are set and could not be measured at this settled point, and of which workload that ran."""
+    measured = {reading.key for reading in _objectives(point, bounds)}
     wanted = [BY_FIELD[field] for field, value in asdict(bounds.objectives).items() if value is not None]
-    measured = _objectives(point, bounds)
-    return [ceiling for ceiling in wanted if ceiling not in measured]
+    ran = [workload for workload, count in point.counts.items() if count]
+    return [
+        (ceiling, subject)
+        for ceiling in wanted
+        for subject in (ran if ceiling in BY_WORKLOAD else [""])
+        if (ceiling, subject) not in measured
+    ]
 
 
-def _seen_to_keep(point: WaveSettled, bounds: Bounds) -> bool:
-    return not unmeasured(point, bounds) and keeps_objectives(point, bounds)
+def keeps(point: WaveSettled, bounds: Bounds, known: Judged = Judged.PLAUSIBLE) -> bool:
+    """Whether every objective was measured at this settled point, and at least so much is known of each."""
+    return all(reading.state >= known for reading in _objectives(point, bounds)) and not unmeasured(point, bounds)
 
 
 def most_kept(settled: Sequence[WaveSettled], bounds: Bounds) -> int:
-    """The most instances at a settled point that was seen to keep every objective."""
-    return max((point.count for point in settled if _seen_to_keep(point, bounds)), default=0)
+    """The most instances at a settled point that was seen to keep every objective, by more than a few trials."""
+    return max((point.count for point in _kept(settled, bounds, Judged.PLAUSIBLE)), default=0)
 
 
 def _recommended(state: RunState, slo: Capacity, hard: Capacity) -> Capacity:

@@ -10,6 +10,7 @@ from density.ceilings.errors import heard, last_line
 from density.ceilings.reading import Bounds, Reading
 from density.ceilings.verdict import NOBODY, UNLIKELY, Costs, Key, Suspect, highest_readings, stood, suspects
 from density.events import CeilingForecast
+from density.evidence import Judged
 from density.model import Failure
 from density.state import RunState, WaveSeen
 from density.units import format_count, format_odds
@@ -79,7 +80,12 @@ def _reading(state: RunState, bounds: Bounds, key: Key) -> Reading:
     """The use that bound: of an objective that of the fewest instances which missed it, else the wave's highest."""
     if missed := _missed(state, bounds, key):
         return missed[1]
-    return highest_readings(state.wave_seen(), bounds).get(key, Reading(*key, 0.0, 0.0))
+    highest = highest_readings(state.wave_seen(), bounds)
+    if key == NOBODY:
+        of_each = (reading for reading in highest.values() if reading.ceiling == key[0])
+        worst = max(of_each, key=lambda reading: reading.ratio, default=Reading(*key, 0.0, 0.0))
+        return Reading(*key, worst.used, worst.limit)
+    return highest.get(key, Reading(*key, 0.0, 0.0))
 
 
 def _missed(state: RunState, bounds: Bounds, key: Key) -> tuple[int, Reading] | None:
@@ -90,7 +96,7 @@ def _missed(state: RunState, bounds: Bounds, key: Key) -> tuple[int, Reading] | 
         (point.count, reading)
         for point in state.settled
         for reading in readings(point.values, bounds)
-        if reading.key == key and reading.room < 0
+        if reading.key == key and reading.state is Judged.VIOLATED
     ]
     return min(found, key=lambda pair: pair[0], default=None)
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from density.evidence import Judged
 from density.profile.spec import Objectives, Reserve
 
 
@@ -15,6 +16,7 @@ class Reading:
         subject: which one, where there are several (a bridge, a daemon, a disk); else empty.
         reserve: what is kept free below the limit.
         room: what is left before the reserve; negative once it is crossed.
+        judged: what is known of an objective that is measured by a sample; None of what one reading decides.
     """
 
     ceiling: str
@@ -22,6 +24,14 @@ class Reading:
     used: float
     limit: float
     reserve: float = 0.0
+    judged: Judged | None = None
+
+    @property
+    def state(self) -> Judged:
+        """What is known: of what one reading decides, whether its reserve is crossed."""
+        if self.judged is not None:
+            return self.judged
+        return Judged.VIOLATED if self.room < 0 else Judged.MET
 
     @property
     def room(self) -> float:
@@ -179,6 +189,18 @@ def objective(measured: str, limit: str) -> Reader:
 def nothing(values: Values, bounds: Bounds) -> Iterator[Found]:  # noqa: ARG001 — the readers' common shape
     """For what no value of the host tells: the limits of instances themselves, known from those that failed."""
     yield from ()
+
+
+def each_objective(prefix: str, measured: str, limit: str) -> Reader:
+    """What was measured of every workload, `PREFIX.WORKLOAD.MEASURED`, against a field of the profile's objectives."""
+
+    def read(values: Values, bounds: Bounds) -> Iterator[Found]:
+        top = getattr(bounds.objectives, limit)
+        if top is not None:
+            for workload in subjects(values, prefix, measured):
+                yield workload, values[f"{prefix}.{workload}.{measured}"], top, 0.0
+
+    return read
 
 
 def subjects(values: Values, prefix: str, last: str) -> Iterator[str]:

@@ -144,7 +144,8 @@ def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
     weights = {
         key: weight
         for key, reading in highest.items()
-        if (weight := _fits(BY_ID[key[0]], wave.ended) * _near(reading, costs.get(key), wave) * _counted(key, wave))
+        if key[0] != NOBODY[0]
+        and (weight := _fits(BY_ID[key[0]], wave.ended) * _near(reading, costs.get(key), wave) * _counted(key, wave))
     }
     weights |= _by_words_alone(wave, highest) | _own_limits(wave, highest)
     if ("memory.cgroup", "") in moved or any(key[0] == "memory.instance" for key in weights):

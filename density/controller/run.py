@@ -7,7 +7,7 @@ from contextlib import aclosing
 import anyio
 from anyio.abc import TaskGroup
 
-from density.capacity.capacities import keeps_objectives, most_kept
+from density.capacity.capacities import keeps, most_kept, violated
 from density.ceilings.catalog import BY_ID
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
@@ -33,7 +33,7 @@ from density.events import (
 )
 from density.log import logger
 from density.ramp.decide import Launch, Stop, bounds_of, decide, describe
-from density.ramp.search import FRESH, Bisection, Try
+from density.ramp.search import Bisection, Try, are_enough
 from density.state import RunState
 
 log = logger(__name__)
@@ -172,10 +172,7 @@ class Controller:
             prepared = await self._equipment.engines[workload.engine].prepare(workload)
             now = anyio.current_time()
             self._equipment.host.add_bridges(tuple(prepared.networks))
-            took = now - started
-            self._bus.emit(
-                WorkloadPrepared(now, workload.name, prepared.accelerator, prepared.networks, took, prepared.pools)
-            )
+            self._bus.emit(WorkloadPrepared(now, workload.name, prepared.accelerator, prepared.networks, now - started))
             for warning in prepared.warnings:
                 self._warn(warning)
 
@@ -219,10 +216,10 @@ class Controller:
     async def _search(self) -> None:
         """Where an objective ended the ramp: the exact count that keeps it."""
         state, bounds = self._bus.state, bounds_of(self._profile)
-        unmissed = max((point.count for point in state.settled if keeps_objectives(point, bounds)), default=0)
+        unmissed = max((point.count for point in state.settled if not violated(point, bounds)), default=0)
         known = Bisection(most_kept(state.settled, bounds), state.alive, guess=unmissed)
         while (step := known.next()) and await self._try(step):
-            known = known.after(step.target, kept=keeps_objectives(state.settled[-1], bounds))
+            known = known.after(step.target, kept=keeps(state.settled[-1], bounds))
         if state.alive > known.kept:
             await self._steps.back_to(known.kept)
             await self._steps.settle()
@@ -241,8 +238,8 @@ class Controller:
             await self._steps.grow_to(step.target)
             if self._launching_is_over() and state.alive < step.target:
                 return False
-            few = len(state.recent) < FRESH and bounds.objectives.by_launches
-            if not few or not keeps_objectives(state.settled[-1], bounds):
+            enough = are_enough(state.launches_measured) or not bounds.objectives.by_launches
+            if enough or violated(state.settled[-1], bounds):
                 return True
         return False
 

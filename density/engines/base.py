@@ -85,10 +85,7 @@ class Engine(Protocol):
         ...
 
     async def stop(self, instance_ids: Sequence[str]) -> None:
-        """Stop and remove these instances; reports stopping, and removed of those that are gone.
-
-        Unknown ids are ignored; what did not go the last time is tried again.
-        """
+        """Stop and remove these instances; reports stopping and removed. Unknown ids are ignored."""
         ...
 
     async def reap(self, run_id: str | None) -> Reaped:

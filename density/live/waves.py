@@ -7,7 +7,7 @@ is for a person who wants to know whether to wait; the run itself decides nothin
 import math
 from typing import NamedTuple
 
-from density.capacity.capacities import keeps_objectives, most_kept
+from density.capacity.capacities import missed_counts, most_kept
 from density.metrics.current import bounds_of_run
 from density.profile.spec import Ramp
 from density.ramp.decide import CONVERGED_POINTS, EXPLORE, GRAIN, is_tight
@@ -85,9 +85,8 @@ def search_left(state: RunState) -> ToCome:
     That is the longest way where few instances do, since each of these counts is launched several times.
     """
     bounds = bounds_of_run(state)
-    missed = [point.count for point in state.settled if not keeps_objectives(point, bounds)]
-    known = Bisection(most_kept(state.settled, bounds), min(missed, default=0))
-    had = len(state.recent) - (ended_in_wave(state) if is_going_on(state) else 0)
+    known = Bisection(most_kept(state.settled, bounds), min(missed_counts(state, bounds), default=0))
+    had = sum(state.launches_measured.values()) - (ended_in_wave(state) if is_going_on(state) else 0)
     waves = launches = 0
     while step := known.next():
         each = step.target - step.back

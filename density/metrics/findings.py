@@ -7,6 +7,7 @@ the scrape: `due` copies in the event loop's thread what `learn` then computes i
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import NamedTuple
 
@@ -90,8 +91,10 @@ def _still(state: RunState) -> RunState:
     still = copy.copy(state)
     still.rests, still.settled, still.holds = [*state.rests], [*state.settled], [*state.holds]
     still.samples_in_wave = state.samples_in_wave.copy()
-    still.recent = state.recent.copy()
     still.ended_in_wave = state.ended_in_wave.copy()
+    still.workloads = {
+        name: replace(workload, evidence=workload.evidence.copy()) for name, workload in state.workloads.items()
+    }
     still.failed_in_wave, still.lost_in_wave = state.failed_in_wave.copy(), state.lost_in_wave.copy()
     still.probes = {name: probes.copy() for name, probes in state.probes.items()}
     still.addresses = {**state.addresses}

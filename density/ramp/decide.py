@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from density.capacity.forecast import Outlook, outlook
 from density.capacity.outlook import Key
 from density.ceilings.catalog import BY_ID, readings
-from density.ceilings.catalog.objectives import OBJECTIVES, TESTER_LAG
+from density.ceilings.catalog.objectives import OBJECTIVES, TESTER_LAG, TIMED
 from density.ceilings.errors import EXHAUSTION
 from density.ceilings.reading import Bounds, Reading
 from density.ceilings.verdict import MOMENTARY, NOBODY, is_engines, likeliest, suspects
 from density.events import CeilingForecast, OutcomeName
+from density.evidence import Judged
 from density.model import INTERNAL
 from density.profile.spec import Profile, Ramp
 from density.ramp.shape import size
@@ -189,12 +190,14 @@ def _crossed(current: Sequence[Reading]) -> Stop | None:
 def _objective(state: RunState, bounds: Bounds) -> Stop | None:
     """Objectives are judged by what was measured at rest: while launching, the launches are what is felt.
 
-    A tester that was late may have launched too many at once, or the host stood still for a moment.
+    A tester that was late may have launched too many at once, or the host stood still for a moment; then whatever was
+    measured by time meanwhile is in doubt.
     """
-    for reading in readings(state.settled[-1].values, bounds, OBJECTIVES):
-        if reading.room < 0:
-            said = f"an objective was missed with {format_count(state.alive)} ready: {describe(reading)}"
-            return Stop("ceiling", said, *reading.key, surge=reading.ceiling == TESTER_LAG)
+    found = [each for each in readings(state.settled[-1].values, bounds, OBJECTIVES) if each.state is Judged.VIOLATED]
+    late = any(reading.ceiling == TESTER_LAG for reading in found)
+    for reading in sorted(found, key=lambda reading: reading.ceiling in {TESTER_LAG, *TIMED} and late):
+        said = f"an objective was missed with {format_count(state.alive)} ready: {describe(reading)}"
+        return Stop("ceiling", said, *reading.key, surge=late and reading.ceiling in {TESTER_LAG, *TIMED})
     return None
 
 

@@ -1,12 +1,17 @@
 """Between a count that kept every objective and one that did not: the exact one, by bisection."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from density.capacity.capacities import CLOSE
-from density.recent import ENOUGH_LAUNCHES
+from density.evidence import ENOUGH, SOME
 
-FRESH = ENOUGH_LAUNCHES
-"""Launches before a count is judged: fewer give no share of failures and no percentile of times to ready."""
+FRESH = ENOUGH
+"""Launches before a count is judged."""
+FRESH_OF_EACH = SOME
+"""Of them, launches of each workload."""
+MOST_FRESH = 5 * FRESH
+"""Launches of all workloads together that are enough, however few there are of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +45,9 @@ class Bisection:
     def after(self, target: int, *, kept: bool) -> "Bisection":
         """With what trying `target` showed."""
         return Bisection(target, self.missed) if kept else Bisection(self.kept, target)
+
+
+def are_enough(launched: Mapping[str, int]) -> bool:
+    """Whether a count can be judged by so many launches of each workload; a small count may have none of some."""
+    total = sum(launched.values())
+    return total >= MOST_FRESH or (total >= FRESH and min(filter(None, launched.values())) >= FRESH_OF_EACH)

@@ -7,7 +7,7 @@ from density.ceilings.catalog import readings
 from density.ceilings.catalog.objectives import OBJECTIVES, TESTER_LAG
 from density.ceilings.reading import Bounds, Reading
 from density.events import Held
-from density.statistics import quantile
+from density.evidence import Judged, probe_measures
 from density.sustained import HoldSeries
 
 HOLDS = 5
@@ -31,11 +31,12 @@ def violated(series: HoldSeries, bounds: Bounds, *, since: HoldSeries | None = N
         return []
     values = series.means(since)
     found = [each for each in readings(values, bounds, OBJECTIVES) if each.room < 0]
+    limit = bounds.objectives.probe_p99_seconds
     slow = [
         reading
-        for probes in series.probes.values()
-        for reading in readings({"slo.probe_p99_seconds": quantile(probes.seconds, 0.99)}, bounds, OBJECTIVES)
-        if reading.room < 0
+        for workload, probes in series.probes.items()
+        for reading in readings(probe_measures(workload, probes.seconds, limit), bounds, OBJECTIVES)
+        if reading.state is Judged.VIOLATED
     ]
     return [*found, *sorted(slow, key=lambda reading: -reading.used)[:1]]
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from density.ceilings.catalog import BY_ID, readings
-from density.ceilings.catalog.objectives import BY_FIELD
+from density.ceilings.catalog.objectives import BY_FIELD, BY_WORKLOAD
 from density.ceilings.reading import Reading
+from density.ceilings.sample import describe_sample
+from density.evidence import Judged
 from density.report.facts import how_found
 from density.report.history import Rest
 from density.report.recorded import Recorded
@@ -55,7 +57,9 @@ def junit(run: Recorded) -> str:
 
 
 def _append(suite: ET.Element, case: Case) -> None:
-    element = ET.SubElement(suite, "testcase", {"classname": f"density.{case.group}", "name": case.name, "time": "0"})
+    element = ET.SubElement(
+        suite, "testcase", {"classname": f"density.{case.group}", "name": _clean(case.name), "time": "0"}
+    )
     if case.tag == "passed":
         ET.SubElement(element, "system-out").text = _clean(case.message)
     else:
@@ -88,33 +92,40 @@ def _required(run: Recorded) -> Iterator[Case]:
 
 
 def _objectives(run: Recorded) -> Iterator[Case]:
-    """One a soft ceiling that the profile sets: whether it was kept at every rest, and up to which count."""
-    for ceiling in (
-        ceiling for field, ceiling in BY_FIELD.items() if getattr(run.bounds.objectives, field) is not None
-    ):
-        measured = [(rest, reading) for rest in run.history.rests for reading in _readings(rest, run, ceiling)]
-        missed = [(rest, reading) for rest, reading in measured if reading.room < 0]
-        if not measured:
-            yield Case("objectives", ceiling, "skipped", "it was not measured at rest")
-        elif missed:
-            yield Case("objectives", ceiling, "failure", _missed(missed, measured))
-        else:
-            worst, at = max(((reading, rest.count) for rest, reading in measured), key=lambda pair: pair[0].ratio)
-            most = format_counted(max(rest.count for rest, _ in measured), "instance", "instances")
-            yield Case(
-                "objectives", ceiling, "passed", f"kept up to {most}; at worst {_says(worst)}, with {format_count(at)}"
-            )
+    """One a soft ceiling that the profile sets, and workload: met, violated, or not yet known."""
+    for field, ceiling in BY_FIELD.items():
+        if getattr(run.bounds.objectives, field) is not None:
+            for subject in run.state.workloads if ceiling in BY_WORKLOAD else [""]:
+                yield _objective(run, (ceiling, subject))
 
 
-def _readings(rest: Rest, run: Recorded, ceiling: str) -> Iterator[Reading]:
-    return (reading for reading in readings(rest.values, run.bounds) if reading.ceiling == ceiling)
+def _objective(run: Recorded, key: tuple[str, str]) -> Case:
+    name = " ".join(filter(None, key))
+    measured = [(rest, reading) for rest in run.history.rests for reading in _readings(rest, run, key)]
+    if not measured:
+        return Case("objectives", name, "skipped", "it was not measured at rest")
+    if any(reading.state is Judged.VIOLATED for _, reading in measured):
+        return Case("objectives", name, "failure", _missed(measured))
+    (rest, last), worst = max(measured, key=lambda pair: pair[0].count), max(measured, key=lambda pair: pair[1].ratio)
+    most = format_counted(rest.count, "instance", "instances")
+    if last.state is Judged.MET:
+        at_worst = f"at worst {_says(worst[1])}, with {format_count(worst[0].count)}"
+        return Case("objectives", name, "passed", f"kept up to {most}; {at_worst}")
+    sample = describe_sample(rest.values, key)
+    return Case("objectives", name, "skipped", f"not yet known with {most}: {_says(last)}{sample}")
 
 
-def _missed(missed: list[tuple[Rest, Reading]], measured: list[tuple[Rest, Reading]]) -> str:
+def _readings(rest: Rest, run: Recorded, key: tuple[str, str]) -> Iterator[Reading]:
+    return (reading for reading in readings(rest.values, run.bounds) if reading.key == key)
+
+
+def _missed(measured: list[tuple[Rest, Reading]]) -> str:
+    missed = [pair for pair in measured if pair[1].state is Judged.VIOLATED]
     rest, reading = min(missed, key=lambda pair: pair[0].count)
-    kept = max((rest.count for rest, reading in measured if reading.room >= 0), default=0)
+    kept = max((rest.count for rest, reading in measured if reading.state >= Judged.SPARSE), default=0)
     before = f"; kept with {format_count(kept)}" if kept else ""
-    return f"missed with {format_counted(rest.count, 'instance', 'instances')}: {_says(reading)}{before}"
+    sample = describe_sample(rest.values, reading.key)
+    return f"missed with {format_counted(rest.count, 'instance', 'instances')}: {_says(reading)}{sample}{before}"
 
 
 def _says(reading: Reading) -> str:

@@ -131,7 +131,7 @@ def _kept(run: Recorded, count: int | None) -> str:
     """What slo means; where it could not be measured, for want of what."""
     if count is not None or not run.state.settled:
         return "with every objective kept"
-    unknown = ", ".join(unmeasured(run.state.settled[-1], run.bounds))
+    unknown = ", ".join(dict.fromkeys(ceiling for ceiling, _ in unmeasured(run.state.settled[-1], run.bounds)))
     return f"with every objective kept; there was no telling of {unknown}"
 
 

@@ -176,7 +176,7 @@ def _with_values(event: Event, restless: random.Random) -> Event:
         return event
     total, free = (event.values[f"memory.{name}_bytes"] for name in ("total", "available"))
     charged = total - free - PROFILE.simulated.used_memory_bytes
-    noise = restless.gauss(0, 0.2 * GIB) if isinstance(event, HostSampled) else 0.0
+    noise = restless.gauss(0, 0.6 * GIB) if isinstance(event, HostSampled) else 0.0
     return replace(
         event, values={**event.values, "slice.memory_bytes": charged, "memory.available_bytes": free + noise}
     )

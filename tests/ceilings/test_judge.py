@@ -55,8 +55,8 @@ def test_a_reserve_that_was_touched_is_certain() -> None:
 
 def test_an_objective_is_told_by_what_was_measured_when_it_was_missed() -> None:
     """The hold measures anew, so what bound is looked up among the points at rest."""
-    missed = WaveSettled(1.0, 0.5, 1, {"web": 20}, {"slo.ready_p95_seconds": 3.5}, {})
-    stopped = Stopped(2.0, "ceiling", "an objective was missed", "slo.ready")
+    missed = WaveSettled(1.0, 0.5, 1, {"web": 20}, {"slo.ready.web.p95_seconds": 3.5}, {})
+    stopped = Stopped(2.0, "ceiling", "an objective was missed", "slo.ready", "web")
     bounds = Bounds(Reserve(), Objectives(ready_p95_seconds=2.0))
     verdict = judge(fold([STARTED, missed, stopped, StageEntered(3.0, "hold")]), bounds, {})
     assert verdict is not None

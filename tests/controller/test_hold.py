@@ -81,7 +81,7 @@ def test_pings_that_violate_an_objective_in_every_hold_leave_no_recommendation()
     assert [each.met for each in requirements({"recommended": 1}, found)] == [False]
     written = result(run.state, bounds_of(profile))["capacity"]["recommended"]
     assert written["count"] is None
-    assert "slo.probe at 900 ms of 50 ms" in written["why"]
+    assert "slo.probe (web) at 900 ms of 50 ms" in written["why"]
     assert adds_up(run)
 
 

@@ -208,7 +208,7 @@ def test_a_search_among_few_instances_launches_each_count_until_it_can_be_judged
         PROFILE,
         ramp=Ramp(start=4, max_instances=100),
         objectives=Objectives(failures_share=0.05),
-        simulated=SimulatedHost(failure_share=0.2, seed=5),
+        simulated=SimulatedHost(failure_share=0.2, seed=4),
     )
     run = simulate(profile)
     found = capacities(run.state, bounds_of(profile))

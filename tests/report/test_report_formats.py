@@ -91,12 +91,12 @@ ANSWERS = {
     "error": "The run ended in an error before any instance was ready.",
     "all-failed": "The run ended in an error before any instance was ready.",
     "cut-off": "86 instances were ready when the record breaks off: the run was cut off, or is still going on.",
-    "interrupted": "Interrupted with 69 instances; by the forecast 87 instances would fit on the simulated host "
+    "interrupted": "Interrupted with 80 instances; by the forecast 87 instances would fit on the simulated host "
     f"before {MEMORY} runs out.",
-    "forecast": "By a forecast from 19 instances, 87 instances would fit on the simulated host, "
+    "forecast": "By a forecast from 20 instances, 87 instances would fit on the simulated host, "
     f"where {MEMORY} would stop the next one.",
     "max": f"30 instances ran; by the forecast 87 instances would fit on the simulated host before {MEMORY} runs out.",
-    "objective": "29 instances fit on the simulated host with every objective kept; with more, one is missed: "
+    "objective": "19 instances fit on the simulated host with every objective kept; with more, one is missed: "
     "slo.ready, time from intended launch to ready, 95th percentile; by the forecast the host itself would take 87 "
     f"before {MEMORY} runs out.",
 }

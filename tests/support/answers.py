@@ -57,10 +57,11 @@ def _verdict(asked: Asked, rest: list[str]) -> float:
     allowed = asked.body("run_started")["objectives"].get("ready_p95_seconds")
     match rest[0]:
         case "used" if ceiling == "slo.ready":
-            ready = value("slo.ready_p95_seconds")
+            name = f"slo.ready.{asked.body('stopped')['subject']}"
+            ready, level = value(f"{name}.p95_seconds"), value(f"{name}.judged_level")
             count = "(SELECT sum(value) FROM json_each(body, '$.counts'))"
-            sql = f"SELECT {ready} FROM event WHERE kind = 'wave_settled' AND {ready} > ? ORDER BY {count}"  # noqa: S608 — ours
-            return float(asked.one(sql, allowed))
+            sql = f"SELECT {ready} FROM event WHERE kind = 'wave_settled' AND {level} = -1 ORDER BY {count}"  # noqa: S608 — ours
+            return float(asked.one(sql))
         case "limit" if ceiling == "slo.ready":
             return float(allowed)
         case "used":

@@ -149,14 +149,20 @@ class Asked:
     def kept(self) -> int:
         """The most instances at rest with every objective kept."""
         objectives = self.body("run_started")["objectives"]
-        names = {"ready_p95_seconds": "slo.ready_p95_seconds", "failures_share": "slo.failures_ratio",
-                 "tester_lag_seconds": "tester.lag_seconds"}  # fmt: skip
-        best = 0
-        for text in self.rows("SELECT body FROM event WHERE kind = 'wave_settled'"):
+        names = {"ready_p95_seconds": "slo.ready", "failures_share": "slo.failures"}
+        kept: dict[int, list[float]] = {}
+        for text in self.rows("SELECT body FROM event WHERE kind = 'wave_settled' ORDER BY seq"):
             event = json.loads(text)
-            if all(event["values"].get(names[key], 0) <= limit for key, limit in objectives.items()):
-                best = max(best, sum(event["counts"].values()))
-        return best
+            ran = [name for name, count in event["counts"].items() if count]
+            asked_for = [f"{names[key]}.{name}.judged_level" for key in objectives if key in names for name in ran]
+            levels = [event["values"][name] for name in asked_for if name in event["values"]]
+            if len(levels) < len(asked_for):  # nothing was launched since it stepped back
+                continue
+            count = sum(event["counts"].values())
+            late = event["values"].get("tester.lag_seconds", 0) > objectives["tester_lag_seconds"]
+            kept[count] = [*levels, *([-1] if late else [])]
+        least = 2 if any(-1 in levels for levels in kept.values()) else 1
+        return max((count for count, levels in kept.items() if min(levels, default=3) >= least), default=0)
 
     def forecast(self) -> list[dict[str, Any]]:
         """The last one, the ceilings that will be reached."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from density.capacity.capacities import Capacity, capacities, keeps_objectives, most_that_ran
+from density.capacity.capacities import Capacity, capacities, most_that_ran, violated
 from density.capacity.footprint import Line
 from density.capacity.outlook import fit, fit_lines
 from density.capacity.plan.resources import CPU, MEMORY, OF_THE_RUN, Cost, Key, cost, is_sure
@@ -13,7 +13,6 @@ from density.capacity.rested import Rested, rested
 from density.capacity.split import split_memory
 from density.capacity.typical import TYPICAL_SPREAD, typical_cost
 from density.ceilings.catalog import BY_ID, readings
-from density.ceilings.catalog.objectives import OBJECTIVES
 from density.ceilings.reading import Bounds, Reading
 from density.model import Workload
 from density.state import Point, RunState
@@ -205,7 +204,7 @@ def _is_daemons(name: str) -> bool:
 
 def _missed(state: RunState, bounds: Bounds) -> Iterator[str]:
     """The objectives that the smallest count that missed any did not keep."""
-    missed = [point for point in state.settled if not keeps_objectives(point, bounds)]
+    missed = [point for point in state.settled if violated(point, bounds, state.outcome)]
     if missed:
         first = min(missed, key=lambda point: point.count)
-        yield from (each.ceiling for each in readings(first.values, bounds, OBJECTIVES) if each.room < 0)
+        yield from dict.fromkeys(each.ceiling for each in violated(first, bounds, state.outcome))

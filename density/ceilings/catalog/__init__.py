@@ -16,6 +16,7 @@ from density.ceilings.catalog.network import BRIDGE_PORTS_MAX, NETWORK
 from density.ceilings.catalog.objectives import OBJECTIVES
 from density.ceilings.catalog.tasks import TASKS
 from density.ceilings.reading import Bounds, Reading
+from density.evidence import Judged
 
 __all__ = ["BRIDGE_PORTS_MAX", "BY_ID", "CATALOG", "Ceiling", "Fix", "readings"]
 
@@ -28,4 +29,7 @@ def readings(values: Mapping[str, float], bounds: Bounds, ceilings: Sequence[Cei
     for ceiling in ceilings:
         for subject, used, limit, reserve in ceiling.read(values, bounds):
             if math.isfinite(used) and math.isfinite(limit):
-                yield Reading(ceiling.id, subject, used, limit, reserve)
+                level = values.get(f"{ceiling.id}.{subject}.judged_level") if ceiling.soft else None
+                yield Reading(
+                    ceiling.id, subject, used, limit, reserve, None if level is None else Judged(round(level))
+                )

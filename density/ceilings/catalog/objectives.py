@@ -1,7 +1,7 @@
 """Soft ceilings: what a profile asks to be kept, and no kernel enforces."""
 
 from density.ceilings.catalog.entry import Ceiling, Fix, errors
-from density.ceilings.reading import objective
+from density.ceilings.reading import each_objective, objective
 
 TESTER_LAG = "tester.lag"
 OBJECTIVES = (
@@ -41,7 +41,7 @@ OBJECTIVES = (
         id="slo.ready",
         resource="time from intended launch to ready, 95th percentile",
         unit="seconds",
-        read=objective("slo.ready_p95_seconds", "ready_p95_seconds"),
+        read=each_objective("slo.ready", "p95_seconds", "ready_p95_seconds"),
         soft=True,
         fix=Fix("launch fewer at once (`concurrency` in [ramp]), or fewer instances"),
     ),
@@ -49,15 +49,15 @@ OBJECTIVES = (
         id="slo.probe",
         resource="ping round trip of running instances, 99th percentile",
         unit="seconds",
-        read=objective("slo.probe_p99_seconds", "probe_p99_seconds"),
+        read=each_objective("slo.probe", "p99_seconds", "probe_p99_seconds"),
         soft=True,
         fix=Fix("fewer or smaller instances, or more CPUs"),
     ),
     Ceiling(
         id="slo.failures",
-        resource="share of launches that failed",
+        resource="share of launches that failed, or whose instance died",
         unit="ratio",
-        read=objective("slo.failures_ratio", "failures_share"),
+        read=each_objective("slo.failures", "failed_ratio", "failures_share"),
         soft=True,
         errors=errors("timeout", "exited", "engine", "refused", "overloaded"),
         fix=Fix("see the failures by kind"),
@@ -83,3 +83,7 @@ BY_FIELD = {
     "tester_lag_seconds": TESTER_LAG,
 }
 """Field of a profile's objectives -> the soft ceiling that it sets."""
+BY_WORKLOAD = ("slo.ready", "slo.probe", "slo.failures")
+"""Those that are measured of each workload by itself, by samples."""
+TIMED = ("slo.ready", "slo.probe")
+"""Those that are in doubt where density itself was late."""

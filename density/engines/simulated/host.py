@@ -33,6 +33,7 @@ class HostModel:
     ) -> None:
         self.spec = spec
         self.random = random.Random(spec.seed)  # noqa: S311 — a reproducible model, no secret
+        self._pings = random.Random(spec.seed)  # noqa: S311 — of their own, so that no ping changes a launch
         self._clock = clock
         self._started = clock()
         self._slice = {"memory_bytes": slice_.memory_bytes, "tasks": slice_.tasks, "files": 0}
@@ -114,7 +115,7 @@ class HostModel:
     def probe_seconds(self) -> float:
         """Round trip of a ping: queueing grows without bound as the CPUs fill (M/M/1)."""
         busy = min(0.999, self._cpus / self.spec.cpus)
-        return 5e-5 / (1 - busy) * self.random.lognormvariate(0, 0.1)
+        return 5e-5 / (1 - busy) * self._pings.lognormvariate(0, 0.1)
 
     def fails_by_chance(self) -> bool:
         """Whether a launch fails for no reason of resources."""

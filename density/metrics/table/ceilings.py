@@ -7,6 +7,7 @@ from density.capacity.capacities import Capacity
 from density.ceilings.catalog import BY_ID
 from density.ceilings.reading import Reading
 from density.events import CeilingForecast
+from density.evidence import Judged
 from density.metrics.findings import Footprint
 from density.metrics.table.entry import INFO, Metric, Read, Row, Seen
 
@@ -56,6 +57,12 @@ def _confidence(seen: Seen) -> Iterator[Row]:
         yield Row((verdict.ceiling, verdict.subject), verdict.confidence)
 
 
+def _objectives(seen: Seen) -> Iterator[Row]:
+    for reading in seen.readings:
+        if BY_ID[reading.ceiling].soft:
+            yield Row(reading.key, {Judged.VIOLATED: -1, Judged.MET: 1}.get(reading.state, 0))
+
+
 _CEILING = ("ceiling", "subject")
 _COST = ("workload", "resource")
 
@@ -70,6 +77,8 @@ CEILINGS: tuple[Metric, ...] = (
            _ceilings(lambda reading: reading.reserve / reading.limit if reading.limit else 0.0)),
     Metric("density_ceiling_limit", "gauge", "of the ceiling", _CEILING,
            "Limit of a ceiling, in the ceiling's own unit.", _ceilings(lambda reading: reading.limit)),
+    Metric("density_objective_state", "gauge", "state", _CEILING,
+           "Whether an objective is met: 1 met, 0 not yet known, -1 violated; subject: the workload.", _objectives),
     Metric("density_ceiling_forecast_instances", "gauge", "instances", _CEILING,
            "Count at which the ceiling would be reached; by typical costs until measured; absent where it is never.",
            _forecast(lambda ceiling: ceiling.count)),
