@@ -151,6 +151,12 @@ def _ending(run: Recorded) -> Iterator[Check]:
         said += (f" {'was' if before == 1 else 'were'} alive at the hold's end",)
         said += (f"; {'; '.join(held.missed)}." if held.missed else ", everything was kept." if held.kept else ".",)
         yield Check("Hold", "fine" if held.kept else "doubtful", said, "A count that does not stay is no capacity.")
+    missing = run.result["record"]["missing_events"]
+    if missing:
+        said = (count("record.missing_events", missing), " events of the run are not in the record.")
+        yield Check(
+            "Whole record", "doubtful", said, "What the record lacks is in result.json, and not in this report."
+        )
     if torn is None:
         said = ("The record ends before the run did.",)
         yield Check("Whole record", "doubtful", said, "What came after is not in any number here.")

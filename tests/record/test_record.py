@@ -23,7 +23,7 @@ from density.events import (
     WaveStarted,
 )
 from density.model import Failure, Phase, Workload
-from density.record import Follower, RecordWriter, read_events, replay
+from density.record import Extent, Follower, RecordWriter, read_events, replay
 from density.state import RunState, fold
 
 pytestmark = pytest.mark.anyio
@@ -207,7 +207,46 @@ async def test_a_full_disk_is_told_once_and_the_run_goes_on(tiny_disk: Path) -> 
         await record.flush()
     assert told == [f"{path}: the record could not be written: database or disk is full"]
     assert record.problem == told[0] + "; 200 events are missing"
+    assert record.held == Extent(0.0, 200)
     assert list(read_events(path)) == [Warned(0.0, "fits")]
+
+
+@pytest.mark.root
+async def test_a_disk_that_stays_full_stops_the_record(tiny_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once more waits than memory should hold: it is told once, and what comes after is counted as missing."""
+    monkeypatch.setattr("density.record.writer.WAITING_MAX", 50)
+    stopped: list[str] = []
+    async with RecordWriter(tiny_disk / "run.sqlite", tick_seconds=600, on_stopped=stopped.append) as record:
+        record.handle(Warned(0.0, "fits"))
+        await record.flush()
+        _fill(tiny_disk / "ballast")
+        for number in range(1, 200):
+            record.handle(Warned(float(number), "x" * 1000))
+        assert len(stopped) == 1
+    assert record.held == Extent(0.0, 199)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("no"), SystemExit(3), MemoryError()])
+async def test_a_thread_that_ends_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """Whatever it ends by: nobody waits for it for ever, the reason is told once, and what is lost is counted."""
+    stopped: list[str] = []
+
+    def write(self: RecordWriter, connection: sqlite3.Connection, rows: object) -> bool:
+        raise fault
+
+    async with RecordWriter(tmp_path / "run.sqlite", tick_seconds=0.01, on_stopped=stopped.append) as record:
+        monkeypatch.setattr(RecordWriter, "_write", write)
+        with anyio.fail_after(10):
+            while not stopped:
+                record.handle(Warned(1.0, "lost"))
+                await record.flush()
+        record.handle(Warned(2.0, "lost too"))
+    assert len(stopped) == 1
+    assert type(fault).__name__ in stopped[0]
+    assert record.held.last_event_at is None
+    assert record.held.missing_events == record.missing > 1
 
 
 @pytest.mark.root

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import get_args
 
 import anyio
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from support.recorded_runs import record
 from support.simulation import simulate
 
 from density.ceilings.catalog import CATALOG
@@ -36,10 +38,11 @@ from density.events import (
 from density.metrics.current import bounds_of_run
 from density.model import Failure, Phase, Workload
 from density.profile.spec import Objectives, Profile, Ramp, Require, SimulatedHost
+from density.report.checks import checks
 from density.report.csv import csv_files
 from density.report.formats import ONE_FILE
 from density.report.history import collect
-from density.report.recorded import Recorded
+from density.report.recorded import Recorded, read_run
 from density.report.result import result
 from density.report.summary import print_summary
 
@@ -223,3 +226,16 @@ def test_instances_that_die_after_they_were_ready(workload: str, seconds: float)
     run = recorded(events)
     assert "is not set" in ONE_FILE["markdown"][1](run)
     assert "DATABASE_URL" in json.dumps(run.result)
+
+
+def test_what_a_record_lacks_is_told(tmp_path: Path) -> None:
+    """A run whose result says that its record lacks events: the report has the same, as a doubt, and CI an error."""
+    run_dir = record(stream("max"), tmp_path / "r")
+    assert read_run(run_dir).whole
+    extent = {"complete": False, "last_event_at": 9.5, "missing_events": 200}
+    (run_dir / "result.json").write_text(json.dumps({"record": extent}))
+    run = read_run(run_dir)
+    assert not run.whole
+    assert run.result["record"] == extent
+    assert [check.grade for check in checks(run) if check.name == "Whole record"] == ["doubtful"]
+    assert "<error" in ONE_FILE["junit"][1](run)
