@@ -63,13 +63,14 @@ class EngineFound:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPrepared:
-    """A workload's image or guest exists now; `accelerator` as in `density.model.Prepared`."""
+    """A workload's image or guest exists now; `accelerator`, `networks` and `pools` as in `density.model.Prepared`."""
 
     at: float
     workload: str
     accelerator: str
     networks: Mapping[str, int]
     seconds: float
+    pools: Mapping[str, int] = field(default_factory=dict)
     kind: Literal["workload_prepared"] = "workload_prepared"
 
 

@@ -149,11 +149,13 @@ class Prepared:
         accelerator: `kvm` or `tcg` for VMs, `lxc` for containers of libvirt's, else empty.
         warnings: sentences for the person, such as why a VM is emulated.
         networks: bridge devices that this workload's instances plug into: device -> usable addresses (0: no limit).
+        pools: networks without a bridge that they get their addresses from: name -> addresses that were free.
     """
 
     accelerator: str = ""
     warnings: tuple[str, ...] = ()
     networks: Mapping[str, int] = field(default_factory=dict)
+    pools: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,16 @@ MOST_ENDED = 1000
 _ENDED = frozenset({Phase.FAILED, Phase.LOST})
 _REMOVED = frozenset({Phase.STOPPING, Phase.REMOVED})
 IN_FLIGHT = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
+ADDRESSED = (Phase.CREATED, Phase.STARTED, Phase.READY, Phase.STOPPING)
+"""Phases in which an instance may hold an address of its network."""
+
+
+@dataclass(slots=True)
+class Pool:
+    """A network without a bridge: the addresses that were free on it, and the workloads that take them."""
+
+    addresses: int
+    workloads: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -211,8 +221,7 @@ class RunState:
     """Everything known of a run so far; see the module's text."""
 
     def __init__(self) -> None:
-        self.run_id = ""
-        self.profile_name = ""
+        self.run_id = self.profile_name = ""
         self.until = ""
         self.max_instances = 0
         self.density_version = ""
@@ -229,6 +238,7 @@ class RunState:
         self.host_facts: Mapping[str, str | float] = {}
         self.engines: dict[str, EngineInfo] = {}
         self.addresses: dict[str, int] = {}
+        self.pools: dict[str, Pool] = {}
         self.workloads: dict[str, WorkloadState] = {}
         self.counts: dict[str, dict[Phase, int]] = {}
         self.instances: dict[str, Instance] = {}
@@ -315,6 +325,15 @@ class RunState:
         """The host's last values together with `measures` and the engines' fixed limits."""
         return {**self._with_addresses(self.host), **self.measures()}
 
+    def pool_values(self) -> dict[str, float]:
+        """Use and limit of networks whose addresses no sensor of the host can count: those of this run's instances."""
+        values: dict[str, float] = {}
+        for name, pool in self.pools.items():
+            held = (self.counts[workload][phase] for workload in pool.workloads for phase in ADDRESSED)
+            values[f"network.pool.{name}.instances_count"] = float(sum(held))
+            values[f"network.pool.{name}.addresses_count"] = float(pool.addresses)
+        return values
+
     def wave_seen(self) -> WaveSeen:
         """The wave that ended the ramp as it was then; before that, the current one."""
         return self.at_stop or self._wave_now()
@@ -376,6 +395,8 @@ class RunState:
     def _(self, event: WorkloadPrepared) -> None:
         self.workloads[event.workload].accelerator = event.accelerator
         self.addresses.update({device: count for device, count in event.networks.items() if count})
+        for name, count in event.pools.items():
+            self.pools.setdefault(name, Pool(count)).workloads.add(event.workload)
 
     @_fold.register
     def _(self, event: WaveStarted) -> None:

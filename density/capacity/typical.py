@@ -15,6 +15,8 @@ MIB = 2**20
 VM_OVERHEAD_BYTES = 64 * MIB
 SHIM_COMMIT_BYTES = 130 * MIB
 """A container's shim is a Go program: it asks for far more memory than it ever touches."""
+STATE_BYTES, STATE_INODES = 84 * 1024, 17
+"""Of the daemons' state of one container: its bundle, its init's and its runtime's files, pipes and namespaces."""
 
 _ROOT = "uid0"
 
@@ -161,6 +163,11 @@ def _container(workload: Workload) -> dict[str, float]:
         f"inotify.watches {_ROOT}": 1,
         "disk.space docker": MIB / 4,
         "disk.inodes docker": 61,
+        # Which of the two is on another disk than the containers' files, and often in memory, depends on the host.
+        "disk.space docker-state": STATE_BYTES,
+        "disk.space containerd-state": STATE_BYTES,
+        "disk.inodes docker-state": STATE_INODES,
+        "disk.inodes containerd-state": STATE_INODES,
         f"keys.user {_ROOT}": 1,
         f"keys.bytes {_ROOT}": 70,
         "mounts.namespace *": 2,

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 
 from density.controller.doctor_runs import Booted, Earlier, last_booted, last_measured
 from density.controller.engines import REAL, real_engine
-from density.controller.equip import DISK_FACT, ThreadedHost
+from density.controller.equip import ThreadedHost, engine_disks
 from density.controller.paths import cache_dir, known_runs, runtime_base
 from density.controller.preflight import find_problems, idle_context
 from density.engines.simulated import HostModel
@@ -93,7 +93,7 @@ async def examine(profile: Profile, *, runs_dir: Path) -> Examination:
     addresses = {f"network.bridge.{device}.addresses_count": count for device, count in _networks(earlier).items()}
     return Examination(
         facts=facts,
-        values={**values, **addresses, **slice_values(profile.slice)},
+        values={**values, **addresses, **_pools(earlier), **slice_values(profile.slice)},
         unavailable=unavailable,
         engines=engines,
         payload=await run_sync(payload_answer, cache_dir()),
@@ -189,10 +189,8 @@ def _daemons(engines: tuple[EngineAnswer, ...]) -> dict[str, int]:
 
 def _disks(engines: tuple[EngineAnswer, ...], profile: Profile, runs_dir: Path) -> dict[str, Path]:
     """The file systems that a run writes to, each once: by the name of what writes most there."""
-    facts = {answer.name: answer.info.facts for answer in engines if answer.info}
-    roots: dict[str, Path] = {
-        name: Path(facts[name][DISK_FACT]) for name in profile.engines if DISK_FACT in facts.get(name, {})
-    }
+    found = [answer.info for answer in engines if answer.info and answer.name in profile.engines]
+    roots = {label: path for info in found for label, path in engine_disks(info).items()}
     disks = {**roots, "runs": nearest(runs_dir), "runtime": nearest(runtime_base())}
     first: dict[int, str] = {}
     for label, path in disks.items():
@@ -204,6 +202,15 @@ def _disks(engines: tuple[EngineAnswer, ...], profile: Profile, runs_dir: Path) 
 
 def _networks(earlier: Earlier | None) -> dict[str, int]:
     return {device: count for device, count in earlier.networks.items() if count} if earlier else {}
+
+
+def _pools(earlier: Earlier | None) -> dict[str, float]:
+    """Networks without a bridge, as the profile's last run found them, with none of its instances on them."""
+    values: dict[str, float] = {}
+    for name, pool in (earlier.state.pools if earlier else {}).items():
+        values[f"network.pool.{name}.instances_count"] = 0.0
+        values[f"network.pool.{name}.addresses_count"] = float(pool.addresses)
+    return values
 
 
 def _bridges(profile: Profile, earlier: Earlier | None) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ from density.model import EngineInfo, EngineName
 from density.payload.channel import Channel
 from density.profile.spec import Profile
 
-DISK_FACT = "root_dir"
-"""The fact of an `EngineInfo` that says where the engine keeps its instances' files."""
+_DISK_FACTS = {"root_dir": "{}", "state_dir": "{}-state", "containerd_state_dir": "containerd-state"}
+"""Facts of an `EngineInfo` that say where the engine writes for its instances: name -> label of the disk."""
 
 
 class ThreadedHost:
@@ -51,8 +51,13 @@ class ThreadedHost:
     def watch_engine(self, engine: EngineInfo) -> None:
         """As `density.controller.equipment.Host`."""
         self._reader.add_daemons(engine.daemons)
-        if root := engine.facts.get(DISK_FACT):
-            self._reader.add_disks({engine.name: Path(root)})
+        self._reader.add_disks(engine_disks(engine))
+
+
+def engine_disks(engine: EngineInfo) -> dict[str, Path]:
+    """Where an engine writes for each of its instances: files, and the state of what runs, often in memory."""
+    facts = engine.facts
+    return {label.format(engine.name): Path(facts[fact]) for fact, label in _DISK_FACTS.items() if fact in facts}
 
 
 def with_reserve(profile: Profile) -> Profile:

@@ -172,7 +172,10 @@ class Controller:
             prepared = await self._equipment.engines[workload.engine].prepare(workload)
             now = anyio.current_time()
             self._equipment.host.add_bridges(tuple(prepared.networks))
-            self._bus.emit(WorkloadPrepared(now, workload.name, prepared.accelerator, prepared.networks, now - started))
+            took = now - started
+            self._bus.emit(
+                WorkloadPrepared(now, workload.name, prepared.accelerator, prepared.networks, took, prepared.pools)
+            )
             for warning in prepared.warnings:
                 self._warn(warning)
 

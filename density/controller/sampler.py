@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import anyio
 
@@ -87,6 +88,7 @@ class Sampler:
         if patience.cancelled_caught:
             self._unreadable(HostUnreadable(now - known_at))
             return self._last.values
+        sample = replace(sample, values={**sample.values, **self._bus.state.pool_values()})
         self._last, self._last_at = sample, now
         self._bus.emit(HostSampled(now, sample.values, now - started, sample.durations, sample.failures))
         self._warn_of(sample)

@@ -1,5 +1,6 @@
 """The Docker engine on a real daemon: what the contract of all engines does not say."""
 
+import subprocess
 import threading
 import time
 import uuid
@@ -235,17 +236,41 @@ async def test_stopped_while_launching(runtime_dir: Path) -> None:
         assert await session.leftovers() == ()
 
 
-async def test_network_runs_out_of_addresses(runtime_dir: Path, client: APIClient) -> None:
+@pytest.fixture
+def device() -> Iterator[str]:
+    """A network device that leads nowhere."""
+    name = f"dt{uuid.uuid4().hex[:8]}"
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "del", name], check=True)
+
+
+@pytest.mark.parametrize(
+    ("driver", "pool"),
+    [
+        ("bridge", IPAMPool(subnet="10.213.7.0/29")),
+        pytest.param("macvlan", IPAMPool(subnet="10.213.8.1/29", iprange="10.213.8.6/30"), marks=pytest.mark.root),
+    ],
+    ids=["bridge", "macvlan"],
+)
+async def test_network_runs_out_of_addresses(
+    runtime_dir: Path, client: APIClient, request: pytest.FixtureRequest, driver: str, pool: IPAMPool
+) -> None:
     """What `prepare` says is free is exactly what can be had; the next launch fails for want of an address."""
     name = f"density-test-{uuid.uuid4().hex[:6]}"
-    ipam = IPAMConfig(pool_configs=[IPAMPool(subnet="10.213.7.0/29")])
-    client.create_network(name, driver="bridge", ipam=ipam, internal=True)
+    ipam = IPAMConfig(pool_configs=[pool])
+    options = {"parent": request.getfixturevalue("device")} if driver == "macvlan" else {}
+    client.create_network(name, driver=driver, ipam=ipam, internal=driver == "bridge", options=options)
     try:
         workload = Workload(name="n", engine="docker", network=name)
         async with opened(DOCKER, runtime_dir) as session:
             prepared = await session.engine.prepare(workload)
-            [(bridge, usable)] = prepared.networks.items()
-            assert Path("/sys/class/net", bridge).exists()  # noqa: ASYNC240 — sysfs answers at once
+            [(found, usable)] = {**prepared.networks, **prepared.pools}.items()
+            if driver == "bridge":
+                assert Path("/sys/class/net", found).exists()  # noqa: ASYNC240 — sysfs answers at once
+            else:
+                assert found == name
             ids = await session.launch(workload, usable + 1)
             ends = [session.phases(instance_id)[-1] for instance_id in ids]
             assert sorted(ends) == [Phase.FAILED, *[Phase.READY] * usable]

@@ -10,6 +10,7 @@ import pytest
 from engines.contract import context_in, short_directory
 from requests.exceptions import ConnectionError as RequestsConnectionError
 
+from density.controller.equip import engine_disks
 from density.engines.docker import DockerEngine, removal
 from density.engines.docker.client import Clients, Endpoint, unavailable
 from density.engines.docker.context import Context, active_context
@@ -18,7 +19,8 @@ from density.engines.docker.health import Health, HealthCheck, parse_health, par
 from density.engines.docker.instance import Instance
 from density.engines.docker.machine import Machine, daemons_machine, is_elsewhere, this_machine
 from density.engines.docker.not_ready import Found, not_ready, unhealthy
-from density.model import Phase, Readiness, Workload
+from density.engines.docker.state_dirs import state_dirs
+from density.model import EngineInfo, Phase, Readiness, Workload
 
 HERE = Machine("here", "6.1.0", 16 * 2**30)
 SOCKET, NETWORK = Endpoint("unix:///var/run/docker.sock"), Endpoint("tcp://127.0.0.1:2375")
@@ -186,3 +188,36 @@ async def test_what_started_while_the_list_was_fetched_is_alive(monkeypatch: pyt
             monkeypatch.setattr(engine, "_hear", heard.append)
             await engine._reconcile()
     assert heard == [Heard("died", "gone"), Heard("unhealthy", "sick")]
+
+
+def test_state_directories(tmp_path: Path) -> None:
+    """Command lines go before configurations, those before the defaults; absent ones are none."""
+    for name in ("given", "named", "state"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "daemon.json").write_text(json.dumps({"exec-root": str(tmp_path / "named")}))
+    (tmp_path / "config.toml").write_text(f'state = "{tmp_path}/state"\n')
+    commands = {
+        1: ["dockerd", f"--exec-root={tmp_path}/given"],
+        2: ["dockerd", "--config-file", f"{tmp_path}/daemon.json"],
+        3: ["containerd", "-c", f"{tmp_path}/config.toml"],
+        4: ["containerd", "--state", f"{tmp_path}/nowhere"],
+    }
+    for pid, words in commands.items():
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "cmdline").write_text("\0".join(words) + "\0")
+    assert state_dirs({"dockerd": 1, "containerd": 3}, tmp_path) == {
+        "state_dir": f"{tmp_path}/given",
+        "containerd_state_dir": f"{tmp_path}/state",
+    }
+    assert state_dirs({"dockerd": 2, "containerd": 4}, tmp_path) == {"state_dir": f"{tmp_path}/named"}
+    assert state_dirs({}, tmp_path) == {}
+
+
+def test_disks_of_an_engine() -> None:
+    """Where its files and the state of what runs are, each under a name of its own."""
+    facts = {"root_dir": "/var/lib/docker", "state_dir": "/run/docker", "containerd_state_dir": "/run/containerd"}
+    assert engine_disks(EngineInfo(name="docker", version="", endpoint="", facts=facts)) == {
+        "docker": Path("/var/lib/docker"),
+        "docker-state": Path("/run/docker"),
+        "containerd-state": Path("/run/containerd"),
+    }

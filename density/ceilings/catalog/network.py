@@ -1,7 +1,7 @@
 """Ceilings of the network: what instances share there without knowing of each other."""
 
 from density.ceilings.catalog.entry import Ceiling, Fix, errors
-from density.ceilings.reading import capped, each, each_fixed, each_shared, plain
+from density.ceilings.reading import capped, each, each_fixed, each_shared, either, plain
 
 BRIDGE_PORTS_MAX = 1023
 """BR_MAX_PORTS is 1 << BR_PORT_BITS (10) in the kernel's net/bridge/br_private.h; port 0 is not used."""
@@ -34,7 +34,10 @@ NETWORK = (
         id="network.addresses",
         resource="addresses of one network",
         unit="addresses",
-        read=each("network.bridge", "ports_count", "addresses_count"),
+        read=either(
+            each("network.bridge", "ports_count", "addresses_count"),
+            each("network.pool", "instances_count", "addresses_count"),
+        ),
         errors=errors("no_address"),
         fix=Fix("make the network with a bigger subnet: docker network create --subnet 10.200.0.0/16 NAME"),
     ),

@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 from density.engines.docker.client import Endpoint
 from density.engines.docker.owners import read_listeners, sockets_of
+from density.engines.docker.state_dirs import state_dirs
 from density.engines.listener import listener
 from density.model import EngineInfo
 
 
 def engine_info(info: Mapping[str, Any], version: Mapping[str, Any], endpoint: Endpoint) -> EngineInfo:
     """An `EngineInfo` from the daemon's `info` and `version` answers and from the process list of its host."""
+    daemons = find_daemons(endpoint)
     facts = {
         "api_version": version.get("ApiVersion", ""),
         "cgroup_driver": info.get("CgroupDriver", ""),
@@ -24,13 +26,14 @@ def engine_info(info: Mapping[str, Any], version: Mapping[str, Any], endpoint: E
         "root_dir": info.get("DockerRootDir", ""),
         "kernel": info.get("KernelVersion", ""),
         "runtime": info.get("DefaultRuntime", ""),
+        **state_dirs(daemons),
     }
     return EngineInfo(
         name="docker",
         version=version.get("Version", ""),
         endpoint=endpoint.url,
         limits={"cpus": float(info.get("NCPU", 0)), "memory_bytes": float(info.get("MemTotal", 0))},
-        daemons=find_daemons(endpoint),
+        daemons=daemons,
         facts={name: str(value) for name, value in facts.items() if value},
     )
 

@@ -47,11 +47,11 @@ class Preparer:
         Raises:
             UsageError: it cannot run here.
         """
-        used = await self.check(workload)
-        return await self._image(workload), Prepared(networks=used)
+        found = await self.check(workload)
+        return await self._image(workload), found
 
-    async def check(self, workload: Workload) -> Mapping[str, int]:
-        """The bridges that it plugs into, with their free addresses; makes and pulls nothing.
+    async def check(self, workload: Workload) -> Prepared:
+        """The networks that it plugs into, with their addresses; makes and pulls nothing.
 
         Raises:
             UsageError: it cannot run here.
@@ -127,9 +127,9 @@ class Preparer:
         finally:
             cancelled.set()
 
-    async def _networks(self, workload: Workload) -> Mapping[str, int]:
+    async def _networks(self, workload: Workload) -> Prepared:
         if workload.network in networks.SHARED:
-            return {}
+            return Prepared()
         try:
             found = await self._clients.call(lambda client: client.inspect_network(workload.network))
         except NotFound:
@@ -144,8 +144,10 @@ class Preparer:
         usable = networks.parse_usable(found)
         if usable == 0:
             raise UsageError(f"workload {workload.name!r}: network {workload.network!r} has no free address left")
-        bridge = networks.parse_bridge(found)
-        return {bridge: usable or 0} if bridge else {}
+        if bridge := networks.parse_bridge(found):
+            # Whoever has an address here has a port of the bridge, and the ports are what is counted.
+            return Prepared(networks={bridge: usable + networks.parse_used(found) if usable else 0})
+        return Prepared(pools={workload.network: usable} if usable else {})
 
 
 def find_problems(workload: Workload, *, cpus: float) -> Iterator[str]:

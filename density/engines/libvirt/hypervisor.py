@@ -14,6 +14,8 @@ from density.engines.listener import listener
 from density.model import EngineInfo
 
 _RUN = Path("/run")
+_STATE = "/run/libvirt"
+"""Where the daemon of the system keeps the state of what runs."""
 _DAEMONS = ("libvirtd", "virtqemud", "virtlxcd", "virtlogd")
 _LOG_SOCKET = "/run/libvirt/virtlogd-sock"
 _QEMU_CONF = Path("/etc/libvirt/qemu.conf")
@@ -48,6 +50,7 @@ def engine_info(connection: libvirt.virConnect, uri: str) -> EngineInfo:
         endpoint=uri,
         limits=limits,
         daemons={} if driver == "test" else find_daemons(uri),
+        facts={"state_dir": _STATE} if uri.endswith("/system") and Path(_STATE).is_dir() else {},
     )
 
 
