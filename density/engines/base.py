@@ -85,7 +85,10 @@ class Engine(Protocol):
         ...
 
     async def stop(self, instance_ids: Sequence[str]) -> None:
-        """Stop and remove these instances; reports stopping and removed. Unknown ids are ignored."""
+        """Stop and remove these instances; reports stopping, and removed of those that are gone.
+
+        Unknown ids are ignored; what did not go the last time is tried again.
+        """
         ...
 
     async def reap(self, run_id: str | None) -> Reaped:

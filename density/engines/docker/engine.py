@@ -163,8 +163,10 @@ class DockerEngine:
     async def stop(self, instance_ids: Sequence[str]) -> None:
         """Tell payloads to go, then remove by force what has not gone; several at once."""
         known = (self._instances.get(instance_id) for instance_id in dict.fromkeys(instance_ids))
-        leaving = [instance for instance in known if instance is not None and instance.is_alive]
+        leaving = [each for each in known if each is not None and (each.is_alive or each.phase is Phase.STOPPING)]
         for instance in leaving:
+            if instance.phase is Phase.STOPPING:
+                continue  # it did not go the last time
             if instance.phase is not Phase.READY:
                 self._change(instance, Phase.FAILED, failure=Failure("cancelled", "stopped before it was ready"))
             self._change(instance, Phase.STOPPING)
@@ -298,7 +300,7 @@ class DockerEngine:
         name = object_name(self._context.run_id, instance.instance_id)
         # Once: what does not go at once is for `reap`, when the others are gone.
         gone = await removal.remove(self._clients, instance.container_id or name, attempts=1)
-        if gone:
+        if gone and instance.instance_id in self._instances:
             self._change(instance, Phase.REMOVED)
             self._forget(instance)
         return gone

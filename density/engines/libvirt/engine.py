@@ -130,8 +130,10 @@ class LibvirtEngine:
     async def stop(self, instance_ids: Sequence[str]) -> None:
         """Tell payloads to go, then destroy what has not gone."""
         known = (self._instances.get(instance_id) for instance_id in dict.fromkeys(instance_ids))
-        leaving = [instance for instance in known if instance is not None and instance.is_alive]
+        leaving = [each for each in known if each is not None and (each.is_alive or each.phase is Phase.STOPPING)]
         for instance in leaving:
+            if instance.phase is Phase.STOPPING:
+                continue  # it did not go the last time
             if instance.phase is not Phase.READY:
                 self._change(instance, Phase.FAILED, failure=Failure("cancelled", "stopped before it was ready"))
             self._change(instance, Phase.STOPPING)
@@ -199,9 +201,10 @@ class LibvirtEngine:
     async def _stop_one(self, instance: Instance) -> None:
         # Before libvirt has answered there may be nothing yet to destroy.
         await instance.asked.wait()
-        if await self._lifecycle.remove(instance):
+        gone = await self._lifecycle.remove(instance)
+        if gone and instance.instance_id in self._instances:
+            del self._instances[instance.instance_id]
             self._change(instance, Phase.REMOVED)
-            self._instances.pop(instance.instance_id, None)
 
     async def _listen(self) -> None:
         async with anyio.create_task_group() as group:

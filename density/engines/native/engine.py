@@ -134,8 +134,9 @@ class NativeEngine:
                 # Still touching memory, perhaps: it has no channel yet that could be closed.
                 await self._kill(instance)
                 self._fail(instance, Failure("cancelled", "stopped before it was ready"))
-            instance.state = "stopping"
-            self._changes.report(instance, Phase.STOPPING)
+            if instance.state != "stopping":  # else it did not go the last time
+                instance.state = "stopping"
+                self._changes.report(instance, Phase.STOPPING)
         await self._channel.dismiss(instance_ids)
         if not await _all_ended(known):
             for instance in known:
