@@ -188,16 +188,10 @@ def _daemons(engines: tuple[EngineAnswer, ...]) -> dict[str, int]:
 
 
 def _disks(engines: tuple[EngineAnswer, ...], profile: Profile, runs_dir: Path) -> dict[str, Path]:
-    """The file systems that a run writes to, each once: by the name of what writes most there."""
+    """The file systems that a run writes to; of several labels of one the reader takes the first."""
     found = [answer.info for answer in engines if answer.info and answer.name in profile.engines]
     roots = {label: path for info in found for label, path in engine_disks(info).items()}
-    disks = {**roots, "runs": nearest(runs_dir), "runtime": nearest(runtime_base())}
-    first: dict[int, str] = {}
-    for label, path in disks.items():
-        if path.exists():
-            first.setdefault(path.stat().st_dev, label)
-    # One that is out of sight stays, so that its sensor says so.
-    return {label: path for label, path in disks.items() if label in first.values() or not path.exists()}
+    return {**roots, "runs": nearest(runs_dir), "runtime": nearest(runtime_base())}
 
 
 def _networks(earlier: Earlier | None) -> dict[str, int]:

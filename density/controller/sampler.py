@@ -22,8 +22,9 @@ STALE_SECONDS = 5.0
 """A host that was not read for this long is not known any more: nothing may be launched on it."""
 PATIENCE_SECONDS = 1.0
 """How long a reading may take at least, however long ago the last one was: density itself may have stood still."""
-_CRITICAL = ("memory", "tasks", "files", "tester", "daemon.libvirtd", "daemon.virtqemud", "disk.")
-"""Sensors of critical ceilings; `disk.` stands for all that begin like it."""
+CRITICAL = frozenset({"memory", "tasks", "files", "tester", "daemon.libvirtd", "daemon.virtqemud"})
+CRITICAL_DISKS = "disk."
+"""Sensors of critical ceilings, and how the names of those of disks begin."""
 
 
 class Sampler:
@@ -97,7 +98,7 @@ class Sampler:
         if crossed := crossed_reserve(tuple(readings(sample.values, self._bounds))):
             self._brake(crossed)
         silent = {name: seconds for name, seconds in sample.hung.items() if seconds >= STALE_SECONDS}
-        if critical := [name for name in silent if name.startswith(_CRITICAL)]:
+        if critical := [name for name in silent if name in CRITICAL or name.startswith(CRITICAL_DISKS)]:
             self._unreadable(HostUnreadable(max(silent[name] for name in critical), critical))
         return sample.values
 

@@ -85,7 +85,7 @@ class Watched:
         else:
             self.values, self.reason, self._failures = values, "", 0
             self._read_at = self._clock()
-        self.seconds = self._clock() - began
+        self.seconds = round(self._clock() - began, 6)
 
     def late(self, reason: str) -> None:
         """It was not read in time: its last values stand until they are stale."""

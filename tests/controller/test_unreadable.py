@@ -17,7 +17,7 @@ from density.controller.bus import Bus
 from density.controller.equip import ThreadedHost
 from density.controller.equipment import Equipment
 from density.controller.run import Controller
-from density.controller.sampler import _CRITICAL
+from density.controller.sampler import CRITICAL, CRITICAL_DISKS
 from density.engines.base import EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
 from density.errors import HostUnreadable
@@ -114,7 +114,10 @@ def hanging(name: str) -> Equipment:
     return Equipment(profile=PROFILE, engines={"simulated": engine}, host=host, pinger=engine)
 
 
-@pytest.mark.parametrize(("name", "stops"), [("disk.docker", True), ("memory", True), ("network.conntrack", False)])
+@pytest.mark.parametrize(
+    ("name", "stops"),
+    [("disk.docker", True), ("memory", True), ("daemon.libvirtd.maps", False), ("network.conntrack", False)],
+)
 def test_a_sensor_of_a_critical_ceiling_stops_the_launching(name: str, *, stops: bool) -> None:
     """A dead disk is stopped for after five seconds; what cannot take the host down is only warned of, once."""
 
@@ -133,8 +136,9 @@ def test_a_sensor_of_a_critical_ceiling_stops_the_launching(name: str, *, stops:
 def test_every_critical_ceiling_has_its_sensor_among_the_critical() -> None:
     """What can take the host down is known by the first word of the values that it is read from."""
     critical = {ceiling.id.partition(".")[0] for ceiling in CATALOG if ceiling.lethal}
-    critical |= {f"daemon.{name}" for ceiling in CATALOG for name in ceiling.lethal_for if name != "tester"}
-    assert {f"{name}." if name == "disk" else name for name in critical} <= set(_CRITICAL)
+    subjects = {name for ceiling in CATALOG for name in ceiling.lethal_for}
+    critical |= {name if name == "tester" else f"daemon.{name}" for name in subjects}
+    assert critical == CRITICAL | {CRITICAL_DISKS.rstrip(".")}
 
 
 async def _interrupt_while_it_hangs(tmp_path: Path) -> float:
