@@ -4,12 +4,13 @@ import pytest
 
 from density.capacity.forecast import outlook
 from density.capacity.overhead import OWN, SHARED, UNIT, overhead
+from density.capacity.plan.measured import _busy_cpus
 from density.ceilings.catalog import BY_ID
 from density.ceilings.reading import Bounds
 from density.events import HostSampled, InstanceChanged, RunStarted, WaveSettled, WaveStarted
 from density.model import Phase, Workload, instance_name
 from density.profile.spec import Reserve
-from density.state import RunState
+from density.state import Point, RunState
 
 WEB = Workload(name="web", engine="simulated")
 COST = {"tasks": 2.0, "files": 6.0, "memory": 10e6, "inotify": 0.0}
@@ -99,3 +100,18 @@ def test_limits_of_others_have_no_part_of_density() -> None:
     assert overhead(("tasks.cgroup", "dockerd"), values) == 0
     assert overhead(("tasks.cgroup", "tester"), values) == 9
     assert overhead(("files.process", "tester"), values) == 0
+
+
+def test_cpu_of_density_is_not_that_of_instances() -> None:
+    """Where no slice tells what instances used, it is what the CPUs did but for density: 8 of 10 s in 10."""
+    rest = [
+        Point(at, {"web": 4}, {"cpu.busy_seconds": busy, "cpu.count": 2.0, "cpu.busy_ratio": 0.9, **own})
+        for at, busy, own in (
+            (0.0, 100.0, {"tester.cpu_seconds": 5.0}),
+            (1.0, 100.1, {"tester.cpu_seconds": 5.1}),
+            (10.0, 110.0, {"tester.cpu_seconds": 7.0}),
+        )
+    ]
+    found = _busy_cpus(rest)
+    assert found is not None
+    assert found.use == pytest.approx(0.8)

@@ -1,6 +1,6 @@
 """What one run says to a plan: costs, what the host itself used, limits, and how far it went."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -185,12 +185,22 @@ def _cpu(state: RunState, workloads: Sequence[Workload]) -> tuple[Line | None, U
 
 
 def _busy_cpus(rest: Sequence[Point]) -> Rested | None:
-    """From the CPU time of the run's slice and the daemons, which other work on the host does not blur; else all."""
+    """From the CPU time of the run's slice and the daemons, which other work on the host does not blur.
+
+    Without a slice, what the CPUs were busy with, but for density itself.
+    """
+    first, last = rest[0].values, rest[-1].values
     seconds = rest[-1].at - rest[0].at
-    names = [name for name in rest[0].values if name == "slice.cpu_seconds" or _is_daemons(name)]
+
+    def spent(names: Iterable[str]) -> float:
+        return sum(last.get(name, first[name]) - first[name] for name in names)
+
+    names = [name for name in first if name == "slice.cpu_seconds" or _is_daemons(name)]
     if "slice.cpu_seconds" in names and seconds > 0:
-        spent = sum(rest[-1].values.get(name, rest[0].values[name]) - rest[0].values[name] for name in names)
-        return Rested(max(0.0, spent) / seconds, 0.0, 1.0, 0.0)
+        return Rested(max(0.0, spent(names)) / seconds, 0.0, 1.0, 0.0)
+    if "cpu.busy_seconds" in first and seconds > 0:
+        own = spent(["tester.cpu_seconds"]) if "tester.cpu_seconds" in first else 0.0
+        return Rested(max(0.0, spent(["cpu.busy_seconds"]) - own) / seconds, 0.0, 1.0, 0.0)
     busy = [point for point in rest if "cpu.busy_ratio" in point.values]
     if not busy:
         return None
