@@ -4,26 +4,20 @@ The native engine runs density's own payload only, so there is no application th
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from attribution.attribution_docker import small_disk
-from attribution.induced import timed_run, used
+from attribution.induced import used
 from attribution.lowering import lowered, lowered_text
-from attribution.suite import PROGRAMS, TOLD, Application, Place, told
-from docker import APIClient
-from docker.errors import ImageNotFound
-from engines.contract import short_directory
-from support.compiled import compile_static, image_tar
+from attribution.suite import TOLD, Application, Place, programs_image, run_application
+from engines.test_applications import FIXED_PORT, NEVER_READY
 from support.dockerd import Dockerd
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
-ENDPOINT = "unix:///var/run/docker.sock"
-NAME = "density-applications"
-DIRECTORIES = {"dev": 0o755, "proc": 0o755, "sys": 0o755, "tmp": 0o1777}
 SLICE_MIB = 200
 
 
@@ -35,22 +29,7 @@ def calm() -> None:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """An image with every program."""
-    directory = tmp_path_factory.mktemp("programs")
-    programs = [compile_static(source, directory / source.stem) for source in sorted(PROGRAMS.glob("*.c"))]
-    return image_tar(programs, DIRECTORIES)
-
-
-@contextmanager
-def imported(files: bytes, endpoint: str) -> Iterator[str]:
-    """The image at this daemon."""
-    client = APIClient(base_url=endpoint, version="auto")
-    try:
-        client.import_image_from_data(files, repository=NAME, tag="latest")
-        yield f"{NAME}:latest"
-    finally:
-        with suppress(ImageNotFound):
-            client.remove_image(f"{NAME}:latest", force=True)
-        client.close()
+    return programs_image(tmp_path_factory.mktemp("programs"))
 
 
 @contextmanager
@@ -167,17 +146,7 @@ APPLICATIONS = (
         evidence="64 MiB",
         counts=(1, 40),
     ),
-    Application(
-        name="own memory, never ready",
-        command=("memory", "64", "64", "0", "before"),
-        more='memory = "32MiB"',
-        wanted="memory.instance",
-        subject="web",
-        fix="`memory` of the workload web",
-        evidence="32 MiB",
-        exit_code=3,
-        counts=(0, 0),
-    ),
+    NEVER_READY,
     Application(
         name="slow leak, own memory",
         command=("memory", "80", "80", "8"),
@@ -240,17 +209,7 @@ APPLICATIONS = (
         subject="docker",
         fix="mkfs.ext4 -N",
     ),
-    Application(
-        name="a fixed port",
-        command=("port", "18080"),
-        more='network = "host"',
-        wanted="ports.fixed",
-        subject="web",
-        fix='network = "bridge"',
-        evidence="port 18080",
-        said="Address already in use",
-        counts=(1, 1),
-    ),
+    FIXED_PORT,
     Application(
         name="ports of the host",
         command=("port", "0", "8"),
@@ -303,15 +262,6 @@ APPLICATIONS = (
 @pytest.mark.parametrize("application", APPLICATIONS, ids=lambda each: each.name.replace(" ", "-"))
 def test_application(application: Application, files: bytes, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Each verdict names what the application ran into, with the knob that raises it, and nothing below what ran."""
-    profile = tmp_path / "application.toml"
-    with (
-        short_directory() as directory,
-        application.during(Place(f"{NAME}:latest", directory, tmp_path)) as place,
-        imported(files, place.endpoint or ENDPOINT),
-    ):
-        profile.write_text(application.profile(place))
-        finished = timed_run(profile, tmp_path / "runs")
-    code = -1 if finished.exit_code is None else finished.exit_code
-    row = told(application, finished.document, exit_code=code, seconds=finished.seconds)
+    row, finished = run_application(application, files, tmp_path)
     request.config.stash.setdefault(TOLD, []).append(row)
     assert not row.problems, f"{row}\n{finished.said}\n{finished.document.get('verdict')}"

@@ -5,16 +5,23 @@ A row says how the program is run, what the host is like meanwhile, and what den
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from attribution.induced import Document
+from attribution.induced import Document, Finished, timed_run
+from docker import APIClient
+from docker.errors import ImageNotFound
+from engines.contract import short_directory
+from support.compiled import compile_static, image_tar
 
 TOLD = pytest.StashKey[list["Told"]]()
 """The rows of the table, in the configuration of this session."""
 PROGRAMS = Path(__file__).with_name("applications")
+ENDPOINT = "unix:///var/run/docker.sock"
+NAME = "density-applications"
+DIRECTORIES = {"dev": 0o755, "proc": 0o755, "sys": 0o755, "tmp": 0o1777}
 RAMP = """
 [ramp]
 shape = "linear"
@@ -160,3 +167,42 @@ def _problems(
 def _last_lines(workload: Document) -> Iterator[str]:
     for failure in workload["failures"]:
         yield from failure["evidence"]
+
+
+def programs_image(directory: Path, *names: str) -> bytes:
+    """The files of an image with these programs, made in a directory; without names all of them."""
+    sources = [PROGRAMS / f"{name}.c" for name in names] or sorted(PROGRAMS.glob("*.c"))
+    return image_tar([compile_static(source, directory / source.stem) for source in sources], DIRECTORIES)
+
+
+@contextmanager
+def imported(files: bytes, endpoint: str) -> Iterator[str]:
+    """The image at this daemon."""
+    client = APIClient(base_url=endpoint, version="auto")
+    try:
+        client.import_image_from_data(files, repository=NAME, tag="latest")
+        yield f"{NAME}:latest"
+    finally:
+        with suppress(ImageNotFound):
+            client.remove_image(f"{NAME}:latest", force=True)
+        client.close()
+
+
+def run_application(application: Application, files: bytes, directory: Path) -> tuple[Told, Finished]:
+    """Run density on one row as a person would.
+
+    Args:
+        application: the row.
+        files: the image's.
+        directory: empty, for the profile, the run and what the row needs besides.
+    """
+    profile = directory / "application.toml"
+    with (
+        short_directory() as short,
+        application.during(Place(f"{NAME}:latest", short, directory)) as place,
+        imported(files, place.endpoint or ENDPOINT),
+    ):
+        profile.write_text(application.profile(place))
+        finished = timed_run(profile, directory / "runs")
+    code = -1 if finished.exit_code is None else finished.exit_code
+    return told(application, finished.document, exit_code=code, seconds=finished.seconds), finished
