@@ -168,7 +168,9 @@ async def test_not_ready_in_time() -> None:
     assert failure.message == "not ready (tcp) within 6 s: " + instance.tried.words
     assert (instance.tried.times, instance.tried.answer) == (2, "connection refused")
     instance.created_seconds = 5.5
-    assert "libvirt took 5.5 s" in not_ready(instance, ()).message
+    assert "libvirt took 5.5 s to start it; connected to its port 80" in not_ready(instance, ()).message
+    instance.created_seconds = 9.0
+    assert not_ready(instance, ()).message == "not ready (tcp) within 6 s: libvirt took 9 s to start it"
 
 
 @pytest.mark.anyio

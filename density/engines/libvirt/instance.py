@@ -79,10 +79,12 @@ def not_ready(instance: Instance, said: tuple[str, ...], own: tuple[OwnLimit, ..
     """
     patience = instance.workload.ready_timeout_seconds
     message = f"not ready ({instance.workload.ready.by}) within {format_seconds(patience)}"
-    if instance.created_seconds > patience / 2:
-        message += f", of which libvirt took {format_seconds(instance.created_seconds)} to start it"
-    if instance.tried.what:
-        message += f": {instance.tried.words}"
+    slow = f"libvirt took {format_seconds(instance.created_seconds)} to start it"
+    reasons = [slow] if instance.created_seconds > patience / 2 else []
+    if instance.tried.what and instance.created_seconds < patience:
+        reasons.append(instance.tried.words)
+    if reasons:
+        message += f": {'; '.join(reasons)}"
     return Failure("timeout", message, said, own_limits=own)
 
 
