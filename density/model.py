@@ -66,6 +66,16 @@ class Failure:
     signal: str = ""
     own_limits: tuple[OwnLimit, ...] = ()
 
+    @property
+    def ending(self) -> str:
+        """How a ready instance ended: `exited (code 1)`, `ended by SIGKILL`."""
+        if self.signal:
+            return f"ended by {self.signal}"
+        if self.exit_code is not None:
+            return f"exited (code {self.exit_code})"
+        plain = {"exited": "exited", "oom_killed": "ended by the OOM killer"}
+        return plain.get(self.kind, f"ended ({self.kind})")
+
 
 @dataclass(frozen=True, slots=True)
 class Readiness:

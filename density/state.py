@@ -88,6 +88,7 @@ class WorkloadState:
         ready_at: time to ready by what the host bore when the launch was requested.
         probed_at: round trips of probes by what it bore when they came back.
         evidence: what its launches and pings say of the objectives.
+        endings: how the instances that died had ended; last_lines: what the first of them printed last.
         own_limits: instances that failed or were lost at a limit of their own, by the likeliest ceiling of each.
     """
 
@@ -108,6 +109,8 @@ class WorkloadState:
     failures: dict[str, Tally] = field(default_factory=dict)
     kernels: Counter[str] = field(default_factory=Counter)
     evidence: Evidence = field(default_factory=Evidence)
+    endings: Counter[str] = field(default_factory=Counter)
+    last_lines: tuple[str, ...] = ()
     own_limits: dict[str, OwnTally] = field(default_factory=dict)
 
 
@@ -480,6 +483,9 @@ class RunState:
             case Phase.LOST:
                 workload.lost += 1
                 workload.evidence.died(instance.launch)
+                if event.failure:
+                    workload.endings[event.failure.ending] += 1
+                    workload.last_lines = workload.last_lines or event.failure.evidence
                 self._failure(workload, event, self.lost_in_wave)
             case _:
                 pass

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
+from density.capacity.deaths import died_out
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import BY_FIELD, BY_WORKLOAD, OBJECTIVES, TESTER_LAG, TIMED
 from density.ceilings.reading import Bounds, Reading
@@ -64,6 +65,9 @@ NOT_MEASURED = Capacity(0, "not measured", 0, 0)
 def capacities(state: RunState, bounds: Bounds) -> Capacities:
     """From the state at the end of a run."""
     hard = _hard(state)
+    if gone := died_out(state):
+        none = replace(NOT_TRIED, kind="not sustained", why="; ".join(each.sentence for each in gone))
+        return Capacities(hard, none, none)
     slo = _slo(state, bounds, hard)
     return Capacities(hard, slo, _recommended(state, slo, hard))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from density.capacity.deaths import Deaths
 from density.report.facts import how_found
 from density.units import format_count
 
@@ -11,8 +12,10 @@ def missed(document: Mapping[str, Any]) -> Iterator[str]:
     """From the result of a run that came to its end.
 
     An objective that ends a ramp is how the run finds its slo capacity, so that alone is no failure. It is one where a
-    required capacity is not reached, or where no count at all kept every objective, or where there was no room for one.
+    required capacity is not reached, or where no count at all kept every objective, or where there was no room for one,
+    or where every instance of a workload died.
     """
+    yield from _died_out(document)
     for each in document["required"]:
         if not each["met"]:
             yield _too_few(each, document["capacity"][each["name"]])
@@ -21,6 +24,16 @@ def missed(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"not even one instance could run: {document['reason']}"
     if ready and document["capacity"]["hard"]["count"] and document["capacity"]["slo"]["count"] == 0:
         yield f"no count kept every objective; the run ended because {document['reason']}"
+
+
+def _died_out(document: Mapping[str, Any]) -> Iterator[str]:
+    """Workloads of which no instance stayed alive, each with what its first one printed last."""
+    for name, workload in document["workloads"].items():
+        died = workload["deaths"]
+        if died["all"]:
+            endings, lines = died["endings"], tuple(died["last_lines"])
+            said = Deaths(name, workload["ready"], workload["lost"], total=True, endings=endings, last_lines=lines)
+            yield "".join((said.sentence, *(f"\n  | {line}" for line in lines)))
 
 
 def _too_few(required: Mapping[str, Any], capacity: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from density.capacity.deaths import deaths
 from density.ceilings.catalog import readings
 from density.report.doctor_absent import Absent, absent
 from density.report.facts import Fact, Said, count, fact
@@ -33,7 +34,7 @@ class Check:
 
 def checks(run: Recorded) -> list[Check]:
     """Every check that the record has something for."""
-    found = [*_reality(run), *_tester(run), *_sensors(run), *_host(run), *_fit(run), *_ending(run)]
+    found = [*_reality(run), *_tester(run), *_sensors(run), *_host(run), *_fit(run), *_deaths(run), *_ending(run)]
     return sorted(found, key=lambda check: ("invalid", "doubtful", "fine").index(check.grade))
 
 
@@ -141,6 +142,16 @@ def _spreads(run: Recorded) -> Iterator[Fact]:
         if cost and cost["value"] and cost["value"] > 0 and cost["low"] is not None and cost["high"] is not None:
             spread = (cost["high"] - cost["low"]) / 2 / cost["value"]
             yield fact(f"spread.{name}", spread, "ratio")
+
+
+def _deaths(run: Recorded) -> Iterator[Check]:
+    for each in deaths(run.state):
+        said: Said = (
+            count(f"deaths.{each.workload}", each.count), " of ", count(f"deaths.{each.workload}.of", each.ready),
+            f" {each.workload} {each.how}.",
+        )  # fmt: skip
+        grade: Grade = "invalid" if each.total else "doubtful"
+        yield Check("Deaths", grade, said, "An instance that ends by itself is neither load nor capacity.")
 
 
 def _ending(run: Recorded) -> Iterator[Check]:

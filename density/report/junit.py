@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from density.capacity.deaths import died_out
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import BY_FIELD, BY_WORKLOAD
 from density.ceilings.reading import Reading
@@ -35,7 +36,7 @@ class Case:
 
 def junit(run: Recorded) -> str:
     """The XML document."""
-    cases = [*_required(run), *_objectives(run), _ending(run), _removal(run)]
+    cases = [*_required(run), *_objectives(run), *_deaths(run), _ending(run), _removal(run)]
     counts = {tag: str(sum(case.tag == tag for case in cases)) for tag in ("failure", "error", "skipped")}
     suite = ET.Element("testsuite", {
         "name": _clean(f"density {run.result['profile']}"),
@@ -89,6 +90,13 @@ def _required(run: Recorded) -> Iterator[Case]:
         if capacity["count"] is None:
             said = f"it was {capacity['kind']}; {wanted} required"
         yield Case("required", f"capacity.{each['name']}", "passed" if each["met"] else "failure", said)
+
+
+def _deaths(run: Recorded) -> Iterator[Case]:
+    """One a workload of which every instance died."""
+    for each in died_out(run.state):
+        last = f"; printed last: {' / '.join(each.last_lines)}" if each.last_lines else ""
+        yield Case("workloads", each.workload, "failure", f"{each.sentence}{last}")
 
 
 def _objectives(run: Recorded) -> Iterator[Case]:

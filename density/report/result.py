@@ -1,11 +1,12 @@
 """`result.json`: a run in one document, as the public contract lays it down."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from density.capacity.capacities import Capacities, Capacity, capacities
+from density.capacity.deaths import died_out
 from density.capacity.footprint import Line
 from density.capacity.forecast import Outlook, outlook
 from density.capacity.knee import latency
@@ -36,6 +37,7 @@ def result(state: RunState, bounds: Bounds, *, recorded: Extent | None = None) -
     verdict = judge(state, bounds, known.costs())
     footprints = _footprints(known, split_memory(state, workloads))
     found = capacities(state, bounds)
+    gone = {each.workload for each in died_out(state)}
     document = {
         "schema": SCHEMA,
         "run_id": state.run_id,
@@ -51,7 +53,8 @@ def result(state: RunState, bounds: Bounds, *, recorded: Extent | None = None) -
         "required": [asdict(each) for each in requirements(state.required, found)],
         "verdict": _verdict(verdict) if verdict else None,
         "workloads": {
-            name: _workload(workload, footprints.get(name, {})) for name, workload in state.workloads.items()
+            name: _workload(workload, footprints.get(name, {}), died_out=gone)
+            for name, workload in state.workloads.items()
         },
         "tester": _tester(state),
         "teardown": _teardown(state),
@@ -119,7 +122,7 @@ def _next(ceiling: CeilingForecast) -> Document:
     }
 
 
-def _workload(workload: WorkloadState, footprint: Document) -> Document:
+def _workload(workload: WorkloadState, footprint: Document, *, died_out: Collection[str]) -> Document:
     return {
         "engine": workload.workload.engine,
         "accelerator": workload.accelerator,
@@ -128,6 +131,11 @@ def _workload(workload: WorkloadState, footprint: Document) -> Document:
         "failed": workload.failed,
         "lost": workload.lost,
         "stepped_back": workload.stepped_back,
+        "deaths": {
+            "all": workload.workload.name in died_out,
+            "endings": dict(workload.endings.most_common()),
+            "last_lines": list(workload.last_lines),
+        },
         "peak": workload.peak,
         "created_seconds": _quantiles(workload.created_seconds),
         "ready_seconds": _quantiles(workload.ready_seconds),

@@ -12,6 +12,7 @@ from density.cli import main
 from density.cli.missed import missed
 
 NONE = Capacity(0, "observed", 0, 0)
+ALIVE = {"all": False, "endings": {}, "last_lines": []}
 
 
 def document(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 — any JSON
@@ -24,7 +25,7 @@ def document(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 — any JSON
     known = {
         "required": [],
         "capacity": capacity,
-        "workloads": {"web": {"launched": 500, "ready": 500}},
+        "workloads": {"web": {"launched": 500, "ready": 500, "lost": 0, "deaths": ALIVE}},
         "outcome": "ceiling",
     }
     return known | {"reason": "x"} | changes
@@ -63,14 +64,16 @@ def test_objectives_that_no_count_kept_are_one() -> None:
     assert list(missed(document(capacity=none, reason="an objective was missed: slo.ready at 2 s of 1 s"))) == [
         "no count kept every objective; the run ended because an objective was missed: slo.ready at 2 s of 1 s"
     ]
-    nothing_ran = {"web": {"launched": 3, "ready": 0}}
+    nothing_ran = {"web": {"launched": 3, "ready": 0, "deaths": ALIVE}}
     assert not any("objective" in said for said in missed(document(capacity=none, workloads=nothing_ran)))
 
 
 @pytest.mark.parametrize("launched", [0, 3])
 def test_a_host_without_room_for_one_is_one(launched: int) -> None:
     """Whether one was tried or a reserve was crossed before: that is no success, and the reason is said."""
-    nothing = document(workloads={"web": {"launched": launched, "ready": 0}}, reason="the reserve was touched")
+    nothing = document(
+        workloads={"web": {"launched": launched, "ready": 0, "deaths": ALIVE}}, reason="the reserve was touched"
+    )
     assert ["the reserve was touched" in sentence for sentence in missed(nothing)] == [True]
 
 
