@@ -1,7 +1,7 @@
 """The comparison's rows on real engines, each with a few instances; and the parsers beside them."""
 
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from importlib import import_module
@@ -12,6 +12,7 @@ import pytest
 
 from density.capacity.versus.figure import Figures
 from density.controller.paths import cache_dir
+from density.controller.versus import bed as bed_module
 from density.controller.versus import building, performing, saving, serving, starting
 from density.controller.versus.bed import Bed, make_bed
 from density.controller.versus.building import measure_building
@@ -55,6 +56,34 @@ def value(figures: Figures, row: str, name: str, subject: str) -> float:
     assert figure is not None
     assert not figure.why, figure.why
     return figure.samples[0]
+
+
+async def test_what_cannot_be_stopped_is_not_measured_beside(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An instance that stays ends its subject's row, with its name; what goes the second time does not."""
+    monkeypatch.setattr(bed_module, "REMOVAL_SECONDS", 0.05)
+    async with bed_of(runtime_dir, "process") as bed:
+        (subject,) = bed.subjects
+        engine = bed._engines["native"]
+        real, asked = engine.stop, 0
+
+        async def stop(instance_ids: Sequence[str]) -> None:
+            nonlocal asked
+            asked += 1
+            if asked not in {2, 2 + bed_module.ATTEMPTS + 1}:
+                return
+            await real(instance_ids)
+
+        with monkeypatch.context() as stubborn:
+            stubborn.setattr(engine, "stop", stop)
+            await bed.stop(subject.workload, [await bed.launch(subject.workload)])
+            assert asked == 2
+            figures = Figures()
+            await measure_start(bed, figures, lambda _: None)
+        missed = figures.get("start", "", subject.name)
+        assert missed is not None
+        assert f"{subject.name}-00002 cannot be stopped" in missed.why
 
 
 def has_containerd_store() -> bool:

@@ -17,10 +17,14 @@ from density.model import AcceleratorName, EngineInfo, EngineName, Failure, Phas
 from density.payload.background import background
 from density.payload.channel import Channel
 from density.profile.spec import Profile
+from density.units import format_some
 
 ATTEMPTS = 3
 """An emulated guest on a busy host may fail by itself: its clock does not tick as its kernel wants."""
+REMOVAL_SECONDS = 5.0
+"""How long after an engine is done with stopping its word of each instance may take."""
 _ENDED = frozenset({Phase.READY, Phase.FAILED})
+_GONE = frozenset({Phase.FAILED, Phase.LOST, Phase.REMOVED})
 _ACCELERATORS: Mapping[str, AcceleratorName] = {"kvm": "kvm", "tcg": "tcg"}
 
 
@@ -42,6 +46,7 @@ class Launched:
 class _Life:
     changes: dict[Phase, InstanceChanged] = field(default_factory=dict)
     ended: anyio.Event = field(default_factory=anyio.Event)
+    gone: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Bed:
@@ -142,8 +147,21 @@ class Bed:
         raise problems[0]
 
     async def stop(self, workload: Workload, launched: Sequence[Launched]) -> None:
-        """Stop and remove these."""
-        await self._engines[workload.engine].stop([one.instance_id for one in launched])
+        """Stop and remove these, and come back when they are gone.
+
+        Raises:
+            EngineUnavailable: some do not go, so that whatever is measured next would not be measured alone.
+        """
+        there = [one.instance_id for one in launched]
+        for _ in range(ATTEMPTS):
+            await self._engines[workload.engine].stop(there)
+            with anyio.move_on_after(REMOVAL_SECONDS):
+                for instance_id in there:
+                    await self._lives[instance_id].gone.wait()
+            there = [each for each in there if not self._lives[each].gone.is_set()]
+            if not there:
+                return
+        raise EngineUnavailable(workload.engine, f"{format_some(there)} cannot be stopped")
 
     async def watch(self, engine: Engine) -> None:
         """Hear an engine's changes until cancelled."""
@@ -153,6 +171,8 @@ class Bed:
                 life.changes.setdefault(change.phase, change)
                 if change.phase in _ENDED:
                     life.ended.set()
+                if change.phase in _GONE:
+                    life.gone.set()
 
     async def clear(self) -> None:
         """Remove everything of this run."""
