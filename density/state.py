@@ -189,6 +189,20 @@ class WaveSeen:
         return Counter(each.failure.kind for each in self.ended)
 
 
+class AtRest(list[Point]):
+    """What was read while the host rested after a wave.
+
+    Attributes:
+        memo: what was worked out of these points and those before them, kept by whoever worked it out.
+    """
+
+    __slots__ = ("memo",)
+
+    def __init__(self, points: Iterable[Point]) -> None:
+        super().__init__(points)
+        self.memo: dict[object, object] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Peak:
     """The most instances that were ready at once."""
@@ -250,7 +264,7 @@ class RunState:
         self.host: Mapping[str, float] = {}
         self.sensors = Sensors()
         self.samples_in_wave: deque[HostSampled] = deque(maxlen=RECENT_SAMPLES)
-        self.rests: list[list[Point]] = []
+        self.rests: list[AtRest] = []
         self.settled: list[WaveSettled] = []
         self.forecast: tuple[CeilingForecast, ...] = ()
         self.probes: dict[str, deque[ProbeMeasured]] = {}
@@ -540,7 +554,7 @@ class RunState:
             workload.evidence.look(pings, in_doubt=self.was_late)
             self.probes[name].clear()
         samples = [sample for sample in self.samples_in_wave if sample.at > event.since]
-        self.rests.append([Point(s.at, event.counts, self._with_addresses(s.values)) for s in samples])
+        self.rests.append(AtRest(Point(s.at, event.counts, self._with_addresses(s.values)) for s in samples))
 
     @_fold.register
     def _(self, event: HostSampled) -> None:

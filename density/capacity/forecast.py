@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from density.capacity.footprint import Array, Line
-from density.capacity.outlook import Key, counts_vector, fit_lines, mix, slope_margin
+from density.capacity.outlook import Key, counts_vector, fits, mix, slope_margin
 from density.capacity.typical import expected_cost, typical_cost
 from density.capacity.way import until_taken, whole
 from density.ceilings.catalog import BY_ID, readings
@@ -15,6 +15,11 @@ from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast
 from density.model import Workload
 from density.state import RunState
+
+FAR = 8
+"""A ceiling is far away while so many times the instances in question fit at the highest cost that was seen, ..."""
+FAR_SHARE = 0.1
+"""... and at least this share of those that run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class Outlook:
         lines: of those that were measured; expected costs (`density.capacity.typical`) stand in for the others.
         counts: alive instances, in the workloads' order.
         cgroup_version: the host's; some typical costs depend on it.
+        dearest: the most that any one wave took for each of its instances.
+        moved: ceilings of which points are left out, since something else than the instances moved them.
     """
 
     workloads: tuple[Workload, ...]
@@ -33,6 +40,8 @@ class Outlook:
     lines: Mapping[Key, Line]
     counts: Array
     cgroup_version: float = 2.0
+    dearest: Mapping[Key, float] = field(default_factory=dict)
+    moved: frozenset[Key] = frozenset()
 
     def forecast(self) -> tuple[CeilingForecast, ...]:
         """Where each ceiling lies, nearest first."""
@@ -43,6 +52,23 @@ class Outlook:
         """Ceiling and subject -> what one more instance of the mix takes, where that was measured."""
         direction = mix(self.workloads)
         return {key: float(fitted.slopes @ direction) for key, fitted in self.lines.items()}
+
+    def far_from(self, key: Key, count: int) -> int:
+        """How many instances fit under a ceiling also at the dearest wave's cost, where that is far more than `count`.
+
+        An interval that comes from few points, or from what something else moved, may reach past any reserve. It stops
+        nothing while so many would fit at the highest cost that was ever seen, whoever caused it. 0 where they would
+        not, and near the ceiling, where intervals are what keeps the reserve.
+        """
+        reading = next((each for each in self.readings if each.key == key), None)
+        fitted = self.lines.get(key)
+        if reading is None or fitted is None:
+            return 0
+        direction = mix(self.workloads)
+        seen = max(self.dearest.get(key, 0.0), float(fitted.slopes @ direction))
+        cost = max(seen, float(self._typical(reading) @ direction))
+        fit = math.floor(min(reading.room / cost, 2**31)) if cost > 0 else 0
+        return fit if fit >= max(FAR * count, FAR_SHARE * float(self.counts.sum())) else 0
 
     def crossed_by(self, sizes: Mapping[str, int]) -> Iterator[Key]:
         """The ceilings whose reserve a reading might cross once these further instances are alive."""
@@ -106,12 +132,15 @@ def outlook(state: RunState, *, values: Mapping[str, float], workloads: Sequence
         workloads: with their shares, which are the mix of what is to come.
         bounds: the reserve is taken off each limit.
     """
+    known = fits(state, workloads, bounds)
     return Outlook(
         tuple(workloads),
         tuple(reading for reading in readings(values, bounds) if not BY_ID[reading.ceiling].soft),
-        fit_lines(state, workloads, bounds),
+        known.lines,
         counts_vector(state.alive_by_workload, workloads),
         float(state.host_facts.get("cgroup_version", 2)),
+        known.dearest,
+        known.moved,
     )
 
 

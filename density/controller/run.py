@@ -184,7 +184,7 @@ class Controller:
         await self._steps.settle()
         for workload in self._profile.workloads:
             left = self._profile.ramp.max_instances - self._bus.state.alive
-            step = self._next(0)
+            step = await self._next(0)
             if isinstance(step, Stop):
                 self._stop(step)
                 return False
@@ -195,7 +195,7 @@ class Controller:
 
     async def _ramp(self) -> None:
         for wave in itertools.count():
-            step = self._next(wave)
+            step = await self._next(wave)
             if isinstance(step, Stop):
                 self._stop(step)
                 return
@@ -204,7 +204,7 @@ class Controller:
     def _launching_is_over(self) -> bool:
         return self._safety.first is not None or self._steps.time_is_over
 
-    def _next(self, wave: int) -> Launch | Stop:
+    async def _next(self, wave: int) -> Launch | Stop:
         if crossed := self._safety.first:
             return Stop("ceiling", f"the reserve was touched: {describe(crossed)}", *crossed.key)
         step = decide(self._profile, self._bus.state, wave)
@@ -214,6 +214,18 @@ class Controller:
         if isinstance(step, Stop) and step.surge and self._launcher.ease():
             self._warn(f"launching fewer at once, for a moment it was too many: {step.reason}")
             return Launch(1)
+        if isinstance(step, Stop) and step.doubtful:
+            return await self._ask_again(wave, step)
+        return step
+
+    async def _ask_again(self, wave: int, doubtful: Stop) -> Launch | Stop:
+        """Where something else moved the host while it was read: rest once more, then go on in small steps."""
+        self._warn(f"something else on this host moves {doubtful.ceiling}; resting once more: {doubtful.reason}")
+        await self._steps.settle()
+        step = decide(self._profile, self._bus.state, wave)
+        _log_decision(self._bus.state, wave, step)
+        if isinstance(step, Stop) and step.doubtful and not self._safety.first:
+            return Launch(step.doubtful)
         return step
 
     async def _search(self) -> None:

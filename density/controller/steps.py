@@ -4,7 +4,9 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
+import anyio.lowlevel
 
+from density.capacity.outlook import fitting
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.launcher import Launcher
@@ -13,8 +15,11 @@ from density.controller.settle import Settler
 from density.errors import EngineUnavailable, InternalFailure
 from density.events import Forecasted, WaveStarted
 from density.model import INTERNAL
-from density.ramp.decide import is_explained, is_over, look_ahead
+from density.ramp.decide import bounds_of, is_explained, is_over, look_ahead
 from density.shares import split
+
+SLICE = 1000
+"""Points that lines are fitted through before everything else gets its turn: some 10 ms."""
 
 
 class Steps:
@@ -80,8 +85,14 @@ class Steps:
         """Let the host come to rest, and look ahead."""
         await self._idle()
         await self._settler.settle(self._wave)
-        ahead = look_ahead(self._equipment.profile, self._bus.state)
-        self._bus.emit(Forecasted(anyio.current_time(), ahead.forecast()))
+        profile, state = self._equipment.profile, self._bus.state
+        done = 0
+        for points in fitting(state, profile.workloads, bounds_of(profile)):
+            done += points
+            if done >= SLICE:
+                done = 0
+                await anyio.lowlevel.checkpoint()
+        self._bus.emit(Forecasted(anyio.current_time(), look_ahead(profile, state).forecast()))
 
     def _refuse_the_broken(self) -> None:
         """A workload of which nothing ever got ready is broken: launching more of it would measure nothing.

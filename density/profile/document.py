@@ -230,6 +230,16 @@ class SimulatedTable(Table):
     """Standard deviation of a reading of memory, as a share of the host's memory."""
     leak: Bytes = int(_SIMULATED.leak_bytes_per_second)
     """Memory that goes away by itself every second; a size."""
+    other_memory: Bytes = _SIMULATED.other_memory_bytes
+    """Memory that something else on the host takes for a while; a size."""
+    other_tasks: Count = _SIMULATED.other_tasks
+    """Processes and threads that something else starts."""
+    other_files: Count = _SIMULATED.other_files
+    """Files that something else opens."""
+    other_from: Seconds = _SIMULATED.other_from_seconds
+    """When something else begins, counted from the start of the run; a duration."""
+    other_until: Seconds = _SIMULATED.other_until_seconds
+    """When it ends; a duration, 0 for never."""
     seed: Count = _SIMULATED.seed
     """Seed of everything random."""
     costs: dict[Name, CostTable] = Field(default_factory=dict)

@@ -119,6 +119,8 @@ class SimulatedHost:
         failure_share: launches that fail for no reason of resources.
         noise: standard deviation of a reading of memory, as a share of the host's memory.
         leak_bytes_per_second: memory that goes away by itself.
+        other_memory_bytes, other_tasks, other_files: what something else on the host takes, from `other_from_seconds`
+            of the run until `other_until_seconds` (0: to its end).
         late_share: part of an instance's memory that comes only after it is ready.
         late_seconds: time constant with which that part comes.
         seed: of all randomness.
@@ -137,6 +139,11 @@ class SimulatedHost:
     failure_share: float = 0.0
     noise: float = 0.0
     leak_bytes_per_second: float = 0.0
+    other_memory_bytes: int = 0
+    other_tasks: int = 0
+    other_files: int = 0
+    other_from_seconds: float = 0.0
+    other_until_seconds: float = 0.0
     late_share: float = 0.0
     late_seconds: float = 5.0
     seed: int = 1

@@ -55,6 +55,8 @@ class Stop:
         surge: launches in flight ran into it for a moment, while at rest there is room for more: with fewer at once the
             ramp may go on.
         by_failures: instances that failed or were lost ended it, and the ceiling is what explains them best.
+        doubtful: the ceiling is far away, and only an interval that something else than the instances made wide reaches
+            it: so many may be launched all the same, once a second rest says the same.
         engine: the one that cannot launch any more, where that is the reason (outcome `error`).
     """
 
@@ -64,6 +66,7 @@ class Stop:
     subject: str = ""
     surge: bool = False
     by_failures: bool = False
+    doubtful: int = 0
     engine: str = ""
 
 
@@ -252,16 +255,24 @@ def _fitting(wanted: int, profile: Profile, state: RunState, ahead: Outlook) -> 
 
     if first := crossed(1):
         nearest = next(c for c in state.forecast if (c.ceiling, c.subject) in first)
-        return Stop("ceiling", f"the next instance would not fit: {_nearness(nearest)}", *_key(nearest))
+        reason = f"the next instance would not fit: {_nearness(nearest)}"
+        return Stop("ceiling", reason, *_key(nearest), doubtful=_doubtful(ahead, first, wanted, least=1))
     low, high = 1, wanted
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (low, middle - 1) if crossed(middle) else (middle, high)
     if low < wanted and low < GRAIN * state.alive:
-        nearest = next(c for c in state.forecast if _key(c) in crossed(low + 1))
+        first = crossed(low + 1)
+        nearest = next(c for c in state.forecast if _key(c) in first)
         reason = f"less than {GRAIN:.2%} more would fit: {_nearness(nearest)}"
-        return Stop("ceiling", reason, *_key(nearest))
+        return Stop("ceiling", reason, *_key(nearest), doubtful=_doubtful(ahead, first, wanted, least=low + 1))
     return Launch(low)
+
+
+def _doubtful(ahead: Outlook, keys: Sequence[Key], wanted: int, *, least: int) -> int:
+    """How many to launch all the same, where every ceiling that is said to be in the way is far away; else 0."""
+    fit = min(ahead.far_from(key, least) for key in keys)
+    return min(wanted, max(least, math.floor(EXPLORE * fit))) if fit else 0
 
 
 def _binds(key: Key, ramp: Ramp) -> bool:

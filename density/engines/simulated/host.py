@@ -58,9 +58,15 @@ class HostModel:
     def used(self, resource: str) -> float:
         """True use of a resource of the host."""
         if resource != "memory_bytes":
-            return self._base[resource] + self._held[resource]
+            return self._base[resource] + self._held[resource] + self._other(resource)
         leaked = self.spec.leak_bytes_per_second * (self._clock() - self._started)
-        return self._base[resource] + self._held[resource] + leaked - self._still_to_come()
+        return self._base[resource] + self._held[resource] + self._other(resource) + leaked - self._still_to_come()
+
+    def _other(self, resource: str) -> float:
+        """What something else on the host takes now."""
+        since, until = self.spec.other_from_seconds, self.spec.other_until_seconds or math.inf
+        taken = since <= self._clock() - self._started < until
+        return float(getattr(self.spec, f"other_{resource}")) if taken else 0.0
 
     def _still_to_come(self) -> float:
         """Memory of instances that are ready but have not taken all of it yet."""

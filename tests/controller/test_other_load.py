@@ -1,0 +1,74 @@
+"""A ramp on a host on which something else happens, on the simulated engine in virtual time."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from support.simulation import Simulated, simulate
+
+from density.capacity.capacities import capacities
+from density.ceilings.judge import judge
+from density.model import Workload
+from density.profile.spec import Profile, Ramp, SimulatedHost
+from density.ramp.decide import bounds_of, look_ahead
+
+MIB = 2**20
+GIB = 2**30
+PROFILE = Profile(
+    name="test",
+    workloads=(Workload(name="web", engine="simulated"),),
+    ramp=Ramp(calibrate=2, hold_seconds=10),
+    simulated=SimulatedHost(
+        memory_bytes=24 * GIB,
+        used_memory_bytes=2 * GIB,
+        costs={"web": {"tasks": 13, "memory_bytes": 12 * MIB, "files": 20}},
+        noise=0.0002,
+        seed=4,
+    ),
+)
+OTHERS: Mapping[str, Mapping[str, float]] = {
+    "threads": {"other_tasks": 900},
+    "memory, at a rest": {"other_memory_bytes": 3 * GIB // 2},
+    "memory, between two waves": {"other_memory_bytes": 3 * GIB // 2, "other_from_seconds": 9.5},
+    "memory that is freed again": {"other_memory_bytes": 3 * GIB // 2, "other_until_seconds": 24.0},
+}
+
+
+def beside(**other: float) -> Simulated:
+    """A ramp beside which something else begins while density calibrates."""
+    spec = {"other_from_seconds": 3.5} | other
+    return simulate(replace(PROFILE, simulated=replace(PROFILE.simulated, **spec)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_something_else_takes_ends_no_ramp(name: str) -> None:
+    """The ramp goes on to what fits beside it, within 3 %, and is sure of what stops it."""
+    run = beside(**OTHERS[name])
+    reserves = {"memory_bytes": 2.0 * GIB, "tasks": 1600.0, "files": 1000.0}
+    if "other_until_seconds" not in OTHERS[name]:
+        reserves = {key: value + OTHERS[name].get(f"other_{key}", 0) for key, value in reserves.items()}
+    truth = run.host.true_maximum("web", reserves=reserves)
+    assert run.state.outcome is not None
+    assert run.state.outcome.outcome == "ceiling"
+    assert 0.97 * truth <= run.state.peak.count <= truth
+    assert capacities(run.state, bounds_of(PROFILE)).recommended.count >= 0.97 * truth
+    verdict = judge(run.state, bounds_of(PROFILE), look_ahead(PROFILE, run.state).costs())
+    assert verdict is not None
+    assert verdict.confidence > 0.5
+
+
+def test_it_is_warned_of_and_rested_from_once_more() -> None:
+    """Two rests at the same count, and a sentence that names the ceiling."""
+    run = beside(other_memory_bytes=3 * GIB // 2, other_from_seconds=9.5)
+    counts = [point.count for point in run.state.settled]
+    assert any(before == after for before, after in pairwise(counts))
+    assert any("memory.available" in warning for warning in run.state.warnings)
+
+
+def test_a_ramp_on_a_quiet_host_rests_once_a_wave_and_warns_of_nothing() -> None:
+    """Noise alone is no load of something else."""
+    run = simulate(PROFILE)
+    counts = [point.count for point in run.state.settled]
+    assert len(counts) == len(set(counts))
+    assert not run.state.warnings
