@@ -1,5 +1,6 @@
 """What density itself takes of what ceilings count: it is part of their use, and no cost of an instance."""
 
+import math
 from collections.abc import Mapping
 
 OWN: Mapping[str, str] = {
@@ -20,9 +21,14 @@ SHARED: Mapping[str, str] = {
 
 def overhead(key: tuple[str, str], values: Mapping[str, float]) -> float:
     """What is density's of the use of a ceiling (id, subject); 0 where nothing is, or where it is not measured."""
-    ceiling, subject = key
+    found = values.get(_name(*key), 0.0)
+    return found if math.isfinite(found) else 0.0
+
+
+def _name(ceiling: str, subject: str) -> str:
+    """Of the value; empty where nothing of this ceiling is density's."""
     if ceiling in SHARED:
-        return values.get(SHARED[ceiling].format(subject), 0.0)
+        return SHARED[ceiling].format(subject)
     if ceiling in UNIT:
-        return values.get(UNIT[ceiling], 0.0) if subject == "tester" else 0.0
-    return values.get(OWN.get(ceiling, ""), 0.0)
+        return UNIT[ceiling] if subject == "tester" else ""
+    return OWN.get(ceiling, "")

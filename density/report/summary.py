@@ -1,7 +1,7 @@
 """The summary of a run on one screen, from its result document."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 from rich.console import Console
 from rich.table import Table
@@ -120,9 +120,14 @@ def _footprint(footprint: Document) -> list[str]:
 
 def _cost(whole: Document | None, own: Document | None, unit: str) -> str:
     """The whole cost where it is told from none, else the instance's own."""
-    if whole and whole["low"] > 0:
+    if _is_known(whole):
         return format_value(whole["value"], unit)
-    return format_value(own["value"], unit) + _PART if own and own["low"] > 0 else "-"
+    return format_value(own["value"], unit) + _PART if _is_known(own) else "-"
+
+
+def _is_known(cost: Document | None) -> TypeGuard[Document]:
+    """Whether its interval excludes none; a noisy host leaves it without one."""
+    return cost is not None and cost["value"] is not None and (cost["low"] or 0) > 0
 
 
 def _closing(result: Document, run_dir: str) -> Iterator[Row]:
