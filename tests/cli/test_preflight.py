@@ -80,3 +80,22 @@ def test_every_workload_that_cannot_run_is_named(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr().err
     assert "vm: there is no libvirt network density-none" in said
     assert "disk: the disk image /nowhere.qcow2 is not a file" in said
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_containers_that_cannot_run_are_refused(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network that is not there, and an image that neither the daemon nor a registry has: exit 2, both named."""
+    profile = tmp_path / "two.toml"
+    profile.write_text(
+        'name = "two"\n'
+        '[workloads.lan]\nengine = "docker"\nnetwork = "density-none"\n'
+        '[workloads.web]\nengine = "docker"\nimage = "localhost:1/none"\n'
+    )
+    name, *options = command
+    assert main([name, str(profile), *options, "--runs-dir", str(tmp_path / "runs")]) == 2
+    said = capsys.readouterr().err
+    assert "'lan': Docker has no network 'density-none'" in said
+    assert "'localhost:1/none' cannot be had" in said
