@@ -15,7 +15,7 @@ MIB = 2**20
 VM_OVERHEAD_BYTES = 64 * MIB
 SHIM_COMMIT_BYTES = 130 * MIB
 """A container's shim is a Go program: it asks for far more memory than it ever touches."""
-STATE_BYTES, STATE_INODES = 84 * 1024, 17
+STATE_BYTES, STATE_INODES = 60 * 1024, 17
 """Of the daemons' state of one container: its bundle, its init's and its runtime's files, pipes and namespaces."""
 
 _ROOT = "uid0"

@@ -175,9 +175,9 @@ class WorkloadTable(Table):
     """Share of one CPU that the payload keeps busy; a share."""
     ready: Ready | None = None
     """How an instance is known to be ready. "payload": it says so (default where density's own program runs).
-    "running": the engine says it runs (default for other images). "healthy": the image's HEALTHCHECK. "log:REGEX" and
-    "console:REGEX": a line that it prints. "tcp:PORT", "http:PORT/PATH": it answers. "guest-agent": the agent in
-    a VM answers."""
+    "running": the engine says it runs (default for other images). "healthy": the image's HEALTHCHECK passes.
+    "log:REGEX" and "console:REGEX": a line that it prints. "tcp:PORT", "http:PORT/PATH": it answers. "guest-agent": the
+    agent in a VM answers. A container whose HEALTHCHECK fails is not ready, and fails after it was ready."""
     ready_timeout: Period = 60.0
     """An instance that is not ready by then has failed; a duration above 0."""
     network: Word | None = None

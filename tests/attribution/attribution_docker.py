@@ -1,5 +1,6 @@
 """Real ceilings of containers, each induced on a real Docker daemon and named by the verdict."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,6 +140,26 @@ def test_addresses_of_a_network(attribute: Attribute) -> None:
         )
 
 
+def test_addresses_of_a_network_without_a_bridge(attribute: Attribute) -> None:
+    """A macvlan network of /28 has 13 addresses for containers, which no device of the host shows."""
+    parent = f"dt{os.getpid()}"
+    subprocess.run(["ip", "link", "add", parent, "type", "bridge"], check=True)
+    subprocess.run(["ip", "link", "set", parent, "up"], check=True)
+    options = ("--driver", "macvlan", "--subnet", "10.213.78.0/28", "--opt", f"parent={parent}")
+    try:
+        with docker_network("density-induced", *options) as network:
+            attribute(
+                web(more=f'network = "{network}"'),
+                expect="network.addresses",
+                subject=network,
+                evidence=["stood at 13 of 13 addresses", "no available IPv4 addresses"],
+                fix="bigger subnet",
+                counts=(13, 13),
+            )
+    finally:
+        subprocess.run(["ip", "link", "delete", parent], check=True)
+
+
 def test_tasks_of_the_slice(attribute: Attribute) -> None:
     """A slice of 30 tasks denies forks; starting a container takes more of them for a moment than it keeps."""
     profile = web(table="[slice]\ntasks = 30")
@@ -185,6 +206,21 @@ def test_space_of_the_disk(attribute: Attribute, directory: Path, tmp_path: Path
             expect="disk.space",
             subject="docker",
             evidence=[r"stood at"],
+            fix="disk space",
+        )
+
+
+def test_space_of_the_daemons_state(attribute: Attribute, directory: Path) -> None:
+    """The daemon keeps the state of what runs in a file system in memory of 2 MiB, of which a tenth stays free."""
+    state = directory / "exec"
+    state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2M", "density-state", state], check=True)
+    with Dockerd(directory) as endpoint:
+        attribute(
+            web(endpoint),
+            expect="disk.space",
+            subject="docker-state",
+            evidence=[r"stood at [\d.]+ MiB of 2 MiB"],
             fix="disk space",
         )
 

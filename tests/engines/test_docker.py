@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -333,9 +334,30 @@ async def test_one_connection_a_client() -> None:
     clients.close()
 
 
+async def test_leaves_no_connections(image: str, runtime_dir: Path) -> None:
+    """However instances became ready, failed or were waited for, what was opened is closed when the engine is left."""
+    before = _open_sockets()
+    async with opened(DOCKER, runtime_dir) as session:
+        await session.launch(guest(image, "wait", "up", by="log", argument="up"), 4)
+        await session.launch(guest(image, "say", "no luck", "3", by="log", argument="lucky"), 4)
+        await session.launch(guest(image, "wait", "up", by="log", argument="never", seconds=0.2), 2)
+    await anyio.to_thread.run_sync(until_closed, before)
+
+
+def until_closed(before: int) -> None:
+    """Wait until no more sockets are open than before: threads that are left alone end a moment later."""
+    deadline = time.monotonic() + 5
+    while _open_sockets() > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def _open_sockets() -> int:
-    links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
-    return sum(str(link.readlink()).startswith("socket:") for link in links)
+    count = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            count += str(link.readlink()).startswith("socket:")
+    return count
 
 
 async def test_silence_is_no_trouble(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

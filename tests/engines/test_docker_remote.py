@@ -1,5 +1,6 @@
 """The Docker engine and what is elsewhere: images in a registry, a daemon behind TLS."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from support.registry import registry
 
 from density.engines.docker import DockerEngine
 from density.engines.docker.client import Clients, find_endpoint
+from density.engines.docker.owners import read_listeners, sockets_of
 from density.errors import EngineUnavailable, UsageError
 from density.model import Phase, Readiness, Workload
 
@@ -96,6 +98,13 @@ def _import(endpoint: str, layer: bytes, image: str) -> None:
     clients.close()
 
 
+def _connections_of(pid: int) -> set[str]:
+    """Addresses of this host at which a process listens."""
+    own = sockets_of([pid])
+    found = [each for each in read_listeners(os.getpid()) if each.inode in own]
+    return {f"127.0.0.1:{each.port}" for each in found if each.address == "0100007F"}
+
+
 @pytest.mark.root
 @pytest.mark.tools("dockerd", "openssl", "cc")
 async def test_a_daemon_behind_tls(
@@ -109,6 +118,8 @@ async def test_a_daemon_behind_tls(
     _import(behind_tls, docker_guest.layer(tmp_path), image)
     with short_directory() as directory:
         async with opened(case, directory) as session:
+            found = (await session.engine.describe()).daemons["dockerd"]
+            assert behind_tls.removeprefix("tcp://") in _connections_of(found), "another daemon of this host"
             workload = replace(waiting(image), ready=Readiness("running"))
             [instance_id] = await session.launch(workload)
             assert session.phases(instance_id)[-1] is Phase.READY

@@ -71,9 +71,10 @@ def find_daemons(endpoint: Endpoint, proc: Path = Path("/proc")) -> dict[str, in
 def _listens(endpoint: Endpoint, candidates: Iterable[int], proc: Path) -> int:
     """Which of these processes listens on the port of an endpoint by TCP; 0 where none does, or nobody may look."""
     port = urlsplit(endpoint.url).port
+    # The daemon may be in another network and have been handed a socket of this one.
+    inodes = {each.inode for each in read_listeners(os.getpid(), proc) if each.port == port}
     for pid in candidates:
         with suppress(OSError):
-            inodes = {each.inode for each in read_listeners(pid, proc) if each.port == port}
             if inodes & sockets_of([pid], proc):
                 return pid
     return 0
