@@ -155,16 +155,17 @@ async def test_ends_before_ready(image: str, runtime_dir: Path) -> None:
     """A container that ends before it is ready has failed with its exit code and its last words."""
     async with opened(DOCKER, runtime_dir) as session:
         failure = await failure_of(session, guest(image, "say", "no luck today", "3", by="log", argument="lucky"))
-        assert failure == Failure("exited", "ended with exit code 3", ("no luck today",))
+        assert failure == Failure("exited", "ended with exit code 3", ("no luck today",), exit_code=3)
         assert await session.leftovers() == ()
 
 
 async def test_out_of_memory(runtime_dir: Path) -> None:
-    """A payload that its memory limit kills is known to have been killed for want of memory."""
+    """A payload that its memory limit kills is known to have been killed by its own limit."""
     workload = Workload(name="o", engine="docker", memory_bytes=16 * MIB, touch_bytes=16 * MIB - 4096)
     async with opened(DOCKER, runtime_dir) as session:
         failure = await failure_of(session, workload)
-        assert failure.kind == "oom_killed"
+        assert failure.kind == "own_limit"
+        assert [(own.ceiling, own.limit) for own in failure.own_limits] == [("memory.instance", 16 * MIB)]
         assert "137" in failure.message
 
 
@@ -406,7 +407,7 @@ async def test_on_trio(runtime_dir: Path, client: APIClient) -> None:
         first, second = await session.launch(DOCKER.ready, 2)
         await DOCKER.kill(session.engine, session.context.run_id, first)
         lost = await session.until(first, Phase.LOST)
-        assert lost.failure == Failure("exited", "ended with exit code 137 (SIGKILL)")
+        assert lost.failure == Failure("exited", "ended with exit code 137 (SIGKILL)", exit_code=137, signal="SIGKILL")
         await session.engine.stop([second])
         await session.until(second, Phase.REMOVED)
         await anyio.to_thread.run_sync(until_gone, client, session.context.run_id)
