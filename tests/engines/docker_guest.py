@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -87,7 +88,7 @@ def layer(directory: Path) -> bytes:
 def build(client: APIClient, directory: Path) -> str:
     """The image's name; its entry point is the program. With a HEALTHCHECK: see `HEALTH`."""
     files = layer(directory)
-    tag = hashlib.sha256(_PROGRAM.encode()).hexdigest()[:12]
+    tag = f"{hashlib.sha256(_PROGRAM.encode()).hexdigest()[:12]}-{os.getpid()}"
     entry = 'ENTRYPOINT ["/guest"]'
     client.import_image_from_data(files, repository=_REPOSITORY, tag=tag, changes=[entry])
     for name, check in HEALTH.items():
