@@ -170,7 +170,6 @@ class WaveSeen:
     Attributes:
         ended: what failed or was lost in it, the last `MOST_ENDED`; none of it by a fault of density's own.
         ready: launches that became ready.
-        ready_after: of these, those that did so after the first failure.
         before: the host's values when the wave began.
         samples: the host's values since then, oldest first.
         now: the host's last values, with what objectives are held against.
@@ -178,7 +177,6 @@ class WaveSeen:
 
     ended: tuple[Ended, ...] = ()
     ready: int = 0
-    ready_after: int = 0
     before: Mapping[str, float] = field(default_factory=dict)
     samples: tuple[Mapping[str, float], ...] = ()
     now: Mapping[str, float] = field(default_factory=dict)
@@ -274,7 +272,6 @@ class RunState:
         self.lost_in_wave: Counter[str] = Counter()
         self.own_limits_in_wave: Counter[tuple[str, str]] = Counter()
         self.ready_in_wave = 0
-        self.ready_after_failure = 0
         self.ended_in_wave: deque[Ended] = deque(maxlen=MOST_ENDED)
         self.host_before_wave: Mapping[str, float] = {}
         self.at_stop: WaveSeen | None = None
@@ -359,7 +356,6 @@ class RunState:
         return WaveSeen(
             tuple(self.ended_in_wave),
             self.ready_in_wave,
-            self.ready_after_failure,
             self.host_before_wave,
             tuple(sample.values for sample in self.samples_in_wave),
             self.values(),
@@ -424,7 +420,6 @@ class RunState:
         self.lost_in_wave.clear()
         self.own_limits_in_wave.clear()
         self.ready_in_wave = 0
-        self.ready_after_failure = 0
         self.ended_in_wave.clear()
         self.host_before_wave = self.host
         self.lag_in_wave = 0.0
@@ -513,7 +508,6 @@ class RunState:
         if kernel := event.details.get("kernel"):
             workload.kernels[kernel] += 1
         self.ready_in_wave += 1
-        self.ready_after_failure += bool(self.ended_in_wave)
         self.last_ready_at = event.at
         if self.alive > self.peak.count:
             self.peak = Peak(self.alive, self.alive_by_workload)

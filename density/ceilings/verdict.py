@@ -85,28 +85,47 @@ _PEAKS = (
 )
 """A value of the slice, its highest since the slice was made (more than the limit where something was moved in), the
 limit, and the counters one of which must have moved too."""
-AT_ONCE = 8
+AT_ONCE = 6
 """Launches in flight take more for a moment than running instances do; so many are allowed for."""
 MOMENTARY = frozenset({"try_again", "too_many_files", "files_in_system"})
 """Kinds that launches in flight cause by what they hold for a moment: a container's start takes a dozen tasks."""
-BETWEEN_SAMPLES = 2
+BETWEEN_SAMPLES = 1
 """Instances that may have come and gone between two samples, of what is held for as long as they live."""
+STEEP = 4.0
+"""How fast a ceiling is out of question with its room, counted in what the launches wanted."""
 SILENT = 0.15
 """How well a failure without a word fits a ceiling, beside one that names what ran out."""
 WORDS_ALONE = 0.5
 """The weight of a ceiling that nobody can read and that alone is said like this."""
 WITHIN_A_WAVE = 0.05
 """The least that a ceiling weighs whose room is less than what the wave's launches take."""
-UNKNOWN = 0.03
+UNKNOWN = 0.05
 """The weight of a cause that is not in the catalogue, where words name one that would weigh 1."""
-UNKNOWN_SILENT = 0.05
-"""The same where nothing was said: programs end for reasons of their own."""
+UNKNOWN_SILENT = 0.1
+"""The same where a program ended and nothing was said: many do so for reasons of their own."""
 ENGINES = 0.2
 """The same where the engine itself seems unable to launch."""
 COUNTED = 20.0
 """The weight of an instance's own limit that the kernel counted a hit at."""
 BY_WORDS = 0.3
 """The same of one that fits what it said last, where no counter tells whether it was this one."""
+OF_STARTING = frozenset(
+    {
+        "files.process",
+        "maps.process",
+        "libvirt.processes",
+        "mounts.namespace",
+        "namespaces.user",
+        "keys.user",
+        "keys.bytes",
+        "cgroups.memcg",
+        "network.bridge_ports",
+        "network.addresses",
+    }
+)
+"""Ceilings that an engine meets while it starts an instance, and hardly ever a program that runs."""
+STARTED_ALREADY = 0.1
+"""How well they fit what a program that ran has said, or that it ended."""
 EXCULPATED = 0.05
 """How well a failure fits the host's ceilings when the instance met a limit of its own."""
 UNLIKELY = 0.1
@@ -144,8 +163,7 @@ def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
     weights = {
         key: weight
         for key, reading in highest.items()
-        if key[0] != NOBODY[0]
-        and (weight := _fits(BY_ID[key[0]], wave.ended) * _near(reading, costs.get(key), wave) * _counted(key, wave))
+        if key != NOBODY and (weight := _weight(key, reading, costs.get(key), wave))
     }
     weights |= _by_words_alone(wave, highest) | _own_limits(wave, highest)
     if ("memory.cgroup", "") in moved or any(key[0] == "memory.instance" for key in weights):
@@ -170,21 +188,37 @@ _CERTAIN = (ENGINE_KINDS - {"engine"}) | {"own_limit", "cancelled"}
 """Kinds that an engine knows better than any words of the instance."""
 
 
+def _weight(key: Key, reading: Reading, cost: float | None, wave: WaveSeen) -> float:
+    return _fits(key, wave.ended) * _near(reading, cost, wave) * _counted(key, wave)
+
+
 def _is_silent(kind: str) -> bool:
     return kind not in EXHAUSTION and kind not in _CERTAIN
 
 
-def _fits(ceiling: Ceiling, ended: Sequence[Ended]) -> float:
+def _fits(key: Key, ended: Sequence[Ended]) -> float:
     """How well a ceiling explains the failures: their mean, less where its errors are of many kinds."""
-    return sum(_fit(ceiling, each.failure) for each in ended) / len(ended)
+    return sum(_fit(key, each) for each in ended) / len(ended)
 
 
-def _fit(ceiling: Ceiling, failure: Failure) -> float:
-    kind = named(failure)
-    share = EXCULPATED if any(own.hits for own in failure.own_limits) else 1.0
+def _fit(key: Key, ended: Ended) -> float:
+    ceiling, kind = BY_ID[key[0]], named(ended.failure)
+    share = EXCULPATED if any(own.hits for own in ended.failure.own_limits) else 1.0
+    if _is_of_starting(key) and _ran(ended):
+        share *= STARTED_ALREADY
     if kind in ceiling.errors:
         return share / math.sqrt(len(ceiling.errors))
     return share * SILENT if _is_silent(kind) and ceiling.errors and not ceiling.soft and not ceiling.own else 0.0
+
+
+def _is_of_starting(key: Key) -> bool:
+    """Whether the engine meets it when it starts an instance: its own limits, or what it takes for an instance."""
+    return key[0] in OF_STARTING or (key[0] in {"tasks.cgroup", "memory.cgroup"} and key[1] != "")
+
+
+def _ran(ended: Ended) -> bool:
+    """Whether a program ran and ended by itself, and no engine has named the reason."""
+    return ended.reached in {Phase.STARTED, Phase.READY} and ended.failure.kind == "exited"
 
 
 def is_engines(ended: Ended) -> bool:
@@ -196,7 +230,8 @@ def is_engines(ended: Ended) -> bool:
 def _unknown(ended: Ended) -> float:
     if is_engines(ended):
         return ENGINES
-    return UNKNOWN_SILENT if _is_silent(named(ended.failure)) else UNKNOWN
+    kind = named(ended.failure)
+    return UNKNOWN_SILENT if _is_silent(kind) and kind != "timeout" else UNKNOWN
 
 
 def _by_words_alone(wave: WaveSeen, highest: Mapping[Key, Reading]) -> dict[Key, float]:
@@ -233,11 +268,16 @@ def _fullest(wave: WaveSeen, highest: Mapping[Key, Reading]) -> float:
 def _near(reading: Reading, cost: float | None, wave: WaveSeen) -> float:
     """How likely the limit was in the way: 1 where the room was nothing beside what the launches wanted."""
     if cost is None or cost <= 0:
-        return 0.5 * max(0.0, min(1.0, reading.ratio)) ** (8 if _names(reading.ceiling, wave) else 64)
+        return 0.5 * math.pow(max(0.0, min(1.0, reading.ratio)), 8.0 if _names(reading.ceiling, wave) else 64.0)
     room = max(0.0, reading.limit - reading.used)
-    wanted = cost * (_refused(wave) + (AT_ONCE if MOMENTARY & BY_ID[reading.ceiling].errors else BETWEEN_SAMPLES))
-    near = 1 / (1 + (room / wanted) ** 2)
+    wanted = cost * (_refused(wave) + (AT_ONCE if _surges(BY_ID[reading.ceiling], wave) else BETWEEN_SAMPLES))
+    near = 1 / (1 + math.pow(room / wanted, STEEP))
     return max(near, WITHIN_A_WAVE) if room < cost * (wave.ready + len(wave.ended)) else near
+
+
+def _surges(ceiling: Ceiling, wave: WaveSeen) -> bool:
+    """Whether an engine failed at what its launches in flight hold for a moment."""
+    return any(each.failure.kind in MOMENTARY & ceiling.errors for each in wave.ended)
 
 
 def _names(ceiling: str, wave: WaveSeen) -> bool:

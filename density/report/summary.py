@@ -15,6 +15,8 @@ Document = dict[str, Any]
 Row = tuple[str, Text]
 _COSTS = (("memory.available", "memory.instance", "bytes"), ("tasks.pid_max", "tasks.cgroup", "tasks"))
 """What one more instance takes of the host; what is its own of it; the unit."""
+_LINES = 3
+"""So many of the last lines that an instance printed; the report has them all."""
 _PART = "+"
 """Marks what is an instance's own where what else it takes of the host was lost in noise."""
 _ENDED = {
@@ -135,6 +137,8 @@ def _closing(result: Document, run_dir: str) -> Iterator[Row]:
     for index, (name, failure) in enumerate(failures):
         said = Text(f"{failure['count']} x {failure['kind']} of {name}: {failure['message'][:200]}")
         yield "" if index else "failures", said
+        for line in [line for line in failure["evidence"] if line.strip()][-_LINES:]:
+            yield "", Text(f"  | {line[:200]}", style="dim")
     for index, warning in enumerate(result["warnings"]):
         yield "" if index else "warnings", Text(warning, style="yellow")
     torn = result["teardown"]

@@ -13,11 +13,14 @@ from typing import Protocol
 import pytest
 from attribution.induced import Document, Expected, Row, judged, timed_run
 from attribution.suite import TOLD, Told
+from support.reliability import Pair, reliability, written
 
 from density.host.reader import HostReader
 
 CALM_SECONDS = 30.0
 ROWS = pytest.StashKey[list[Row]]()
+CLAIMS = pytest.StashKey[list[Pair]]()
+"""Odds of simulated hosts' verdicts, and whether each was right."""
 
 
 class Attribute(Protocol):
@@ -96,9 +99,22 @@ def attribute(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Attrib
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The tables: induced ceilings, and applications that fail by themselves."""
-    induced_table(terminalreporter, terminalreporter.config.stash.get(ROWS, []))
-    applications_table(terminalreporter, terminalreporter.config.stash.get(TOLD, []))
+    """The tables: induced ceilings, applications that fail by themselves, and calibration."""
+    stash = terminalreporter.config.stash
+    rows = stash.get(ROWS, [])
+    induced_table(terminalreporter, rows)
+    applications_table(terminalreporter, stash.get(TOLD, []))
+    induced = [(row.confidence, not row.problems) for row in rows if row.confidence]
+    calibration_table(terminalreporter, [*stash.get(CLAIMS, []), *induced])
+
+
+def calibration_table(terminal: pytest.TerminalReporter, claims: list[Pair]) -> None:
+    """Whether verdicts are right as often as they claim to be, simulated and induced ones together."""
+    if not claims:
+        return
+    terminal.section("calibration")
+    for line in written(reliability(claims)):
+        terminal.line(line)
 
 
 def induced_table(terminal: pytest.TerminalReporter, rows: list[Row]) -> None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from support.simulation import Simulated, simulate
 
+from density.ceilings.judge import judge
 from density.events import CeilingForecast, Forecasted, Stopped, WaveSettled
 from density.model import Workload
 from density.profile.spec import Profile, Ramp, Reserve, SimulatedHost
+from density.ramp.decide import bounds_of, look_ahead
 
 MIB = 2**20
 GIB = 2**30
@@ -37,7 +39,7 @@ class Judged:
     """How a ramp on such a host went.
 
     Attributes:
-        right: the verdict named the ceiling that truly bound.
+        right: the verdict named the ceiling that truly bound; confidence: how sure it was.
         error: the forecast's, of the count at a tenth of the ramp, as a share of the truth.
         covered: the truth lay within that forecast's interval, to the whole instance.
         exact: the binding ceiling counts whole things, so its line has no noise.
@@ -47,6 +49,7 @@ class Judged:
 
     seed: int
     right: bool
+    confidence: float | None
     error: float
     covered: bool
     exact: bool
@@ -116,10 +119,12 @@ def judge_host(seed: int) -> Judged:
     run = simulate(truth.profile)
     fits = truth.fits - _leaked(truth, run)
     early = _forecast_at(run, truth, fits)
-    outcome = run.state.outcome
+    outcome, bounds = run.state.outcome, bounds_of(truth.profile)
+    verdict = judge(run.state, bounds, look_ahead(truth.profile, run.state).costs())
     return Judged(
         seed=seed,
         right=outcome is not None and outcome.ceiling == truth.ceiling,
+        confidence=verdict.confidence if verdict else None,
         error=early.count / fits - 1,
         covered=math.floor(early.low) <= fits <= math.ceil(early.high),
         exact=truth.ceiling != "memory.available",
