@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from density.ceilings.calibration import calibrated
 from density.ceilings.catalog import BY_ID, CATALOG, Ceiling, readings
 from density.ceilings.errors import ENGINE_KINDS, EXHAUSTION, heard
 from density.ceilings.reading import Bounds, Reading
@@ -169,10 +170,12 @@ def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
     if ("memory.cgroup", "") in moved or any(key[0] == "memory.instance" for key in weights):
         # The host counts kills of cgroups too.
         weights.pop(("memory.available", ""), None)
-    total = sum(weights.values()) + sum(map(_unknown, wave.ended)) / len(wave.ended)
+    nobody = sum(map(_unknown, wave.ended)) / len(wave.ended)
+    total = sum(weights.values()) + nobody
+    odds = calibrated({key: weight / total for key, weight in {**weights, NOBODY: nobody}.items()})
     return [
-        Suspect(*key, weight / total, tuple(_evidence(key, state, highest.get(key), costs.get(key))))
-        for key, weight in sorted(weights.items(), key=lambda item: -item[1])
+        Suspect(*key, odds[key], tuple(_evidence(key, state, highest.get(key), costs.get(key))))
+        for key in sorted(weights, key=lambda key: -odds[key])
     ]
 
 

@@ -1,9 +1,14 @@
 """The table that says whether odds are what they claim to be."""
 
 import random
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.reliability import expected_calibration_error, reliability
+
+from density.ceilings.calibration import KNOTS, calibrated, mapped
 
 
 def test_claims_that_are_right_as_often_as_they_say_have_no_gap() -> None:
@@ -32,3 +37,19 @@ def test_every_claim_is_in_one_bin_and_certainty_in_the_last() -> None:
     assert bins[-1].high == 1
     assert not reliability([])
     assert expected_calibration_error([]) == 0
+
+
+@given(st.lists(st.floats(0.001, 1000), min_size=2, max_size=9))
+def test_calibrated_odds_add_up_and_keep_their_order(weights: list[float]) -> None:
+    """Whatever the shares: the same suspect is first, none changes place, and together they are certain."""
+    shares = {place: weight / sum(weights) for place, weight in enumerate(weights)}
+    odds = calibrated(shares)
+    assert sum(odds.values()) == pytest.approx(1)
+    assert all(odds[one] >= odds[other] - 1e-12 for one in shares for other in shares if shares[one] > shares[other])
+
+
+def test_no_odds_are_certain() -> None:
+    """What the weights leave no doubt about was still wrong now and then."""
+    assert mapped(1.0) < 0.99
+    assert calibrated({"one": 1.0}) == {"one": mapped(1.0)}
+    assert all(before <= after for (_, before), (_, after) in pairwise(KNOTS))
