@@ -131,6 +131,7 @@ def test_without_root_an_access_list_lets_qemu_in(directory: Path) -> None:
     os.seteuid(NOBODY)
     try:
         listener, own = listen(path, 4, owner=QEMU), listen(directory / "o", 4, owner=(NOBODY, NOBODY))
+        roots = listen(directory / "r", 4, owner=(0, 0))
     finally:
         os.seteuid(0)
 
@@ -144,6 +145,8 @@ def test_without_root_an_access_list_lets_qemu_in(directory: Path) -> None:
         assert as_user(NOBODY, connect) == "connected"
         assert as_user(other, connect) == "PermissionError"
         assert stat.S_IMODE((directory / "o").stat().st_mode) == 0o600
+        assert os.getxattr(directory / "r", "system.posix_acl_access")
     finally:
         discard(listener, path)
         discard(own, directory / "o")
+        discard(roots, directory / "r")
