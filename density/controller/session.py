@@ -89,23 +89,36 @@ class Session:
         await anyio.to_thread.run_sync(self._make_run_dir, profile)
         _allow_many_files()
         ends = _Ends(self.told, clean=f"density clean {self.run_id}")
+        failure: DensityError | None = None
         async with anyio.create_task_group() as group:
             await group.start(ends.listen)
-            with LogFile(self.run_dir / LOG) as log_file, RunLock(self.run_id) as lock:
-                record = RecordWriter(
-                    self.run_dir / RECORD,
-                    on_problem=lambda problem: _warn(bus, problem),
-                    on_stopped=lambda reason: ends.fail(DensityError(f"the record of the run stopped: {reason}")),
-                )
-                bus = Bus(state, [record, EventLog(), *sinks])
-                async with record:
-                    problem = await self._equipped(profile, bus, ends, runtime_dir=lock.directory)
-                    if log_file.problem:
-                        _warn(bus, log_file.problem)
-                if record.missing:
-                    _warn(bus, record.problem)
+            try:
+                problem, recorded = await self._recorded(profile, state, sinks, ends)
+            except DensityError as error:
+                failure = error  # raised outside of the group, which would wrap it
             group.cancel_scope.cancel()
-        return Ended(bus.state, problem, interrupted=ends.count > 0, recorded=record.held)
+        if failure is not None:
+            raise failure
+        return Ended(state, problem, interrupted=ends.count > 0, recorded=recorded)
+
+    async def _recorded(
+        self, profile: Profile, state: RunState, sinks: Sequence[Sink], ends: "_Ends"
+    ) -> tuple[DensityError | None, Extent]:
+        """With a log, a lock and a record: what ended the run with outcome `error`, and how much of it is recorded."""
+        with LogFile(self.run_dir / LOG) as log_file, RunLock(self.run_id) as lock:
+            record = RecordWriter(
+                self.run_dir / RECORD,
+                on_problem=lambda problem: _warn(bus, problem),
+                on_stopped=lambda reason: ends.fail(DensityError(f"the record of the run stopped: {reason}")),
+            )
+            bus = Bus(state, [record, EventLog(), *sinks])
+            async with record:
+                problem = await self._equipped(profile, bus, ends, runtime_dir=lock.directory)
+                if log_file.problem:
+                    _warn(bus, log_file.problem)
+            if record.missing:
+                _warn(bus, record.problem)
+        return problem, record.held
 
     def _make_run_dir(self, profile: Profile) -> None:
         try:

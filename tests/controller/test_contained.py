@@ -12,10 +12,11 @@ from support.simulation import Simulated, simulate
 
 from density.controller.bus import Bus
 from density.controller.launcher import STREAK
+from density.controller.paths import RunLock
 from density.controller.run import Controller
 from density.controller.session import Session
 from density.engines.simulated import HostModel, SimulatedEngine
-from density.errors import InternalFailure
+from density.errors import InternalFailure, UsageError
 from density.events import Event, HostSampled, InstanceChanged, ProbeMeasured, StageEntered, Warned
 from density.host.reading import Sample
 from density.log import NAME
@@ -303,3 +304,13 @@ def test_the_traceback_is_in_the_runs_log(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert any("event=instance" in line and "kind=internal" in line and "level=warning" in line for line in lines)
     assert any(line.startswith("  | ") and "KeyError: -1" in line for line in lines)
     assert len([event for event in read_events(run_dir / "run.sqlite") if isinstance(event, InstanceChanged)]) > 3
+
+
+@pytest.mark.anyio
+async def test_what_cannot_be_begun_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose id is taken raises what its caller can catch, although it listens for signals by then."""
+    monkeypatch.setattr("density.controller.paths.runtime_base", lambda: tmp_path / "base")
+    run_id = "20260101-000000-0f01"
+    session = Session(run_id=run_id, run_dir=tmp_path / "r", told=lambda _: None)
+    with RunLock(run_id), pytest.raises(UsageError):
+        await session.run(PROFILE, RunState(), [])
