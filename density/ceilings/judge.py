@@ -28,7 +28,7 @@ class Verdict:
     Attributes:
         ceiling: id of the catalogue.
         used, limit: the highest use of the last wave, in the ceiling's unit.
-        confidence: odds that it was this one, 0 to 1.
+        confidence: odds that it was this one, 0 to 1; None where nothing says how good they would be.
         evidence: sentences with numbers.
         next: the ceilings that would bind once this one is out of the way, nearest first.
     """
@@ -39,7 +39,7 @@ class Verdict:
     unit: str
     used: float
     limit: float
-    confidence: float
+    confidence: float | None
     evidence: tuple[str, ...]
     fix: str
     next: tuple[CeilingForecast, ...]
@@ -131,12 +131,13 @@ def _also(others: Sequence[Suspect]) -> Iterator[str]:
         yield f"also possible, {format_odds(suspect.odds)}: {'; '.join(suspect.evidence)}"
 
 
-def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> float:
+def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> float | None:
     """Of a ceiling that is no suspect.
 
     Failures without one are nobody's with the odds that the suspects leave. What was measured is certain: an objective
     that was missed, a reserve that was touched, room that is less than what the host moves by itself, where no count is
-    forecast. A forecast is as good as its interval. A launch that fails by the way says nothing of either.
+    forecast. A forecast is as good as its interval; one by typical costs has none, so nothing says how good it is. A
+    launch that fails by the way says nothing of either.
     """
     key = reading.key
     if key == NOBODY and (state.outcome is None or state.outcome.by_failures):
@@ -144,8 +145,12 @@ def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> 
     if BY_ID[key[0]].soft or reading.room < 0:
         return 1.0
     mine = next((ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) == key), None)
+    if state.outcome is not None and state.outcome.by_failures:
+        return None
     if mine is None or not _is_known(mine):
         return 1.0
+    if mine.typical:
+        return None
     odds = (_sooner(other, mine) for other in state.forecast if (other.ceiling, other.subject) != key)
     return math.prod(1 - share for share in odds)
 

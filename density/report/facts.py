@@ -59,6 +59,11 @@ def odds(key: str, value: float) -> Fact:
     return Fact(key, value, format_odds(value))
 
 
+def confidence(odds: float | None) -> str:
+    """`confidence 97%`, after what the verdict names."""
+    return "confidence not known" if odds is None else f"confidence {format_odds(odds)}"
+
+
 def plain(said: Iterable[str | Fact]) -> str:
     """The sentence as text."""
     return "".join(part if isinstance(part, str) else part.text for part in said)

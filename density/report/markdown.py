@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from density.report import tables
 from density.report.answer import answer
 from density.report.checks import checks
-from density.report.facts import Fact, Said, plain
+from density.report.facts import Fact, Said, confidence, plain
 from density.report.marked import escape, table
 from density.report.recorded import Recorded
-from density.units import format_odds, format_seconds, format_value
+from density.units import format_seconds, format_value
 
 
 def markdown(run: Recorded) -> str:
@@ -75,7 +75,7 @@ def _verdict(run: Recorded) -> Iterator[str]:
         name = escape(f"{verdict['ceiling']} {verdict['subject']}".rstrip())
         used, limit = (format_value(verdict[key], verdict["unit"]) for key in ("used", "limit"))
         of = f": {used} of {limit}" if verdict["limit"] else ""
-        yield f"**{name}** – {escape(verdict['resource'])}{of}, confidence {format_odds(verdict['confidence'])}."
+        yield f"**{name}** – {escape(verdict['resource'])}{of}, {confidence(verdict['confidence'])}."
         yield "\n".join(f"- {escape(sentence)}" for sentence in verdict["evidence"])
         yield f"What to change: {escape(verdict['fix'])}"
     else:

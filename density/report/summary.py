@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from density.report.facts import NOT_MEASURED, VAGUE, number
+from density.report.facts import NOT_MEASURED, VAGUE, confidence, number
 from density.report.latency import latency_rows
-from density.units import format_count, format_odds, format_seconds, format_some, format_value
+from density.units import format_count, format_seconds, format_some, format_value
 
 Document = dict[str, Any]
 Row = tuple[str, Text]
@@ -82,7 +82,7 @@ def _verdict(result: Document) -> Iterator[Row]:
         yield "ended", Text(result["reason"])
         return
     line = Text(f"{verdict['ceiling']} {verdict['subject']}".rstrip(), style="bold red")
-    line.append(f": {verdict['resource']}, confidence {format_odds(verdict['confidence'])}", style="not bold default")
+    line.append(f": {verdict['resource']}, {confidence(verdict['confidence'])}", style="not bold default")
     yield "stopped by", line
     for sentence in verdict["evidence"]:
         yield "", Text(f"- {sentence}")

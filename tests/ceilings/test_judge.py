@@ -17,6 +17,7 @@ from density.events import (
 )
 from density.model import Failure, Phase, Workload
 from density.profile.spec import Objectives, Reserve
+from density.report.facts import confidence
 from density.state import fold
 
 STARTED = RunStarted(
@@ -32,6 +33,16 @@ def test_room_that_the_host_moves_by_itself_is_certain_to_have_ended_a_ramp() ->
     verdict = judge(fold([Forecasted(1.0, (near, unknown)), stopped]), Bounds(), {})
     assert verdict is not None
     assert verdict.confidence == 1
+
+
+def test_a_forecast_by_typical_costs_claims_no_odds() -> None:
+    """Nothing says how good they would be, so no percentage is told."""
+    mine = CeilingForecast("files.file_max", "", 2846, 4747, 1000, 22, 15, 44, typical=True)
+    stopped = Stopped(2.0, "ceiling", "the next instance would not fit", "files.file_max")
+    verdict = judge(fold([Forecasted(1.0, (mine,)), stopped]), Bounds(), {})
+    assert verdict is not None
+    assert verdict.confidence is None
+    assert confidence(verdict.confidence) == "confidence not known"
 
 
 def test_failures_that_nothing_explains_are_nobodys_for_certain() -> None:

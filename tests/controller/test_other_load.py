@@ -55,6 +55,7 @@ def test_what_something_else_takes_ends_no_ramp(name: str) -> None:
     assert capacities(run.state, bounds_of(PROFILE)).recommended.count >= 0.97 * truth
     verdict = judge(run.state, bounds_of(PROFILE), look_ahead(PROFILE, run.state).costs())
     assert verdict is not None
+    assert verdict.confidence is not None
     assert verdict.confidence > 0.5
 
 

@@ -124,6 +124,7 @@ def test_a_slice_too_small_for_one_instance_is_a_ceiling_at_nothing(slice_: Slic
     assert capacities(run.state, bounds_of(PROFILE)).hard.count == 0
     verdict = judge(run.state, bounds_of(PROFILE), {})
     assert verdict is not None
+    assert verdict.confidence is not None
     assert verdict.confidence > 0.5
 
 

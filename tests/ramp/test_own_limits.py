@@ -51,6 +51,7 @@ def test_most_of_a_wave_at_its_own_limit_ends_the_ramp_and_is_named() -> None:
     verdict = judge(state, bounds_of(PROFILE), {})
     assert verdict is not None
     assert (verdict.used, verdict.limit) == (64 * MIB, 64 * MIB)
+    assert verdict.confidence is not None
     assert verdict.confidence > 0.9
     assert "`memory` of the workload web" in verdict.fix
     assert any("3 of 4 instances of web" in line and "64 MiB" in line for line in verdict.evidence)

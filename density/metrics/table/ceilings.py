@@ -53,7 +53,7 @@ def _verdict(seen: Seen) -> Iterator[Row]:
 
 
 def _confidence(seen: Seen) -> Iterator[Row]:
-    if verdict := seen.findings.verdict:
+    if (verdict := seen.findings.verdict) and verdict.confidence is not None:
         yield Row((verdict.ceiling, verdict.subject), verdict.confidence)
 
 
