@@ -21,6 +21,8 @@ _PARENTS = frozenset(
     {"docker", "machine", "machine.partition", "system.slice", "user.slice", "libvirt", "lxc", "buildkit"}
 )
 """Cgroups that a daemon makes once, for all that it will ever run."""
+_ENGINES = ("density", "docker", "machine", "libvirt", "lxc")
+"""How the cgroups begin in which engines have theirs."""
 _MOVING = ("kernel/ns_last_pid", "kernel/random/", "fs/file-max", "vm/drop_caches", "vm/stat_refresh")
 """Parameters that the kernel changes by itself, or that only take."""
 
@@ -52,10 +54,18 @@ def _links() -> Iterator[str]:
 
 
 def _cgroups() -> Iterator[str]:
-    for directory, children, _ in os.walk("/sys/fs/cgroup"):
-        children[:] = [name for name in children if not (Path(directory) / name).is_symlink()]
-        if Path(directory).name not in _PARENTS:
-            yield directory
+    """At the top, and below the engines' own; what other managers make below theirs is not the tests'."""
+    base = Path("/sys/fs/cgroup")
+    tops = [base] if (base / "cgroup.controllers").exists() else [path for path in base.iterdir() if path.is_dir()]
+    for top in tops:
+        for directory, children, _ in os.walk(top):
+            parts = Path(directory).relative_to(top).parts
+            if not parts:
+                continue
+            if not parts[0].startswith(_ENGINES):
+                children.clear()
+            if parts[-1] not in _PARENTS:
+                yield directory
 
 
 def _mounts() -> Iterator[str]:
