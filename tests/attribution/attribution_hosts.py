@@ -2,13 +2,15 @@
 
 import os
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import pytest
 from attribution.conftest import CLAIMS
 from support.ambiguous import claim_of
-from support.hosts import Judged, judge_host
+from support.hosts import Failing, Judged, failing_host, judge_host
 from support.reliability import Pair, expected_calibration_error, reliability
 
 HOSTS = 1000
@@ -69,3 +71,35 @@ def test_odds_are_what_they_claim_to_be(request: pytest.FixtureRequest) -> None:
     assert share([right for odds, right in pairs if odds >= 0.9]) >= 0.9
     assert len(bins) >= 5
     assert share([claim.right for claim in found]) >= 0.85
+
+
+def failing(share: float, *, allowed: float, hosts: int) -> list[Failing]:
+    """Ramps on random hosts on which this share of the launches fails by chance."""
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(partial(failing_host, allowed=allowed, share=share), range(hosts), chunksize=10))
+
+
+def test_failures_at_half_the_objective_end_hardly_a_ramp(capsys: pytest.CaptureFixture[str]) -> None:
+    """At most 1 % of 1,000 ramps end by `slo.failures` where half of what is allowed fails."""
+    hosts = failing(0.005, allowed=0.01, hosts=HOSTS)
+    stopped = [host for host in hosts if host.ceiling == "slo.failures"]
+    with capsys.disabled():
+        print(f"\n{HOSTS} simulated hosts, failures = 1 % and 0.5 % of the launches fail by chance")
+        print(f"  ramps that ended by slo.failures  {len(stopped) / HOSTS:.1%} (bar 1 %)")
+        print(f"  what ended them                   {Counter(host.ceiling for host in hosts).most_common(4)}")
+    assert len(stopped) <= 0.01 * HOSTS
+
+
+def test_ten_times_the_objective_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where 10 % fail and 1 % may, nine ramps in ten end by it within twice 42 launches, to the end of the wave.
+
+    42 launches are what one look at 99 % needs to see it in four of five runs.
+    """
+    hosts = failing(0.1, allowed=0.01, hosts=HOSTS // 5)
+    found = [host.launched for host in hosts if host.ceiling == "slo.failures"]
+    with capsys.disabled():
+        print(f"\n{HOSTS // 5} simulated hosts, failures = 1 % and 10 % of the launches fail by chance")
+        print(f"  found                             {len(found) / len(hosts):.1%}")
+        print(f"  after launches                    median {statistics.median(found):.0f}, most {max(found)}")
+    assert len(found) >= 0.98 * len(hosts)
+    assert statistics.quantiles(found, n=10)[-1] <= 2 * 84

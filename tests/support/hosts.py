@@ -1,17 +1,21 @@
 """Random simulated hosts whose truth is known: mixed workloads, noise, leaks, late memory, ceilings close together."""
 
+import itertools
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from support.simulation import Simulated, simulate
 
 from density.ceilings.judge import judge
+from density.controller.run import Controller
+from density.engines.simulated import SimulatedEngine
 from density.events import CeilingForecast, Forecasted, Stopped, WaveSettled
 from density.model import Workload
-from density.profile.spec import Profile, Ramp, Reserve, SimulatedHost
+from density.profile.spec import Objectives, Profile, Ramp, Reserve, SimulatedHost
 from density.ramp.decide import bounds_of, look_ahead
+from density.state import fold
 
 MIB = 2**20
 GIB = 2**30
@@ -59,8 +63,8 @@ class Judged:
     fits: int
 
 
-def random_host(seed: int) -> Truth:
-    """A host; the seed decides everything."""
+def random_host(seed: int, *, most: int = 6000) -> Truth:
+    """A host on which at most so many instances fit; the seed decides everything."""
     chance = random.Random(seed)
     names = ["web", "db", "job"][: chance.choice((1, 1, 2, 3))]
     costs = {
@@ -77,7 +81,7 @@ def random_host(seed: int) -> Truth:
     )
     order = ["memory_bytes", "tasks", "files"]
     chance.shuffle(order)
-    fits = chance.randint(150, 6000)
+    fits = chance.randint(150, most)
     reach = {order[0]: fits, order[1]: fits * chance.uniform(1.01, 1.3), order[2]: fits * chance.uniform(1.2, 4)}
     taken = {resource: reach[resource] * mean_cost(workloads, costs, resource) for resource in order}
     used = {"memory_bytes": 0.05 * taken["memory_bytes"], "tasks": 300.0, "files": 2000.0}
@@ -163,3 +167,47 @@ def _overshoots(profile: Profile, run: Simulated) -> list[float]:
         (reserve.tasks - lowest["tasks"]) / spec.tasks,
         (reserve.files - lowest["files"]) / spec.files,
     ]
+
+
+@dataclass(frozen=True)
+class Failing:
+    """How a ramp ended in which launches fail by chance, beside an objective for them.
+
+    Attributes:
+        ceiling: what ended it; by_failures: what ended it was failed launches.
+        launched: launches until then; fits: instances that truly fit.
+        reached: instances at the end of the ramp as a share of what fits.
+    """
+
+    ceiling: str
+    by_failures: bool
+    launched: int
+    fits: int
+    reached: float
+
+
+async def _no_search(controller: Controller, _: SimulatedEngine) -> None:
+    """How a ramp ended is known at its end."""
+    await controller._bus.until(lambda state: state.outcome is not None)
+    controller.interrupt()
+
+
+def failing_host(seed: int, *, allowed: float, share: float) -> Failing:
+    """Run a safe ramp on a random host with this share of failures, where `allowed` is the objective."""
+    truth = random_host(seed, most=600)
+    profile = replace(
+        truth.profile,
+        objectives=Objectives(failures_share=allowed),
+        ramp=replace(truth.profile.ramp, hold_seconds=0),
+        simulated=replace(truth.profile.simulated, failure_share=share),
+    )
+    run = simulate(profile, during=_no_search)
+    ended = next(event for event in run.events if isinstance(event, Stopped))
+    state = fold(itertools.takewhile(lambda event: event is not ended, run.events))
+    return Failing(
+        ceiling=ended.ceiling,
+        by_failures=ended.by_failures,
+        launched=sum(workload.launched for workload in state.workloads.values()),
+        fits=truth.fits,
+        reached=state.peak.count / truth.fits,
+    )
