@@ -164,7 +164,7 @@ def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
     weights = {
         key: weight
         for key, reading in highest.items()
-        if key != NOBODY and (weight := _weight(key, reading, costs.get(key), wave))
+        if key[0] != NOBODY[0] and (weight := _weight(key, reading, costs.get(key), wave))
     }
     weights |= _by_words_alone(wave, highest) | _own_limits(wave, highest)
     if ("memory.cgroup", "") in moved or any(key[0] == "memory.instance" for key in weights):
