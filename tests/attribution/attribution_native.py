@@ -149,6 +149,6 @@ def test_failing_starts(attribute: Attribute) -> None:
     attribute(
         bare(table='[objectives]\nfailures = "5%"', more='burn = "50%"\ntouch = "32MiB"\nready_timeout = "200ms"'),
         expect="slo.failures",
-        evidence=[r"\d+ x timeout \(not ready within 0\.2 s\)"],
+        evidence=[r"\d+ x timeout \(not ready \(payload\) within 200 ms"],
         fix="see the failures by kind",
     )
