@@ -72,7 +72,8 @@ def test_no_other_number_is_on_the_page(read: Read, asked: Asked) -> None:
 
 def _evidence(read: Read) -> Iterator[str]:
     """Sentences of the verdict; `test_judge` checks the numbers in those."""
-    yield from (text for text in read.text if re.search(r"stood at|one more instance takes|sysctl|/sys/kernel", text))
+    told = r"stood at|printed last|one more instance takes|sysctl|/sys/kernel"
+    yield from (text for text in read.text if re.search(told, text))
 
 
 def _fingerprint(asked: Asked) -> set[str]:

@@ -138,6 +138,11 @@ def _workload(asked: Asked, rest: list[str]) -> float:
     return float(asked.one(f"SELECT count(*) FROM instances WHERE workload = ? AND ({where})", name))  # noqa: S608
 
 
+def _deaths(asked: Asked, rest: list[str]) -> float:
+    """Instances of a workload that died, and of how many."""
+    return _workload(asked, [rest[0], "ready" if rest[1:] == ["of"] else "lost"])
+
+
 def _failures(asked: Asked, rest: list[str]) -> float:
     sql = "SELECT count(*) FROM failures WHERE workload = ? AND failure_kind = ?"
     return float(asked.one(sql, rest[0], rest[1]))
@@ -179,6 +184,7 @@ _ANSWERS: Mapping[str, Callable[[Asked, list[str]], float]] = {
     "wave": _wave,
     "use": _use,
     "workload": _workload,
+    "deaths": _deaths,
     "failures": _failures,
     "footprint": _footprint,
     "required": lambda asked, rest: asked.body("run_started")["required"][rest[0]],
