@@ -71,15 +71,16 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
             sinks.append(await stack.enter_async_context(server))
             click.echo(f"metrics at {server.url}", err=True)
         ended = await _watched(profile, state, sinks, run_id=run_id, run_dir=run_dir, quiet=wanted.quiet)
-        document = result(state, bounds_of(profile), recorded=ended.recorded)
-        unwritten = _write_result(document, run_dir)
-        _report(
-            document, run_dir, console, as_json=wanted.as_json, summed_up=bool(state.instances) or ended.problem is None
-        )
-        page = await anyio.to_thread.run_sync(_write_page, run_dir)
-        if page and not wanted.as_json:
-            with Unread():
-                click.echo(f"{'report':<11} {page}", err=True)
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # The run is over; a signal that comes too late to end it does not take its result.
+            document = result(state, bounds_of(profile), recorded=ended.recorded)
+            unwritten = _write_result(document, run_dir)
+            summed_up = bool(state.instances) or ended.problem is None
+            _report(document, run_dir, console, as_json=wanted.as_json, summed_up=summed_up)
+            page = await anyio.to_thread.run_sync(_write_page, run_dir)
+            if page and not wanted.as_json:
+                with Unread():
+                    click.echo(f"{'report':<11} {page}", err=True)
         if sinks and linger and not ended.interrupted:
             click.echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
             await _linger(linger)

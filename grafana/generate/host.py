@@ -163,9 +163,9 @@ def _sensors() -> list[timeseries.Panel]:
             "Sensors that fail",
             ["density_sensor_success"],
             HALF,
-            "What a sensor reads is not watched while it fails. Sensors of what this kernel lacks fail all the time.",
+            "1: it fails, and what it reads is not watched. Sensors of what this kernel lacks fail all the time.",
         ),
-        Query(f"max by (sensor) ({now('density_sensor_success')}) == 0", "{{sensor}}"),
+        Query(f"topk(5, 1 - max by (sensor) ({now('density_sensor_success')}))", "{{sensor}}"),
     )
     slowest = panels.graph(
         About("Slowest sensors", ["density_sensor_duration_seconds"], HALF),

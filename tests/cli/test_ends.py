@@ -140,13 +140,17 @@ def _end(directory: Path, moment: str, delay: float) -> tuple[int, dict[str, Any
 
 @pytest.mark.root
 def test_sigterm_at_any_moment_leaves_no_cgroup(tmp_path: Path) -> None:
-    """While the slice is made, while engines are entered, in the teardown, while the slice goes: nothing is left."""
+    """While the slice is made, while engines are entered, in the teardown, while the slice goes: nothing is left.
+
+    A signal in the teardown may come when all of it is done: then the run has its own exit code, and its report.
+    """
     moments = [("run_started", 0.0), ("first cgroup", 0.0), ("first cgroup", 0.1), ("stage=teardown", 0.05)]
     with ThreadPoolExecutor(len(moments)) as threads:
         ended = list(threads.map(lambda each: _end(tmp_path / str(each[0]), *each[1]), enumerate(moments)))
-    for code, document, left in ended:
-        assert (code, left, document["teardown"]["left"]) == (INTERRUPTED, [], []), document["reason"]
-    assert [document["outcome"] for _, document, _ in ended[:3]] == ["interrupted"] * 3
+    for _, document, left in ended:
+        assert (left, document["teardown"]["left"]) == ([], []), document["reason"]
+    assert [(code, document["outcome"]) for code, document, _ in ended[:3]] == [(INTERRUPTED, "interrupted")] * 3
+    assert ended[3][0] in {INTERRUPTED, 0}
 
 
 def test_a_record_that_stops_ends_the_run_in_order(
