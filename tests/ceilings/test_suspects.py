@@ -218,3 +218,14 @@ def test_one_refused_launch_among_many_ends_nothing() -> None:
     """An engine that could not be reached once has launched twenty others."""
     state = after_a_wave({}, [Failure("refused", "connection refused")], ready=20)
     assert not isinstance(decide(PROFILE, state, 2), Stop)
+
+
+def test_a_limit_counter_that_stands_still_clears_no_full_slice() -> None:
+    """Linux 6.18 left `memory.failcnt` of v1 at 0 amid kills by the limit: a full slice is as suspect without it."""
+    full = {"slice.memory_bytes": 3.2e9, "slice.memory_limit_bytes": 3.2e9}
+    still = {"slice.memory_limit_hits": 0.0}
+    costs = {("memory.cgroup", ""): 4e7}
+    without, with_it = (
+        odds_of(after_a_wave(values, [exited("reboot: Power down")] * 4), costs) for values in (full, full | still)
+    )
+    assert with_it["memory.cgroup"] == without["memory.cgroup"] > 0.8
