@@ -156,6 +156,7 @@ APPLICATIONS = (
         subject="web",
         fix="`memory` of the workload web",
         evidence="32 MiB",
+        exit_code=3,  # every instance died
     ),
     Application(
         name="slow leak, slice",
