@@ -158,10 +158,7 @@ def _cost(reading: Reading, profile: Profile, line: Line | None, cgroup_version:
 def _expected(reading: Reading, profile: Profile, cgroup_version: float) -> Expected:
     """Of one more instance of the mix; it rests on the weakest of what its parts rest on."""
     each = [expected_cost(workload, *reading.key, cgroup_version=cgroup_version) for workload in profile.workloads]
-    means = [
-        float(sum(share * cost for share, cost in zip(mix(profile.workloads), costs, strict=True) if cost))
-        for costs in zip(*((one.cost, one.low, one.high) for one in each), strict=True)
-    ]
+    cost, low, high = mix(profile.workloads) @ [(one.cost, one.low, one.high) for one in each]
     bases = {one.basis for one in each if one.cost}
     basis: Basis = "at least" if "at least" in bases else "typical" if "typical" in bases or not bases else "stated"
-    return Expected(means[0], means[1], means[2], basis)
+    return Expected(float(cost), float(low), float(high), basis)
