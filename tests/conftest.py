@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 
 import pytest
 from support.compose import compose_command
@@ -78,6 +79,10 @@ ABSENCES: Mapping[str, Callable[..., str]] = {
 }
 """Why there is none of what a marker asks for; empty where there is."""
 
+TESTS = Path(__file__).parent
+OF_THE_HOST = ("docker", "libvirt", "lxc", "kvm", "root")
+CHANGED = pytest.StashKey[list[str]]()
+
 
 def _reasons(item: pytest.Item) -> Iterator[str]:
     for name, absence in ABSENCES.items():
@@ -85,19 +90,35 @@ def _reasons(item: pytest.Item) -> Iterator[str]:
             yield absence(*marker.args)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def host_is_left_as_it_was() -> Iterator[None]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, one alone runs all that use an engine or change the host."""
+    for item in items:
+        if item.path.is_relative_to(TESTS / "engines") or any(item.iter_markers(name) for name in OF_THE_HOST):
+            item.add_marker(pytest.mark.xdist_group("host"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     """With DENSITY_CHECK_HOST=1, as `make test` sets it: links, cgroups, images, sysctls are the same before and after.
 
     Not otherwise: where other things run on the host meanwhile, their doings would be taken for the tests' own.
     """
-    if os.environ.get("DENSITY_CHECK_HOST") != "1":
-        yield
-        return
+    if os.environ.get("DENSITY_CHECK_HOST") != "1" or hasattr(session.config, "workerinput"):
+        return (yield)
     before = observe()
-    yield
+    result = yield
     if found := settled_differences(before):
-        pytest.fail("the tests changed this host:\n" + "\n".join(found), pytrace=False)
+        session.testsfailed += 1
+        session.config.stash[CHANGED] = found
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the tests changed on this host."""
+    if found := terminalreporter.config.stash.get(CHANGED, []):
+        terminalreporter.section("the tests changed this host", red=True)
+        terminalreporter.write_line("\n".join(found))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
