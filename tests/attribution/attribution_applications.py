@@ -127,6 +127,7 @@ APPLICATIONS = (
         fix="open files",
         said="accept4: Too many open files",
         evidence="64 files",
+        exit_code=3,
     ),
     Application(
         name="open files of the host",
