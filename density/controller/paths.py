@@ -33,6 +33,14 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "density"
 
 
+def state_dir() -> Path:
+    """What outlives runs and reboots and is no cache, such as what runs were about to create. Not made here."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/density")
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local/state") / "density"
+
+
 def runs_dir() -> Path:
     """Results: DENSITY_RUNS_DIR, else `runs` where density is started. Not made here."""
     return Path(os.environ.get(RUNS_DIR_VARIABLE) or "runs")

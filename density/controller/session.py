@@ -18,6 +18,7 @@ import anyio.to_thread
 from density.controller.begin import begin
 from density.controller.bus import Bus, Sink
 from density.controller.equip import equip, with_reserve
+from density.controller.intent import declare, fulfil, intent_of
 from density.controller.logging import EventLog
 from density.controller.paths import RunLock
 from density.controller.run import Controller, as_problem
@@ -106,6 +107,8 @@ class Session:
     ) -> tuple[DensityError | None, Extent]:
         """With a log, a lock and a record: what ended the run with outcome `error`, and how much of it is recorded."""
         with LogFile(self.run_dir / LOG) as log_file, RunLock(self.run_id) as lock:
+            directories = [lock.directory]
+            declare(intent_of(profile, run_id=self.run_id, run_dir=self.run_dir, directories=directories))
             record = RecordWriter(
                 self.run_dir / RECORD,
                 on_problem=lambda problem: _warn(bus, problem),
@@ -118,6 +121,8 @@ class Session:
                     _warn(bus, log_file.problem)
             if record.missing:
                 _warn(bus, record.problem)
+            if bus.state.torn_down and not bus.state.torn_down.left:
+                fulfil(self.run_id)
         return problem, record.held
 
     def _make_run_dir(self, profile: Profile) -> None:
