@@ -4,7 +4,7 @@ ARGS ?=
 SETUP := sh density/setup/setup.sh
 EXEC := sh density/setup/exec.sh
 
-.PHONY: help run test check bench attribution versus grafana engines clean
+.PHONY: help run test check bench attribution torture versus grafana engines clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -33,6 +33,10 @@ bench: ## The benchmarks, against the engines here
 attribution: ## Induce real ceilings, judge 1,000 simulated hosts (long)
 	@$(SETUP) dev
 	@$(EXEC) .venv/bin/python -m pytest -o python_files='attribution_*.py' tests/attribution $(ARGS)
+
+torture: ## Kill, starve and lie to density; print what survived, stayed, was lost (long)
+	@$(SETUP) dev
+	@$(EXEC) .venv/bin/python -m pytest -o python_files='torture_*.py' tests/torture $(ARGS)
 
 versus: ## Containers and VMs side by side, measured (ARGS="--row start")
 	@$(SETUP) run

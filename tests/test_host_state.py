@@ -1,10 +1,12 @@
 """The comparison of the host before and after all tests: it sees what they might leave."""
 
+import socket
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from support.host_state import differences, observe
+from support.host_state import differences, leftovers, observe
 
 LINK = "density-test0"
 
@@ -36,3 +38,20 @@ def test_it_sees_a_link_a_cgroup_and_a_mount(tmp_path: Path) -> None:
     subprocess.run(["ip", "link", "delete", LINK], check=True)
     assert {f"link: {LINK} is left", f"cgroup: {cgroup} is left", f"mount: {tmp_path} is left"} <= set(during)
     assert not [line for line in differences(before, observe()) if LINK in line or str(tmp_path) in line]
+
+
+def test_leftovers_of_a_run_are_found_by_its_id() -> None:
+    """A process by its environment, a directory, a socket and its file; a process that is no more is none."""
+    run_id = f"density-test-{uuid4().hex}"
+    directory = Path(f"/tmp/density-{run_id}")
+    directory.mkdir()
+    waiting = subprocess.Popen(["sleep", "60"], env={"RUN": run_id})
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(directory / "socket"))
+        found = leftovers(run_id)
+    waiting.kill()
+    waiting.wait()
+    (directory / "socket").unlink()
+    directory.rmdir()
+    assert [line.partition(" ")[0] for line in found] == ["file:", "file:", "process:", "socket:"]
+    assert leftovers(run_id) == []

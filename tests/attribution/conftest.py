@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from attribution.induced import Document, Expected, Row, judged, timed_run
+from attribution.induced import Expected, Row, judged
 from attribution.suite import TOLD, Told
 from support.reliability import Pair, reliability, written
+from support.running import Document, timed_run
+from support.tables import write_table
 
 from density.host.reader import HostReader
 
@@ -121,12 +123,12 @@ def induced_table(terminal: pytest.TerminalReporter, rows: list[Row]) -> None:
     """What was induced, what was named, how sure, at which count."""
     if not rows:
         return
-    terminal.section("induced ceilings")
-    terminal.line(f"{'induced':<22} {'named':<40} {'confidence':>10} {'count':>6} {'seconds':>8}")
-    for row in rows:
-        mark = "" if not row.problems else "  WRONG"
-        figures = f"{row.confidence:>10.1%} {row.count:>6} {row.seconds:>8.1f}"
-        terminal.line(f"{row.induced:<22} {row.named:<40} {figures}{mark}")
+    columns = (("induced", "<22"), ("named", "<40"), ("confidence", ">10"), ("count", ">6"), ("seconds", ">8"))
+    cells = [
+        [row.induced, row.named, f"{row.confidence:.1%}", str(row.count), f"{row.seconds:.1f}", *_mark(row.problems)]
+        for row in rows
+    ]
+    write_table(terminal, "induced ceilings", columns, cells)
     right = sum(not row.problems for row in rows)
     terminal.line(f"{right} of {len(rows)} right")
 
@@ -135,12 +137,17 @@ def applications_table(terminal: pytest.TerminalReporter, rows: list[Told]) -> N
     """Which application, what the verdict must be, what it was, how sure."""
     if not rows:
         return
-    terminal.section("applications")
-    terminal.line(f"{'application':<28} {'wanted':<20} {'said':<34} {'confidence':>10} {'count':>6} {'seconds':>8}")
+    columns = [("application", "<28"), ("wanted", "<20"), ("said", "<34")]
+    columns += [("confidence", ">10"), ("count", ">6"), ("seconds", ">8")]
+    cells = []
     for row in rows:
-        mark = "" if not row.problems else "  WRONG"
         sure = "-" if row.confidence is None else f"{row.confidence:.1%}"
-        figures = f"{sure:>10} {row.count:>6} {row.seconds:>8.1f}"
-        terminal.line(f"{row.application:<28} {row.wanted:<20} {row.said:<34} {figures}{mark}")
+        figures = [sure, str(row.count), f"{row.seconds:.1f}"]
+        cells.append([row.application, row.wanted, row.said, *figures, *_mark(row.problems)])
+    write_table(terminal, "applications", columns, cells)
     right = sum(not row.problems for row in rows)
     terminal.line(f"{right} of {len(rows)} right")
+
+
+def _mark(problems: Sequence[str]) -> list[str]:
+    return ["WRONG"] if problems else []

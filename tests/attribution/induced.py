@@ -1,21 +1,12 @@
-"""Induced ceilings: density run as a person runs it, what its result must say, and the table of them all."""
+"""Induced ceilings: what the result of a run must say of one, and the row of the table."""
 
-import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+
+from support.running import Document
 
 from density.host.reader import HostReader
-
-Document = dict[str, Any]
-"""A `result.json`."""
 
 RAMP = """
 [ramp]
@@ -30,10 +21,6 @@ calibrate = 4
 """
 """Small steps and short rests: every ceiling here lies at 10 to 60 instances."""
 SAFE = RAMP.replace('"failure"', '"safe"')
-
-RUN_SECONDS = 300.0
-"""A run that takes longer is ended, and wrong."""
-TEARDOWN_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,60 +68,6 @@ def used(name: str) -> int:
     return int(HostReader(disks={}).read(thorough=True)[name])
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A run that is over.
-
-    Attributes:
-        document: its `result.json`; empty where there is none.
-        exit_code: None where it was ended because it took too long.
-        said: what it wrote to the terminal for a person.
-    """
-
-    document: Document
-    exit_code: int | None
-    said: str
-    seconds: float = 0.0
-
-    @property
-    def problem(self) -> str:
-        """What is wrong about its end; empty if nothing."""
-        if self.exit_code is None:
-            return f"no end within {RUN_SECONDS:.0f} s"
-        return f"exit code {self.exit_code}: {self.said.strip()}" if self.exit_code else ""
-
-
-def run_density(profile: Path, runs_dir: Path, within: Sequence[str]) -> Finished:
-    """Run `density run` in a process of its own.
-
-    However this is left, the run is told to end and waited for, so that it takes its instances away.
-    """
-    command = [*within, sys.executable, "-m", "density", "run", str(profile), "--json", "-q", "--metrics", "off"]
-    process = subprocess.Popen(
-        [*command, "--runs-dir", str(runs_dir)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # a Ctrl-C in the terminal comes through here, once
-    )
-    try:
-        out, said = process.communicate(timeout=RUN_SECONDS)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            _end(process)
-    return Finished(json.loads(out) if out else {}, process.returncode, said)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    try:
-        process.communicate(timeout=TEARDOWN_SECONDS)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-
-
 def judged(document: Document, expected: Expected, *, seconds: float, problem: str) -> Row:
     """A row of the table, with all that a result does not say as it must."""
     verdict = document.get("verdict") or {}
@@ -167,13 +100,3 @@ def _problems(document: Document, verdict: Document, count: int, expected: Expec
         yield f"it bound at {count} instances, which is not {expected.counts[0]} to {expected.counts[1]}"
     if document["teardown"]["left"]:
         yield f"left behind: {', '.join(document['teardown']['left'])}"
-
-
-def timed_run(profile: Path, runs_dir: Path, within: Sequence[str] = ()) -> Finished:
-    """`run_density`, with the seconds that it took."""
-    began = time.monotonic()
-    try:
-        finished = run_density(profile, runs_dir, within)
-    except subprocess.TimeoutExpired:
-        finished = Finished({}, None, "")
-    return replace(finished, seconds=time.monotonic() - began)

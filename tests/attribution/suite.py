@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from attribution.induced import Document, Finished, timed_run
 from docker import APIClient
 from docker.errors import ImageNotFound
 from engines.contract import short_directory
 from support.compiled import compile_static, image_tar
+from support.running import Document, Finished, timed_run
 
 TOLD = pytest.StashKey[list["Told"]]()
 """The rows of the table, in the configuration of this session."""

@@ -1,14 +1,17 @@
-"""What of this host is everybody's, so that a whole run of the tests must leave it as it was."""
+"""What of this host is everybody's, so that tests must leave it as it was; and what of it belongs to one run."""
 
 import http.client
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 State = Mapping[str, frozenset[str]]
 """Kind of thing -> what there is of it."""
@@ -23,6 +26,22 @@ _PARENTS = frozenset(
 """Cgroups that a daemon makes once, for all that it will ever run."""
 _ENGINES = ("density", "docker", "machine", "libvirt", "lxc")
 """How the cgroups begin in which engines have theirs."""
+_PLACES = (
+    "run/density/*",
+    "run/user/*/density/*",
+    "run/netns/*",
+    "run/libvirt/*/*density-*",
+    "run/libvirt/qemu/*/*density-*",
+    "var/lib/density/*",
+    "var/lib/libvirt/qemu/*density-*",
+    "var/lib/libvirt/qemu/*/*density-*",
+    "var/log/libvirt/*/*density-*",
+    "tmp/density-*",
+    "tmp/density-*/*",
+    "var/tmp/density-*",
+    "dev/shm/*density*",
+)
+"""Patterns of what may be left in the file system; a hidden file among them is nothing of a run's."""
 _MOVING = ("kernel/ns_last_pid", "kernel/random/", "fs/file-max", "vm/drop_caches", "vm/stat_refresh")
 """Parameters that the kernel changes by itself, or that only take."""
 
@@ -46,6 +65,31 @@ def settled_differences(before: State, *, seconds: float = SETTLE_SECONDS) -> li
     deadline = time.monotonic() + seconds
     while (found := differences(before, observe())) and time.monotonic() < deadline:
         time.sleep(0.5)
+    return found
+
+
+def leftovers(run_id: str) -> list[str]:
+    """Whatever on this host carries a run's id, one line each: also processes, by all that the kernel says of them."""
+    kinds = {**_KINDS, "process": _everything_of_processes}
+    del kinds["sysctl"]  # parameters have no run's name
+    return sorted(f"{kind}: {thing}" for kind, read in kinds.items() for thing in read() if run_id in thing)
+
+
+def settled_leftovers(run_id: str, *, seconds: float = SETTLE_SECONDS) -> list[str]:
+    """The leftovers of a run that stay; comes back as soon as there are none."""
+    deadline = time.monotonic() + seconds
+    while (found := leftovers(run_id)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
+
+
+def instances_on_the_host(run_id: str) -> set[str]:
+    """Ids of the run's containers, domains and native processes that the host has now, whatever their state."""
+    named = rf"\bdensity-{re.escape(run_id)}-([\w.-]+)"
+    found = {name for thing in (*_containers(), *_domains()) for name in re.findall(named, thing.split(" ")[0])}
+    for words in _everything_of_processes():
+        if f"--run {run_id}" in words and (native := re.search(r" --id (\S+)", words)):
+            found.add(native[1])
     return found
 
 
@@ -99,7 +143,26 @@ def _processes() -> Iterator[str]:
             yield f"{name} {path.parent.name}"
 
 
-def _docker(path: str, name: Callable[[Mapping[str, object]], str]) -> Iterator[str]:
+def _everything_of_processes() -> Iterator[str]:
+    """Pid, command line, environment and cgroups of every process but this one and those that it came from."""
+    ours = {os.getpid(), *_ancestors(os.getpid())}
+    for path in Path("/proc").glob("[0-9]*"):
+        if int(path.name) in ours:
+            continue
+        said = []
+        for name in ("cmdline", "environ", "cgroup"):
+            with suppress(OSError):
+                said.append((path / name).read_bytes().replace(b"\0", b" ").decode(errors="replace").strip())
+        yield f"{path.name} {' '.join(said)}"
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    while pid > 1:
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        yield pid
+
+
+def _docker(path: str, name: Callable[[Mapping[str, Any]], str], key: str = "") -> Iterator[str]:
     """What the host's daemon lists; nothing where there is none."""
     connection = http.client.HTTPConnection("docker", timeout=30)
     with socket.socket(socket.AF_UNIX) as connection.sock:
@@ -109,7 +172,7 @@ def _docker(path: str, name: Callable[[Mapping[str, object]], str]) -> Iterator[
             found = json.loads(connection.getresponse().read())
         except OSError:
             return
-    yield from (name(each) for each in found)
+    yield from (name(each) for each in (found[key] or () if key else found))
 
 
 def _images() -> Iterator[str]:
@@ -117,27 +180,39 @@ def _images() -> Iterator[str]:
 
 
 def _containers() -> Iterator[str]:
-    return _docker("/containers/json?all=1", lambda container: f"{container['Names']}")
+    return _docker("/containers/json?all=1", lambda container: f"{container['Names'][0]} {container['Labels']}")
 
 
 def _networks() -> Iterator[str]:
-    return _docker("/networks", lambda network: f"{network['Name']}")
+    return _docker("/networks", lambda network: f"{network['Name']} {network['Labels']}")
+
+
+def _volumes() -> Iterator[str]:
+    return _docker("/volumes", lambda volume: f"{volume['Name']} {volume['Labels']}", key="Volumes")
 
 
 def _domains() -> Iterator[str]:
-    for what in (["list", "--all", "--name"], ["net-list", "--all", "--name"]):
-        try:
-            done = subprocess.run(["virsh", "-c", "qemu:///system", *what], capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return
-        yield from done.stdout.split()
+    for uri in ("qemu:///system", "lxc:///system"):
+        for what in (["list", "--all", "--name"], ["net-list", "--all", "--name"]):
+            with suppress(OSError, subprocess.SubprocessError):
+                command = ["virsh", "-c", uri, *what]
+                yield from subprocess.run(
+                    command, capture_output=True, text=True, check=True, timeout=30
+                ).stdout.split()
 
 
-def _runtime() -> Iterator[str]:
-    """Directories of runs that are over."""
-    for base in ("/run/density", "/run/netns"):
-        if Path(base).is_dir():
-            yield from (str(path) for path in Path(base).iterdir() if path.name != ".alive")
+def _files() -> Iterator[str]:
+    """What density and its engines keep of runs that are over: directories, sockets, overlays, logs, states."""
+    for pattern in _PLACES:
+        yield from (str(path) for path in Path("/").glob(pattern) if path.is_dir() or not path.name.startswith("."))
+
+
+def _sockets() -> Iterator[str]:
+    """Paths of unix sockets that are still open somewhere, also where their files are gone."""
+    for line in Path("/proc/net/unix").read_text().splitlines():
+        path = line.split(maxsplit=7)[7:]
+        if path and "density" in path[0]:
+            yield path[0]
 
 
 _KINDS: Mapping[str, Callable[[], Iterator[str]]] = {
@@ -149,6 +224,8 @@ _KINDS: Mapping[str, Callable[[], Iterator[str]]] = {
     "image": _images,
     "container": _containers,
     "network": _networks,
+    "volume": _volumes,
     "domain": _domains,
-    "runtime file": _runtime,
+    "file": _files,
+    "socket": _sockets,
 }
