@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 from support.host_state import differences, leftovers, observe
 
+from density.host.slice import slice_name
+
 LINK = "density-test0"
 
 
@@ -54,4 +56,17 @@ def test_leftovers_of_a_run_are_found_by_its_id() -> None:
     (directory / "socket").unlink()
     directory.rmdir()
     assert [line.partition(" ")[0] for line in found] == ["file:", "file:", "process:", "socket:"]
+    assert leftovers(run_id) == []
+
+
+@pytest.mark.root
+def test_leftovers_of_a_run_are_cgroups_too() -> None:
+    """A slice has its run's id without hyphens."""
+    run_id = f"20000101-000000-{uuid4().hex[:4]}"
+    base = next(path for path in (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")) if path.is_dir())
+    cgroup = base / f"{slice_name(run_id)}.partition"
+    cgroup.mkdir()
+    found = leftovers(run_id)
+    cgroup.rmdir()
+    assert found == [f"cgroup: {cgroup}"]
     assert leftovers(run_id) == []

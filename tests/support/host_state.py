@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from density.host.slice import slice_name
+
 State = Mapping[str, frozenset[str]]
 """Kind of thing -> what there is of it."""
 
@@ -72,7 +74,10 @@ def leftovers(run_id: str) -> list[str]:
     """Whatever on this host carries a run's id, one line each: also processes, by all that the kernel says of them."""
     kinds = {**_KINDS, "process": _everything_of_processes}
     del kinds["sysctl"]  # parameters have no run's name
-    return sorted(f"{kind}: {thing}" for kind, read in kinds.items() for thing in read() if run_id in thing)
+    ids = (run_id, slice_name(run_id))
+    return sorted(
+        f"{kind}: {thing}" for kind, read in kinds.items() for thing in read() if any(each in thing for each in ids)
+    )
 
 
 def settled_leftovers(run_id: str, *, seconds: float = SETTLE_SECONDS) -> list[str]:
