@@ -53,6 +53,15 @@ class Outlook:
         direction = mix(self.workloads)
         return {key: float(fitted.slopes @ direction) for key, fitted in self.lines.items()}
 
+    def costs_by_workload(self) -> dict[Key, dict[str, float]]:
+        """Ceiling and subject -> what one more instance of each workload takes, and not less than is typical."""
+        found = {}
+        for reading in self.readings:
+            fitted, typical = self.lines.get(reading.key), self._typical(reading)
+            costs = typical if fitted is None else np.maximum(fitted.slopes, typical)
+            found[reading.key] = dict(zip((each.name for each in self.workloads), costs.tolist(), strict=True))
+        return found
+
     def far_from(self, key: Key, count: int) -> int:
         """How many instances fit under a ceiling also at the dearest wave's cost, where that is far more than `count`.
 

@@ -16,6 +16,7 @@ from density.engines.base import EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
 from density.errors import EngineUnavailable
 from density.host.host import facts
+from density.host.quick import QuickReader
 from density.host.reader import HostReader
 from density.host.reading import Sample
 from density.host.slice import Slice
@@ -33,12 +34,17 @@ class ThreadedHost:
 
     def __init__(self, reader: HostReader) -> None:
         self._reader = reader
+        self._quick = QuickReader()
         self._limiter = anyio.CapacityLimiter(1)
 
     async def read(self, *, thorough: bool) -> Sample:
         """As `density.controller.equipment.Host`; whoever waits for it can be cancelled at once."""
         read = partial(self._reader.sample, thorough=thorough)
         return await anyio.to_thread.run_sync(read, limiter=self._limiter, abandon_on_cancel=True)
+
+    def quick(self) -> Mapping[str, float]:
+        """As `density.controller.equipment.Host`."""
+        return self._quick.read()
 
     def facts(self) -> Mapping[str, str | float]:
         """As `density.controller.equipment.Host`."""

@@ -17,6 +17,10 @@ class Host(Protocol):
         """The host now, by the names of `density.host`; some values only now and then, unless it is thorough."""
         ...
 
+    def quick(self) -> Mapping[str, float]:
+        """What can be read of critical ceilings at once, without waiting, by the same names."""
+        ...
+
     def facts(self) -> Mapping[str, str | float]:
         """The host's fingerprint."""
         ...

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import anyio
 
 from density.controller.bus import Bus
+from density.controller.reserves import Reserves, Verdict
 from density.engines.base import Engine
 from density.errors import InternalFailure, in_short, meant
 from density.events import InstanceChanged
@@ -48,13 +49,21 @@ class Launcher:
     """Launches waves and numbers instances.
 
     Args:
+        reserves: asked before each launch.
         concurrency: launches in flight at once an engine; 0 adapts.
     """
 
     def __init__(
-        self, bus: Bus, engines: Mapping[EngineName, Engine], workloads: Sequence[Workload], *, concurrency: int
+        self,
+        bus: Bus,
+        engines: Mapping[EngineName, Engine],
+        workloads: Sequence[Workload],
+        *,
+        reserves: Reserves,
+        concurrency: int,
     ) -> None:
         self._bus = bus
+        self._reserves = reserves
         self._engines = engines
         self._workloads = {workload.name: workload for workload in workloads}
         self._gates = {name: _Gate(Concurrency(fixed=concurrency)) for name in engines}
@@ -85,6 +94,7 @@ class Launcher:
         for name in interleave(sizes):
             workload = self._workloads[name]
             queues.setdefault(workload.engine, []).append(workload)
+        self._reserves.plan()
         before = dict(self._numbers)
         async with anyio.create_task_group() as group:
             for engine, queue in queues.items():
@@ -127,11 +137,26 @@ class Launcher:
         async with anyio.create_task_group() as group:
             for workload in queue:
                 await gate.enter()
-                if self._stopped or anyio.current_time() >= until:
+                if not await self._may_begin(workload, gate, until):
                     gate.leave()
                     break
                 instance_id = self._request(workload, gate.pace.due(anyio.current_time()))
                 group.start_soon(self._launch, engine, workload, instance_id)
+
+    async def _may_begin(self, workload: Workload, gate: _Gate, until: float) -> bool:
+        """Wait while launches in flight might take what the reserves keep; False where no more may begin."""
+        verdict = Verdict.NEVER
+
+        def decided(_: RunState) -> bool:
+            nonlocal verdict
+            over = self._stopped or anyio.current_time() >= until
+            verdict = Verdict.NEVER if over else self._reserves.verdict(workload)
+            return verdict is not Verdict.LATER
+
+        if not decided(self._bus.state):
+            await self._bus.until(decided)
+            gate.pace.pause()  # what was waited for here is no delay of the engine's
+        return verdict is Verdict.NOW
 
     def _request(self, workload: Workload, intended: float) -> str:
         self._numbers[workload.name] += 1

@@ -15,6 +15,7 @@ from density.controller.hold import Holder
 from density.controller.launcher import Launcher
 from density.controller.preflight import refuse
 from density.controller.prober import Prober
+from density.controller.reserves import Reserves
 from density.controller.safety import SafetyStop
 from density.controller.sampler import Sampler
 from density.controller.settle import Settler
@@ -64,10 +65,18 @@ class Controller:
         self._teardown_scope = anyio.CancelScope(shield=True)
         self.torn: Torn | None = None
         self._problem: DensityError | None = None
-        self._launcher = Launcher(bus, equipment.engines, profile.workloads, concurrency=profile.ramp.concurrency)
+        reserves = Reserves(profile, bus.state, equipment.host.quick)
+        self._launcher = Launcher(
+            bus, equipment.engines, profile.workloads, reserves=reserves, concurrency=profile.ramp.concurrency
+        )
         self._safety = SafetyStop(equipment, bus, self._launcher)
         self._sampler = Sampler(
-            bus, equipment.host, bounds=bounds_of(profile), brake=self._safety.crossed, unreadable=self._unreadable
+            bus,
+            equipment.host,
+            bounds=bounds_of(profile),
+            reserves=reserves,
+            brake=self._safety.crossed,
+            unreadable=self._unreadable,
         )
         self._prober = Prober(bus, equipment.pinger)
         settler = Settler(

@@ -10,6 +10,7 @@ from density.ceilings.catalog import readings
 from density.ceilings.reading import Bounds, Reading
 from density.controller.bus import Bus
 from density.controller.equipment import Host
+from density.controller.reserves import Reserves
 from density.errors import HostUnreadable
 from density.events import HostSampled, TesterMeasured, Warned
 from density.host.reading import Sample
@@ -31,6 +32,7 @@ class Sampler:
     """Reads the host, emits what it read, and stops launching when a reserve is touched or the host cannot be read.
 
     Args:
+        reserves: take each sample's values.
         brake: called with the reading of a lethal ceiling whose reserve is crossed.
         unreadable: called when the host, or a sensor of a critical ceiling, has not answered for STALE_SECONDS.
     """
@@ -41,12 +43,14 @@ class Sampler:
         host: Host,
         *,
         bounds: Bounds,
+        reserves: Reserves,
         brake: Callable[[Reading], None],
         unreadable: Callable[[HostUnreadable], None],
     ) -> None:
         self._bus = bus
         self._host = host
         self._bounds = bounds
+        self._reserves = reserves
         self._brake = brake
         self._unreadable = unreadable
         self._max_lag = 0.0
@@ -77,7 +81,7 @@ class Sampler:
 
     async def _sample(self, *, thorough: bool) -> Mapping[str, float]:
         """The values now; those of the last sample where the host does not answer."""
-        started = anyio.current_time()
+        started, ended = anyio.current_time(), self._reserves.ended()
         known_at = started if self._last_at is None else self._last_at
         deadline = max(known_at + STALE_SECONDS, started + PATIENCE_SECONDS)
         try:
@@ -92,6 +96,7 @@ class Sampler:
         sample = replace(sample, values={**sample.values, **self._bus.state.pool_values()})
         self._last, self._last_at = sample, now
         self._bus.emit(HostSampled(now, sample.values, now - started, sample.durations, sample.failures))
+        self._reserves.sampled(sample.values, ended)
         self._warn_of(sample)
         if self._cpu_before is None:
             self._cpu_before = sample.values.get("tester.cpu_seconds")

@@ -9,10 +9,17 @@ from statistics import median
 
 import pytest
 
+from density.controller.reserves import Reserves
+from density.events import RunStarted
 from density.host import HostReader
+from density.host.quick import QuickReader
+from density.model import Workload
+from density.profile.spec import Profile
+from density.state import RunState
 
 PROCESSES = 500
 SAMPLES = 60
+LAUNCHES = 2000
 
 
 @contextmanager
@@ -54,3 +61,20 @@ def test_a_sample_is_cheap_and_flat(thorough: bool) -> None:  # noqa: FBT001 —
           f"{beside * 1e3:.2f} ms ({busy * 1e3:.2f} ms)")  # fmt: skip
     assert beside < 0.005
     assert beside < 1.5 * without + 0.0005
+
+
+def test_what_is_read_before_each_launch_costs_next_to_nothing() -> None:
+    """Under 300 us of CPU for the reading and the check of every reserve: 3 % of a core at 100 launches a second."""
+    workload = Workload(name="web", engine="docker")
+    state = RunState()
+    state.apply(RunStarted(0, "r", 0, "0", "p", "safe", (workload,), 1000))
+    state.host = HostReader(disks={"runs": Path("/"), "shm": Path("/dev/shm")}).read()
+    reserves = Reserves(Profile(name="p", workloads=(workload,)), state, QuickReader().read)
+    reserves.plan()
+    reserves.sampled(state.host, reserves.ended())
+    began = time.process_time()
+    for _ in range(LAUNCHES):
+        reserves.verdict(workload)
+    seconds = (time.process_time() - began) / LAUNCHES
+    print(f"\nbefore a launch: {seconds * 1e6:.0f} us of CPU")
+    assert seconds < 300e-6

@@ -12,10 +12,12 @@ from trio.testing import MockClock
 from density.ceilings.reading import Bounds
 from density.controller.bus import Bus
 from density.controller.prober import IN_FLIGHT, TIMEOUT_SECONDS, Prober
+from density.controller.reserves import Reserves
 from density.controller.sampler import Sampler
 from density.events import Event, HostSampled, InstanceChanged, ProbeMeasured, RunStarted, TesterMeasured
 from density.host.reading import Sample
 from density.model import EngineInfo, Phase, Workload
+from density.profile.spec import Profile
 from density.state import RunState
 
 
@@ -41,6 +43,9 @@ class StalledHost:
             seconds, self.seconds = self.seconds, 0.0
             await anyio.sleep(seconds)
         return Sample({})
+
+    def quick(self) -> Mapping[str, float]:
+        return {}
 
     def facts(self) -> Mapping[str, str | float]:
         return {}
@@ -99,8 +104,14 @@ def sampled(host: StalledHost, *, seconds: float) -> list[Event]:
     keeper = Keeper()
 
     async def run() -> None:
+        bus = ready_bus(keeper, {"web": 1})
         sampler = Sampler(
-            ready_bus(keeper, {"web": 1}), host, bounds=Bounds(), brake=lambda _: None, unreadable=lambda _: None
+            bus,
+            host,
+            bounds=Bounds(),
+            reserves=Reserves(Profile(name="p", workloads=()), bus.state, host.quick),
+            brake=lambda _: None,
+            unreadable=lambda _: None,
         )
         with anyio.move_on_after(seconds):
             await sampler.run()

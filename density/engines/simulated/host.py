@@ -158,6 +158,17 @@ class HostModel:
             values["slice.tasks_limit"] = self._slice["tasks"]
         return values
 
+    def quick(self) -> Mapping[str, float]:
+        """What the kernel would say at once; it counts exactly."""
+        return {
+            "memory.total_bytes": float(self.spec.memory_bytes),
+            "memory.available_bytes": self.spec.memory_bytes - self.used("memory_bytes"),
+            "tasks.count": self.used("tasks"),
+            "tasks.pid_max": float(self.spec.tasks),
+            "files.open": self.used("files"),
+            "files.max": float(self.spec.files),
+        }
+
     def facts(self) -> Mapping[str, str | float]:
         """The fingerprint of this host."""
         spec = self.spec
