@@ -272,7 +272,9 @@ def _near(reading: Reading, cost: float | None, wave: WaveSeen) -> float:
     if cost is None or cost <= 0:
         return 0.5 * math.pow(max(0.0, min(1.0, reading.ratio)), 8.0 if _names(reading.ceiling, wave) else 64.0)
     room = max(0.0, reading.limit - reading.used)
-    wanted = cost * (_refused(wave) + (AT_ONCE if _surges(BY_ID[reading.ceiling], wave) else BETWEEN_SAMPLES))
+    ceiling = BY_ID[reading.ceiling]
+    at_once = AT_ONCE if _surges(ceiling, wave) else BETWEEN_SAMPLES
+    wanted = cost * (_refused(wave) + at_once) + ceiling.to_start
     near = 1 / (1 + math.pow(room / wanted, STEEP))
     return max(near, WITHIN_A_WAVE) if room < cost * (wave.ready + len(wave.ended)) else near
 

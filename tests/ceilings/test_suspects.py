@@ -229,3 +229,12 @@ def test_a_limit_counter_that_stands_still_clears_no_full_slice() -> None:
         odds_of(after_a_wave(values, [exited("reboot: Power down")] * 4), costs) for values in (full, full | still)
     )
     assert with_it["memory.cgroup"] == without["memory.cgroup"] > 0.8
+
+
+def test_a_container_that_needs_more_mounts_to_start_than_are_left_is_refused_by_them() -> None:
+    """Each launch mounts some 20 things for a moment, though a running instance keeps 2 of the daemon's."""
+    full = {"mounts.dockerd.count": 302.0, "mounts.host.count": 23.0, "mounts.limit": 323.0}
+    refused = Failure("no_space", "error mounting to rootfs at /etc/hostname: no space left on device")
+    state = after_a_wave(full, [refused], ready=0, reached=Phase.REQUESTED)
+    found = suspects(state, BOUNDS, {("mounts.namespace", "dockerd"): 2.0})
+    assert likeliest(found) == ("mounts.namespace", "dockerd")

@@ -38,6 +38,7 @@ KERNEL = (
         unit="mounts",
         read=each_shared("mounts", "count", "mounts.limit", reserve=64),
         errors=errors("no_space"),
+        to_start=20,
         fix=Fix("sysctl -w fs.mount-max=1000000", sysctls=("fs.mount-max",)),
     ),
     Ceiling(
