@@ -1,5 +1,6 @@
 """The nouns of density, as immutable values: workloads, phases, failures, engines."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,8 +10,15 @@ EngineName = Literal["docker", "libvirt", "native", "simulated"]
 GuestName = Literal["payload", "null", "disk", "none"]
 DiskIo = Literal["threads", "native", "io_uring"]
 AcceleratorName = Literal["auto", "kvm", "tcg"]
-LABEL = "density.run"
-"""Label (containers) or metadata key (domains) that marks everything density makes; its value is the run id."""
+LABELS = "internal.density"
+"""Prefix of Docker labels, in reverse DNS as Docker asks for; nobody owns a name in the private domain `internal`."""
+LABEL = f"{LABELS}.run"
+"""Label of everything that density makes in a Docker daemon; its value is the run id."""
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+"""A whole run id: `20261124-081500-3fa9`, UTC date, time, and four random digits."""
+
+_PREFIX = "density-"
+_NAME = re.compile(rf"{_PREFIX}({RUN_ID.pattern})-")
 
 INTERNAL = "internal"
 """The kind of failure of a launch that a fault of density's own ended: it says nothing of the host."""
@@ -200,7 +208,13 @@ class Placement:
 
 def object_name(run_id: str, instance_id: str) -> str:
     """Name of an instance's container or domain: `density-RUN-WORKLOAD-NUMBER`."""
-    return f"density-{run_id}-{instance_id}"
+    return f"{_PREFIX}{run_id}-{instance_id}"
+
+
+def run_of(name: str) -> str:
+    """The run in an object's name; empty where the name has no whole run id, so that it is none of ours."""
+    found = _NAME.match(name)
+    return found[1] if found else ""
 
 
 def instance_name(workload: str, number: int) -> str:

@@ -21,6 +21,7 @@ import pytest
 from density.controller.paths import cache_dir
 from density.engines.base import EngineContext
 from density.engines.docker import DockerEngine
+from density.engines.docker.images import PAYLOAD_LABEL
 from density.events import Event, HostSampled, InstanceChanged, StageEntered, TesterMeasured, WaveStarted
 from density.model import Phase, Workload
 from density.payload.arguments import SECRET_VARIABLE
@@ -85,7 +86,7 @@ async def xargs_rate(directory: Path) -> float:
         context = EngineContext(run_id="bench", runtime_dir=directory, cache_dir=cache_dir(), channel=channel)
         async with DockerEngine(context) as engine:
             await engine.prepare(Workload(name="web", engine="docker"))
-        listed = await anyio.run_process(["docker", "images", "-q", "--filter", "label=density.image=payload"])
+        listed = await anyio.run_process(["docker", "images", "-q", "--filter", f"label={PAYLOAD_LABEL}=payload"])
         image = listed.stdout.decode().split()[0]
         ids = [f"web-{number:05d}" for number in range(CONTAINERS)]
         secrets = [channel.expect(instance_id) for instance_id in ids]

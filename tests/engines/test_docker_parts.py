@@ -14,7 +14,7 @@ from density.controller.equip import engine_disks
 from density.engines.docker import DockerEngine, removal
 from density.engines.docker.client import Clients, Endpoint, unavailable
 from density.engines.docker.context import Context, active_context
-from density.engines.docker.feed import Heard, parse_status
+from density.engines.docker.feed import INSTANCE_LABEL, Heard, parse_status
 from density.engines.docker.health import Health, HealthCheck, parse_health, parse_healthcheck
 from density.engines.docker.instance import Instance
 from density.engines.docker.machine import Machine, daemons_machine, is_elsewhere, this_machine
@@ -181,7 +181,7 @@ async def test_what_started_while_the_list_was_fetched_is_alive(monkeypatch: pyt
             async def listed(clients: Clients, run_id: str | None) -> list[dict[str, Any]]:
                 engine._instances["new"] = Instance("new", WEB, Phase.STARTED)
                 engine._instances["stopped"].phase = Phase.STOPPING
-                labels = {"density.instance": "sick"}
+                labels = {INSTANCE_LABEL: "sick"}
                 return [{"Labels": labels, "State": "running", "Status": "Up 9 seconds (unhealthy)"}]
 
             monkeypatch.setattr(removal, "list_labelled", listed)

@@ -11,13 +11,13 @@ from density.engines.docker import ending as ending_module
 from density.engines.docker.client import Endpoint, find_endpoint, unavailable, words
 from density.engines.docker.daemon import engine_info, find_daemons, maps_users, parse_clock
 from density.engines.docker.ending import Ending, Known, ending_failure, parse_ending, parse_limits, start_failure
-from density.engines.docker.feed import Heard, parse_event
+from density.engines.docker.feed import INSTANCE_LABEL, Heard, parse_event
 from density.engines.docker.images import parse_problem, payload_tag, payload_tar
 from density.engines.docker.instance import Instance
 from density.engines.docker.networks import parse_bridge, parse_usable
 from density.engines.docker.preparing import find_problems
 from density.engines.docker.removal import parse_names
-from density.engines.docker.spec import container_document
+from density.engines.docker.spec import WORKLOAD_LABEL, container_document
 from density.engines.own_limits import Limits
 from density.errors import EngineUnavailable
 from density.host.kernel_log import MemoryKill
@@ -31,7 +31,7 @@ NGINX = Workload(name="web", engine="docker", image="nginx", ready=Readiness("tc
 
 def event(action: str, **attributes: str) -> dict[str, object]:
     """An event as the daemon sends it."""
-    labels = {"density.instance": "web-00001", LABEL: "r1"}
+    labels = {INSTANCE_LABEL: "web-00001", LABEL: "r1"}
     return {"Type": "container", "Action": action, "Actor": {"ID": "c0ffee", "Attributes": labels | attributes}}
 
 
@@ -107,7 +107,7 @@ def test_document_of_a_payload(tmp_path: Path) -> None:
     document = container_document(
         workload, "web-00001", image="density-payload:1", context=context, cgroup_driver="cgroupfs", secret=word
     )
-    assert document["Labels"] == {LABEL: "r1", "density.instance": "web-00001", "density.workload": "web"}
+    assert document["Labels"] == {LABEL: "r1", INSTANCE_LABEL: "web-00001", WORKLOAD_LABEL: "web"}
     assert document["Cmd"][:4] == ["--id", "web-00001", "--run", "r1"]
     assert document["Env"] == ["DENSITY_SECRET=beef"]
     host = document["HostConfig"]

@@ -12,7 +12,7 @@ from support.fake_docker import FakeDocker, Respond, fake_docker, framed
 
 from density.engines.docker import log as log_module
 from density.engines.docker.client import Clients, Endpoint
-from density.engines.docker.feed import Feed, Heard
+from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard
 from density.engines.docker.log import Lines, LogFollower, read_tail
 from density.engines.docker.session import Frames
 
@@ -116,7 +116,7 @@ def test_the_feed_is_ended_while_nothing_happens(directory: Path) -> None:
     heard: list[Heard] = []
     event = {
         "Action": "health_status: unhealthy",
-        "Actor": {"Attributes": {"density.instance": "a"}},
+        "Actor": {"Attributes": {INSTANCE_LABEL: "a"}},
         "time": 7,
         "timeNano": 7_000_000_001,
     }

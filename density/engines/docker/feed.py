@@ -10,9 +10,9 @@ from urllib3.exceptions import ReadTimeoutError
 
 from density.engines.docker.client import CLIENT_ERRORS, Clients, words
 from density.engines.docker.session import Interrupt
-from density.model import LABEL
+from density.model import LABEL, LABELS
 
-INSTANCE_LABEL = "density.instance"
+INSTANCE_LABEL = f"{LABELS}.instance"
 RETRY_SECONDS = 0.5
 
 

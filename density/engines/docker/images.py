@@ -14,9 +14,10 @@ from docker.errors import APIError, ImageNotFound
 
 from density.engines.docker.client import CLIENT_ERRORS, is_missing, words
 from density.errors import UsageError
+from density.model import LABELS
 
 PAYLOAD_REPOSITORY = "density-payload"
-PAYLOAD_LABEL = "density.image"
+PAYLOAD_LABEL = f"{LABELS}.image"
 PAYLOAD_PATH = "/payload"
 CHANNEL_MOUNT = "/run/density"
 PULL_SECONDS = 900

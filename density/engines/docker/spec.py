@@ -5,10 +5,10 @@ from typing import Any
 from density.engines.base import EngineContext
 from density.engines.docker.feed import INSTANCE_LABEL
 from density.engines.docker.images import CHANNEL_MOUNT
-from density.model import LABEL, Workload
+from density.model import LABEL, LABELS, Workload
 from density.payload.arguments import SECRET_VARIABLE, payload_arguments
 
-WORKLOAD_LABEL = "density.workload"
+WORKLOAD_LABEL = f"{LABELS}.workload"
 STOP_SECONDS = 1
 LOG_FILES, LOG_BYTES = "3", "1m"
 """Small, and yet several files: of one alone, a follower misses what was printed just before it was rotated."""
