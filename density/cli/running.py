@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rich.console import Console
 from density.cli.errors import INTERNAL, INTERRUPTED, Unread, explain
 from density.cli.missed import missed
 from density.controller.bus import Sink
+from density.controller.host_lock import only_run
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, RESULT, Ended, Session, new_run_id
 from density.errors import UsageError
@@ -50,14 +51,19 @@ class Wanted:
 
 
 def run_and_report(profile: Profile, wanted: Wanted) -> int:
-    """Run, write `result.json`, print the summary or the document; the exit code."""
+    """Run, write `result.json`, print the summary or the document; the exit code.
+
+    Raises:
+        UsageError: an option cannot be, or another run is going on on this host.
+    """
     try:
         linger = parse_seconds(wanted.linger)
     except ValueError as error:
         raise UsageError(f"--linger: {error}") from error
     run_id = new_run_id(time.time())
     run_dir = (wanted.runs_dir or default_runs_dir()) / run_id
-    return anyio.run(_run_and_report, profile, wanted, run_id, run_dir, linger)
+    with nullcontext() if profile.engines == ("simulated",) else only_run(run_id, profile=profile.name):
+        return anyio.run(_run_and_report, profile, wanted, run_id, run_dir, linger)
 
 
 async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir: Path, linger: float) -> int:

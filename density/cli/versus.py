@@ -9,6 +9,7 @@ import anyio
 import click
 
 from density.cli.errors import INTERRUPTED, Unread
+from density.controller.host_lock import only_run
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, new_run_id
 from density.controller.versus.measure import ROWS, Comparison, compare
@@ -57,7 +58,8 @@ def command(  # noqa: PLR0913 — one parameter an option
     loaded = load_profile(profile, overrides=list(overrides))
     began, run_id = time.time(), new_run_id(time.time())
     run_dir = (runs_dir or default_runs_dir()) / run_id
-    comparison = anyio.run(_compare, loaded, run_id, run_dir, rows or ROWS, quiet)
+    with only_run(run_id, profile=loaded.name):
+        comparison = anyio.run(_compare, loaded, run_id, run_dir, rows or ROWS, quiet)
     made = make_rows(comparison.figures, comparison.subjects, comparison.rows)
     told = remarks(comparison)
     found = document(comparison, made, profile=loaded.name, seconds=time.time() - began)

@@ -75,6 +75,7 @@ def try_lock(run_id: str, *, profile: str = "", name: str = NAME) -> Iterator[Ho
     """
     with ExitStack() as stack:
         lock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        holder: Holder | None = None
         try:
             _bind(lock, name)
         except OSError as error:
@@ -82,7 +83,6 @@ def try_lock(run_id: str, *, profile: str = "", name: str = NAME) -> Iterator[Ho
                 raise
             holder = find_holder(name)
         else:
-            holder = None
             said = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             words = f"{name}/{os.getpid()}/{time.time():.0f}/{run_id}/{profile}"
             with suppress(OSError):  # taken by a stranger: the lock holds, and says less

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -145,8 +144,7 @@ def test_sigterm_at_any_moment_leaves_no_cgroup(tmp_path: Path) -> None:
     A signal in the teardown may come when all of it is done: then the run has its own exit code, and its report.
     """
     moments = [("run_started", 0.0), ("first cgroup", 0.0), ("first cgroup", 0.1), ("stage=teardown", 0.05)]
-    with ThreadPoolExecutor(len(moments)) as threads:
-        ended = list(threads.map(lambda each: _end(tmp_path / str(each[0]), *each[1]), enumerate(moments)))
+    ended = [_end(tmp_path / str(number), *moment) for number, moment in enumerate(moments)]
     for _, document, left in ended:
         assert (left, document["teardown"]["left"]) == ([], []), document["reason"]
     assert [(code, document["outcome"]) for code, document, _ in ended[:3]] == [(INTERRUPTED, "interrupted")] * 3
