@@ -39,7 +39,7 @@ class Ceiling:
         soft: never forecast; an objective of the profile, or something that can be full without anything failing.
         own: a limit of each instance itself, with the workload as its subject: not the host's, so never forecast.
         errors: kinds of failure (`density.ceilings.errors`) that it can cause.
-        to_start: what one launch takes of it for a moment, beyond what a running instance keeps, each launch of its own.
+        to_start: what each launch by itself takes for a moment, beyond what a running instance keeps.
         fix: how to raise it.
     """
 
