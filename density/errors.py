@@ -4,6 +4,7 @@ DensityError                 exit 1
 ├── InternalFailure          exit 1   a fault of density's own that ended a run, in order; the traceback is in its log
 ├── UsageError               exit 2   a command line that asks for the impossible
 │   ├── ProfileError         exit 2   a profile with problems, all of them at once
+│   ├── CannotRun            exit 2   a workload that this host cannot run, such as a VM that does not boot here
 │   └── NoRoom               exit 2   not even one instance fits under a limit; a run ends with it as its ceiling
 ├── EngineUnavailable        exit 5   an engine that cannot be used, with how to get it
 └── HostUnreadable           exit 5   the host's sensors do not answer, so that nothing may be launched on it
@@ -37,6 +38,10 @@ class ProfileError(UsageError):
         self.source = source
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{source}: {problem}" for problem in self.problems))
+
+
+class CannotRun(UsageError):
+    """This host cannot run a workload, whatever the profile says of it; with `missing = "skip"` the others go on."""
 
 
 class NoRoom(UsageError):

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from density.controller.data import data_directory, data_path
 from density.controller.engines import enter_engines
 from density.controller.equipment import Equipment
 from density.controller.paths import cache_dir
@@ -25,7 +26,12 @@ from density.model import EngineInfo, EngineName
 from density.payload.channel import Channel
 from density.profile.spec import Profile
 
-_DISK_FACTS = {"root_dir": "{}", "state_dir": "{}-state", "containerd_state_dir": "containerd-state"}
+_DISK_FACTS = {
+    "root_dir": "{}",
+    "state_dir": "{}-state",
+    "containerd_state_dir": "containerd-state",
+    "log_dir": "{}-logs",
+}
 """Facts of an `EngineInfo` that say where the engine writes for its instances: name -> label of the disk."""
 
 
@@ -82,11 +88,12 @@ async def equip(profile: Profile, *, run_id: str, runtime_dir: Path, run_dir: Pa
     """The equipment of a run, for as long as this is entered.
 
     Args:
-        runtime_dir: this run's own, for sockets and overlays; exists.
+        runtime_dir: this run's own, for sockets; exists.
         run_dir: where the run's results go; its disk is watched.
 
     Raises:
         EngineUnavailable: an engine cannot be used (with `engines.missing = "skip"`: none of them can).
+        UsageError: the directory for what grows cannot be made.
     """
     async with AsyncExitStack() as stack:
         if profile.engines == ("simulated",):
@@ -98,20 +105,27 @@ async def equip(profile: Profile, *, run_id: str, runtime_dir: Path, run_dir: Pa
 async def _simulated(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime_dir: Path) -> Equipment:
     host = HostModel(profile.simulated, slice_=profile.slice, workloads=profile.workloads, clock=anyio.current_time)
     context = EngineContext(
-        run_id=run_id, runtime_dir=runtime_dir, cache_dir=cache_dir(), channel=Channel(runtime_dir / "channel")
+        run_id=run_id,
+        runtime_dir=runtime_dir,
+        data_dir=data_path(run_id),
+        cache_dir=cache_dir(),
+        channel=Channel(runtime_dir / "channel"),
     )
     engine = await stack.enter_async_context(SimulatedEngine(context, host=host))
     return Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine)
 
 
 async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime_dir: Path, run_dir: Path) -> Equipment:
+    data_dir = stack.enter_context(data_directory(data_path(run_id, profile.endpoints.data)))
     channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
     left: list[str] = []
     slice_, warnings = await _slice(profile, run_id, stack, left)
-    reader = HostReader(disks={"runs": run_dir, "runtime": runtime_dir}, slice=slice_.paths if slice_ else None)
+    disks = {"data": data_dir, "runs": run_dir, "runtime": runtime_dir}
+    reader = HostReader(disks=disks, slice=slice_.paths if slice_ else None)
     context = EngineContext(
         run_id=run_id,
         runtime_dir=runtime_dir,
+        data_dir=data_dir,
         cache_dir=cache_dir(),
         channel=channel,
         placement=slice_.placement() if slice_ else None,

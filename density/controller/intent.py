@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from density.controller.engines import libvirt_uri
 from density.controller.paths import state_dir
 from density.errors import DensityError, UsageError
 from density.host.slice import slice_name
@@ -24,7 +25,6 @@ FORMAT = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _ENDING = ".json"
 _DOCKER = "unix:///var/run/docker.sock"
-_LIBVIRT = "qemu:///system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def intent_of(
     asked = profile.endpoints
     where = {
         "docker": asked.docker or os.environ.get("DOCKER_HOST") or _DOCKER,
-        "libvirt": asked.libvirt or _LIBVIRT,
+        "libvirt": libvirt_uri(asked.libvirt),
     }
     places = tuple(Place(name, where.get(name, "")) for name in profile.engines if name != "simulated")
     return Intent(

@@ -1,4 +1,4 @@
-"""Where a run keeps what: sockets and overlays while it lives, images for all runs, results for good; and its lock."""
+"""Where a run keeps what: sockets while it lives, images for all runs, results for good; and its lock."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ _NEW = ".new-"
 
 
 def runtime_base() -> Path:
-    """The directory with a directory for each live run: sockets, overlays. Not made here."""
+    """The directory with a directory for each live run: sockets, its lock. Not made here."""
     if os.geteuid() == 0:
         return Path("/run/density")
     if base := os.environ.get("XDG_RUNTIME_DIR"):
@@ -91,7 +91,7 @@ class RunLock:
 
 
 def make_base(base: Path) -> None:
-    """Make the runtime base.
+    """Make a directory that has a directory for each run: 0711, as QEMU runs as another user and passes through.
 
     Raises:
         UsageError: it is someone else's, or cannot be made.
@@ -99,7 +99,7 @@ def make_base(base: Path) -> None:
     try:
         base.mkdir(mode=0o711, parents=True, exist_ok=True)
         if base.is_symlink() or base.stat().st_uid != os.geteuid():
-            raise UsageError(f"{base} belongs to someone else; remove it, or set XDG_RUNTIME_DIR")
+            raise UsageError(f"{base} belongs to someone else; remove it, or set XDG_RUNTIME_DIR and XDG_STATE_HOME")
         base.chmod(0o711)
     except OSError as error:
         raise UsageError(f"{base} cannot be made: {error.strerror}") from error

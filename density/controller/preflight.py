@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from density.controller.data import data_base
 from density.controller.paths import cache_dir, runtime_base
 from density.engines.base import Engine, EngineContext
 from density.errors import UsageError
@@ -12,7 +13,13 @@ from density.payload.channel import Channel
 def idle_context(run_id: str) -> EngineContext:
     """What engines are asked with that start nothing: nothing is made at these places."""
     nowhere = runtime_base() / f".{run_id}"
-    return EngineContext(run_id=run_id, runtime_dir=nowhere, cache_dir=cache_dir(), channel=Channel(nowhere))
+    return EngineContext(
+        run_id=run_id,
+        runtime_dir=nowhere,
+        data_dir=data_base() / f".{run_id}",
+        cache_dir=cache_dir(),
+        channel=Channel(nowhere),
+    )
 
 
 async def find_problems(engine: Engine, workloads: Iterable[Workload]) -> tuple[str, ...]:

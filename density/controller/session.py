@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from density.controller.begin import begin
 from density.controller.bus import Bus, Sink
+from density.controller.data import data_path
 from density.controller.equip import equip, with_reserve
 from density.controller.intent import declare, fulfil, intent_of
 from density.controller.logging import EventLog
@@ -107,7 +108,7 @@ class Session:
     ) -> tuple[DensityError | None, Extent]:
         """With a log, a lock and a record: what ended the run with outcome `error`, and how much of it is recorded."""
         with LogFile(self.run_dir / LOG) as log_file, RunLock(self.run_id) as lock:
-            directories = [lock.directory]
+            directories = [lock.directory, data_path(self.run_id, profile.endpoints.data)]
             declare(intent_of(profile, run_id=self.run_id, run_dir=self.run_dir, directories=directories))
             record = RecordWriter(
                 self.run_dir / RECORD,

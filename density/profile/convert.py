@@ -1,5 +1,6 @@
 """Between the tables of a TOML document and the profile that density uses."""
 
+import os
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -71,9 +72,15 @@ def to_profile(document: Document) -> Profile:
         reserve=Reserve(**_fields(document.reserve)),
         objectives=Objectives(**_fields(document.objectives)),
         require=Require(**_fields(document.require)),
-        endpoints=Endpoints(**_fields(document.engines)),
+        endpoints=Endpoints(**_fields(document.engines) | {"data": _absolute(document.engines.data)}),
         simulated=SimulatedHost(**_fields(document.simulated) | {"costs": costs}),
     )
+
+
+def _absolute(path: str) -> str:
+    """By where density is started; empty where nothing is said."""
+    home = os.path.expanduser(path)  # noqa: PTH111 — pathlib's raises for a user that there is not
+    return str(Path(home).absolute()) if path else ""
 
 
 def _fields(table: Table, *, set_only: bool = False) -> dict[str, Any]:
@@ -87,7 +94,7 @@ def _workload(name: str, table: WorkloadTable, stated_costs: Mapping[str, float]
     assert kind is not None
     given = {field: value for field, value in _fields(table).items() if value is not None}
     if kind is DISK_VM:
-        given["image"] = str(Path(given["image"]).expanduser().absolute())
+        given["image"] = _absolute(given["image"])
     defaults = {
         "guest": kind.guest,
         "memory_bytes": kind.memory_bytes,

@@ -15,6 +15,7 @@ from density.profile.scalars import (
     DiskIoWord,
     EngineWord,
     Factor,
+    FilePath,
     GuestWord,
     Image,
     MissingWord,
@@ -142,8 +143,12 @@ class EnginesTable(Table):
     """The Docker engine, such as "unix:///var/run/docker.sock"."""
     libvirt: Text = ""
     """The libvirt daemon, such as "qemu:///system"; "lxc:///system" makes containers, not VMs, of guest = "none"."""
+    data: FilePath = _ENDPOINTS.data
+    """The directory for what grows, such as VM disks: on a disk with room, not in memory. By default
+    /var/lib/density/data, and ~/.local/state/density/data of a normal user."""
     missing: MissingWord = _ENDPOINTS.missing
-    """Where an engine cannot be used: "fail" ends the run before it starts, "skip" leaves its workloads out."""
+    """Where an engine cannot be used, or a VM does not boot: "fail" ends the run before it starts, "skip" leaves the
+    workloads out that this concerns."""
 
 
 class WorkloadTable(Table):

@@ -154,12 +154,14 @@ class Endpoints:
     """Where engines are; empty: the platform's default.
 
     Attributes:
-        missing: what happens where an engine cannot be used: `fail` ends the run before it starts, `skip` leaves its
-            workloads out and warns, as long as one engine is there.
+        data: the directory that takes what grows: VM disks, copies of guests.
+        missing: what happens where an engine cannot be used, or no VM boots: `fail` ends the run before it starts,
+            `skip` leaves out the workloads that it concerns and warns, as long as one workload can run.
     """
 
     docker: str = ""
     libvirt: str = ""
+    data: str = ""
     missing: Missing = "fail"
 
 

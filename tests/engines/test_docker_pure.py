@@ -98,6 +98,7 @@ def test_document_of_a_payload(tmp_path: Path) -> None:
     context = EngineContext(
         run_id="r1",
         runtime_dir=tmp_path,
+        data_dir=tmp_path,
         cache_dir=tmp_path,
         channel=Channel(tmp_path / "channel"),
         placement=Placement({"cgroupfs": "/density/r1"}, "", ()),
@@ -126,7 +127,9 @@ def test_daemons_that_map_users() -> None:
 
 def test_document_of_another_image(tmp_path: Path) -> None:
     """Another image keeps its own command unless one is given, and gets no channel."""
-    context = EngineContext(run_id="r1", runtime_dir=tmp_path, cache_dir=tmp_path, channel=Channel(tmp_path))
+    context = EngineContext(
+        run_id="r1", runtime_dir=tmp_path, data_dir=tmp_path, cache_dir=tmp_path, channel=Channel(tmp_path)
+    )
     document = container_document(NGINX, "web-00001", image="nginx", context=context, cgroup_driver="systemd")
     assert "Cmd" not in document
     assert document["Env"] == []

@@ -24,7 +24,7 @@ from density.engines.libvirt.networks import check_bridge, parse_network
 from density.engines.libvirt.preparing import check, ready_of
 from density.engines.libvirt.readiness import Waiter
 from density.engines.libvirt.staging import can_read, staged, unstage
-from density.errors import UsageError
+from density.errors import CannotRun, UsageError
 from density.model import OwnLimit, Readiness, Workload
 from density.payload.channel import Channel
 from density.payload.guests import Guest
@@ -252,7 +252,7 @@ def test_refused_of_containers(workload: Workload, message: str) -> None:
         check(workload, "lxc")
 
 
-def test_unreadable_files_are_staged(tmp_path: Path) -> None:
+def test_unreadable_files_are_staged(tmp_path: Path, runtime_dir: Path) -> None:
     """What QEMU's user cannot read is copied to where it can, and only that; the copies go when they are not needed."""
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
@@ -260,12 +260,16 @@ def test_unreadable_files_are_staged(tmp_path: Path) -> None:
     for path in (kernel, initramfs):
         path.write_bytes(b"data")
     guest = Guest(name="payload", memory_bytes=0, kernel=kernel, initramfs=initramfs)
-    copied = staged(guest, tmp_path / "run", STRANGER)
+    copied = staged(guest, runtime_dir, STRANGER)
     assert [path.read_bytes() for path in copied.files] == [b"data", b"data"]
-    assert all(path.parent == tmp_path / "run/guests" for path in copied.files)
-    assert staged(guest, tmp_path / "run", None) is guest
-    unstage(tmp_path / "run")
-    assert not (tmp_path / "run/guests").exists()
+    assert all(path.parent == runtime_dir / "guests" for path in copied.files)
+    assert staged(guest, runtime_dir, None) is guest
+    unstage(runtime_dir)
+    assert not (runtime_dir / "guests").exists()
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(CannotRun, match=r"cannot enter .*/closed: the key data of \[engines\]"):
+        staged(guest, closed, STRANGER)
 
 
 def test_unreadable_disk_is_refused(tmp_path: Path) -> None:

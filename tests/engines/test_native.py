@@ -94,7 +94,12 @@ async def native(cache: Path, directory: Path, placement: Placement | None = Non
     with anyio.fail_after(PATIENCE):
         async with Channel(directory / run_id) as channel, anyio.create_task_group() as group:
             context = EngineContext(
-                run_id=run_id, runtime_dir=directory, cache_dir=cache, channel=channel, placement=placement
+                run_id=run_id,
+                runtime_dir=directory,
+                data_dir=directory,
+                cache_dir=cache,
+                channel=channel,
+                placement=placement,
             )
             async with NativeEngine(context) as engine:
                 watched = Watched(engine, channel, run_id)
@@ -257,7 +262,12 @@ async def test_a_slice_that_cannot_be_joined_is_told(cache: Path, runtime_dir: P
     placement = Placement(docker_parents={}, libvirt_partition="", procs_files=("/sys/fs/cgroup/none/cgroup.procs",))
     async with Channel(runtime_dir / "c") as channel:
         context = EngineContext(
-            run_id="r1", runtime_dir=runtime_dir, cache_dir=cache, channel=channel, placement=placement
+            run_id="r1",
+            runtime_dir=runtime_dir,
+            data_dir=runtime_dir,
+            cache_dir=cache,
+            channel=channel,
+            placement=placement,
         )
         with pytest.raises(EngineUnavailable, match=os.strerror(errno.ENOENT)):
             async with NativeEngine(context):
@@ -345,7 +355,9 @@ from density.payload.channel import Channel
 async def main():
     directory, cache, run_id = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     async with Channel(directory / "c") as channel:
-        context = EngineContext(run_id=run_id, runtime_dir=directory, cache_dir=cache, channel=channel)
+        context = EngineContext(
+            run_id=run_id, runtime_dir=directory, data_dir=directory, cache_dir=cache, channel=channel
+        )
         async with NativeEngine(context) as engine:
             for number in range(10):
                 await engine.launch(Workload(name="w", engine="native"), f"w-{number}")

@@ -44,7 +44,7 @@ async def bed_of(runtime_dir: Path, *names: str) -> AsyncGenerator[Bed]:
     profile = replace(profile, workloads=tuple(workloads))
     left: list[str] = []
     run_id = f"versus-{secrets.token_hex(4)}"
-    async with make_bed(profile, run_id=run_id, runtime_dir=runtime_dir, left=left) as bed:
+    async with make_bed(profile, run_id=run_id, runtime_dir=runtime_dir, data_dir=runtime_dir, left=left) as bed:
         assert [subject.missing for subject in bed.subjects] == [""] * len(names)
         yield bed
     assert left == []

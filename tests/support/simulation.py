@@ -63,6 +63,7 @@ async def _run(profile: Profile, during: During | None, make_host: MakeHost) -> 
     context = EngineContext(
         run_id="20260101-000000-0000",
         runtime_dir=Path("/nowhere"),
+        data_dir=Path("/nowhere"),
         cache_dir=Path("/nowhere"),
         channel=cast("Channel", None),  # simulated instances have no channel
     )

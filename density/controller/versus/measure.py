@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from density.capacity.versus.figure import Figures, Subject
+from density.controller.data import data_directory, data_path
 from density.controller.engines import LXC
 from density.controller.intent import Place, declare, fulfil, intent_of
 from density.controller.paths import RunLock, cache_dir
@@ -110,18 +111,23 @@ async def compare(
 async def _beside_ramps(profile: Profile, comparison: Comparison, *, run_dir: Path, say: Say) -> None:
     """All that needs single instances, or none; the ramps come later, when nothing else of ours runs."""
     left: list[str] = []
-    with RunLock(comparison.run_id) as lock:
+    run_id = comparison.run_id
+    with RunLock(run_id) as lock:
+        data_dir = data_path(run_id, profile.endpoints.data)
         beside = [Place("libvirt", LXC)] if "lxc" in comparison.rows else []
-        directories = [lock.directory]
-        declare(intent_of(profile, run_id=comparison.run_id, run_dir=run_dir, directories=directories, beside=beside))
+        declare(
+            intent_of(profile, run_id=run_id, run_dir=run_dir, directories=[lock.directory, data_dir], beside=beside)
+        )
         async with interruptible(say) as interruption:
             say("making everything ready")
-            async with make_bed(profile, run_id=comparison.run_id, runtime_dir=lock.directory, left=left) as bed:
-                comparison.subjects = bed.subjects
-                await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
+            with data_directory(data_dir):
+                places = {"runtime_dir": lock.directory, "data_dir": data_dir}
+                async with make_bed(profile, run_id=run_id, **places, left=left) as bed:
+                    comparison.subjects = bed.subjects
+                    await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
         comparison.interrupted = interruption.came
         if not left:
-            fulfil(comparison.run_id)
+            fulfil(run_id)
     comparison.left += tuple(left)
 
 

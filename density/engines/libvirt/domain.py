@@ -64,6 +64,7 @@ class Domain:
         agent: it has a port for the guest agent.
         network: `none`, `user` or a libvirt network.
         partition: the cgroup that libvirt puts it into; empty: libvirt's default.
+        dac: whether libvirt guards files by their owner, and would change that of those which are named here.
         program: what a container runs, where a VM boots its guest.
     """
 
@@ -80,6 +81,7 @@ class Domain:
     agent: bool = False
     network: str = "none"
     partition: str = ""
+    dac: bool = True
     program: Program | None = None
 
 
@@ -144,8 +146,9 @@ def _machine(root: ET.Element, domain: Domain) -> None:
     _text(root, "on_reboot", "restart" if domain.guest.overlay else "destroy")
     _text(root, "on_crash", "destroy")
     _devices(ET.SubElement(root, "devices"), domain)
-    # Shared files and our sockets keep their owner; QEMU still runs as libvirt's user.
-    ET.SubElement(root, "seclabel", type="none", model="dac")
+    if domain.dac:  # which a user's own daemon does not do, and refuses to hear of
+        # Shared files and our sockets keep their owner; QEMU still runs as libvirt's user.
+        ET.SubElement(root, "seclabel", type="none", model="dac")
 
 
 def _boot(root: ET.Element, domain: Domain) -> None:

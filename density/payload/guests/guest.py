@@ -52,6 +52,7 @@ class Guest:
         disk: a disk image to boot from.
         disk_format: `raw` or `qcow2`.
         overlay: the disk is written to, so that each VM needs an overlay of its own.
+        disk_bytes: how large the disk is to its VM, which may write all of it to its overlay.
         below: the images that the disk reads through to, the nearest first.
     """
 
@@ -62,6 +63,7 @@ class Guest:
     disk: Path | None = None
     disk_format: str = "raw"
     overlay: bool = False
+    disk_bytes: int = 0
     below: tuple[Layer, ...] = ()
 
     @property
@@ -133,6 +135,7 @@ def disk_guest(workload: Workload) -> Guest:
         disk=top.path,
         disk_format=top.format,
         overlay=True,
+        disk_bytes=top.size_bytes,
         below=tuple(below),
     )
 
