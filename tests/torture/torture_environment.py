@@ -81,7 +81,7 @@ PLACES = [
           (USAGE,), ran=False),
     Place("runs in a file", "touch DIR/file; DENSITY --runs-dir DIR/file", (USAGE,), ran=False),
     Place("runs below a device", "DENSITY --runs-dir /dev/null/runs", (USAGE,), ran=False),
-    Place("runs read-only", "mkdir DIR/ro; unshare -m sh -c 'mount -t tmpfs -o ro none DIR/ro; DENSITY --runs-dir DIR/ro'",
+    Place("runs read-only", "mkdir DIR/r; unshare -m sh -c 'mount -t tmpfs -o ro none DIR/r; DENSITY --runs-dir DIR/r'",
           (USAGE,), ran=False),
     Place("runs in a loop of links", "ln -s loop DIR/loop; DENSITY --runs-dir DIR/loop", (USAGE,), ran=False),
     Place("1,024 open files", "prlimit --nofile=1024:1024 DENSITY"),
