@@ -22,6 +22,7 @@ class EngineContext:
         cache_dir: images, guests and payloads that outlive the run.
         channel: hears the payloads.
         placement: the run's slice; None where there is none (no slice asked for, or it cannot be had).
+        payload_writes: whether the payload may write to the files of its container, where that is what is measured.
     """
 
     run_id: str
@@ -30,6 +31,7 @@ class EngineContext:
     cache_dir: Path
     channel: Channel
     placement: Placement | None = None
+    payload_writes: bool = False
 
     def data_of(self, run_id: str) -> Path:
         """Where a run keeps what grows, also one that is dead."""

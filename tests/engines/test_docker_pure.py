@@ -1,6 +1,7 @@
 """The Docker engine's parts that ask nobody: parsers, documents, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docker.errors import APIError
@@ -115,6 +116,30 @@ def test_document_of_a_payload(tmp_path: Path) -> None:
     assert host["Binds"] == [f"{tmp_path}/channel:/run/density:ro"]
     assert (host["Memory"], host["MemorySwap"], host["NanoCpus"]) == (64 * MIB, 64 * MIB, 500_000_000)
     assert host["CgroupParent"] == "/density/r1"
+
+
+def document(tmp_path: Path, *, writes: bool = False, **workload: Any) -> dict[str, Any]:  # noqa: ANN401 — of any key
+    """A workload's document without a slice."""
+    context = EngineContext(
+        run_id="r1", runtime_dir=tmp_path, cache_dir=tmp_path, channel=Channel(tmp_path), payload_writes=writes
+    )
+    made = Workload(name="web", engine="docker", **workload)
+    return container_document(made, "web-00001", image="i", context=context, cgroup_driver="")["HostConfig"]  # type: ignore[no-any-return]
+
+
+def test_a_payload_has_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """No capability, none to be had, no file to write, no network, few processes; the seccomp filter is Docker's."""
+    host = document(tmp_path)
+    assert (host["CapDrop"], host["SecurityOpt"]) == (["ALL"], ["no-new-privileges"])
+    assert (host["ReadonlyRootfs"], host["NetworkMode"], host["PidsLimit"]) == (True, "none", 128)
+    assert document(tmp_path, writes=True) == {**host, "ReadonlyRootfs": False}
+
+
+def test_another_image_has_what_docker_gives(tmp_path: Path) -> None:
+    """There are programs that need each capability, to write, and many threads; yet nothing is added either."""
+    host = document(tmp_path, image="redis")
+    assert not host.keys() & {"CapDrop", "CapAdd", "SecurityOpt", "ReadonlyRootfs", "PidsLimit", "Privileged"}
+    assert (host["Binds"], host["NetworkMode"]) == ([], "none")
 
 
 def test_daemons_that_map_users() -> None:

@@ -13,7 +13,7 @@ import anyio
 import libvirt
 import pytest
 
-from density.engines.libvirt import loop
+from density.engines.libvirt import containers, loop
 from density.engines.libvirt.canary import candidates, describe, last_words
 from density.engines.libvirt.connections import Connections, words
 from density.engines.libvirt.forward import is_established, is_unanswered, parse_forward
@@ -54,6 +54,25 @@ CAPABILITIES = """<capabilities><host>
   <secmodel><model>none</model><doi>0</doi></secmodel>
   <secmodel><model>dac</model><doi>0</doi><baselabel type='kvm'>+64055:+108</baselabel></secmodel>
 </host></capabilities>"""
+
+
+def test_what_containers_may_write_to_leads_nowhere_else(tmp_path: Path) -> None:
+    """A link in what they share is neither written nor read through, a pipe does not block, and files are cut."""
+    errors, secret = tmp_path / "errors", tmp_path / "shadow"
+    errors.mkdir()
+    secret.write_text("root's own")
+    for name in ("a-1", "a-1.secret"):
+        (errors / name).symlink_to(secret)
+    os.mkfifo(errors / "a-2")
+    (errors / "a-3").write_text("x" * 2 * containers.WORDS_BYTES)
+    assert containers.last_words(tmp_path, "a-1") == ()
+    assert containers.last_words(tmp_path, "a-2") == ()
+    assert containers.last_words(tmp_path, "a-3") == ("x" * containers.WORDS_BYTES,)
+    with pytest.raises(FileExistsError):
+        containers.keep_secret(tmp_path, "a-1", "word")
+    assert secret.read_text() == "root's own"
+    containers.keep_secret(tmp_path, "a-4", "word")
+    assert ((errors / "a-4.secret").read_text(), (errors / "a-4.secret").stat().st_mode & 0o777) == ("word", 0o600)
 
 
 def test_networks() -> None:

@@ -209,7 +209,12 @@ async def make_bed(
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
         context = EngineContext(
-            run_id=run_id, runtime_dir=runtime_dir, data_dir=data_dir, cache_dir=cache_dir(), channel=channel
+            run_id=run_id,
+            runtime_dir=runtime_dir,
+            data_dir=data_dir,
+            cache_dir=cache_dir(),
+            channel=channel,
+            payload_writes=True,
         )
         engines, missing = await enter_engines(profile, stack, context, skip=True)
         bed = Bed(context, engines, left=left)

@@ -12,6 +12,8 @@ WORKLOAD_LABEL = f"{LABELS}.workload"
 STOP_SECONDS = 1
 LOG_FILES, LOG_BYTES = "3", "1m"
 """Small, and yet several files: of one alone, a follower misses what was printed just before it was rotated."""
+PAYLOAD_PIDS = 128
+"""The payload is one task; what a runtime starts a container with is in the same cgroup, and has a dozen threads."""
 _CONTROLLER = ("--socket", f"{CHANNEL_MOUNT}/channel.sock")
 
 
@@ -47,7 +49,21 @@ def container_document(
             "NanoCpus": round(workload.cpus * 1e9),
             "Binds": [f"{context.channel.directory.absolute()}:{CHANNEL_MOUNT}:ro"] if payload else [],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_BYTES, "max-file": LOG_FILES}},
+            **(_confined(writable=context.payload_writes) if payload else {}),
         },
+    }
+
+
+def _confined(*, writable: bool) -> dict[str, Any]:
+    """What the payload does without. Docker's own seccomp filter stays, as for every image.
+
+    Other images keep all that Docker gives by default: there are programs that need each of its capabilities.
+    """
+    return {
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "ReadonlyRootfs": not writable,
+        "PidsLimit": PAYLOAD_PIDS,
     }
 
 

@@ -1,5 +1,6 @@
 """The payload in containers of libvirt's own, by its LXC driver, where other endpoints of libvirt make VMs."""
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ _ERRORS_VIEW = "/errors"
 _SECRET = ".secret"  # noqa: S105 — the ending of a file's name
 _MOUNT_POINTS = ("proc", "sys", "dev", ".oldroot", "channel", "errors")
 """What libvirt mounts something on; it could not make them in a root that is read-only."""
+WORDS_BYTES = 4096
+"""Of a payload's last words; it says one line of 512."""
 
 
 def host_memory(connection: libvirt.virConnect) -> int:
@@ -63,6 +66,7 @@ def program(root: Path, workload: Workload, instance_id: str, context: EngineCon
         path=_PAYLOAD,
         arguments=tuple(payload_arguments(workload, instance_id, context.run_id, *options)),
         views={"/": root, _CHANNEL_VIEW: socket.parent, _ERRORS_VIEW: context.data_dir / _ERRORS},
+        written=frozenset({_ERRORS_VIEW}),
         cpus=workload.cpus,
     )
 
@@ -82,6 +86,7 @@ def keep_secret(data_dir: Path, instance_id: str, secret: str) -> None:
 
 def last_words(data_dir: Path, instance_id: str) -> tuple[str, ...]:
     """Why the payload ended by itself, a line each; empty where it did not say."""
+    # A container's process wrote it, so it is neither followed to another file nor read without a bound.
     with suppress(OSError):
         return tuple((data_dir / _ERRORS / instance_id).read_text(errors="replace").splitlines())
     return ()

@@ -40,13 +40,15 @@ class Program:
 
     Attributes:
         path, arguments: its first process; the path as seen inside.
-        views: directories of the host that it sees: path inside -> path outside; its `/` first, read-only.
+        views: directories of the host that it sees: path inside -> path outside; its `/` first.
+        written: the views that it may write to.
         cpus: how many CPUs' time it may take; 0: no limit.
     """
 
     path: str
     arguments: tuple[str, ...]
     views: Mapping[str, Path]
+    written: frozenset[str] = frozenset()
     cpus: float = 0.0
 
 
@@ -121,14 +123,16 @@ def _container(root: ET.Element, domain: Domain, program: Program) -> None:
     _text(first, "init", program.path)
     for argument in program.arguments:
         _text(first, "initarg", argument)
+    features = ET.SubElement(root, "features")
+    ET.SubElement(features, "capabilities", policy="deny")
     if domain.network == "none":
-        ET.SubElement(ET.SubElement(root, "features"), "privnet")  # without it the host's own network is seen
+        ET.SubElement(features, "privnet")  # without it the host's own network is seen
     devices = ET.SubElement(root, "devices")
     for inside, outside in program.views.items():
         view = ET.SubElement(devices, "filesystem", type="mount")
         ET.SubElement(view, "source", dir=str(outside))
         ET.SubElement(view, "target", dir=inside)
-        if inside == "/":
+        if inside not in program.written:
             ET.SubElement(view, "readonly")
     _interface(devices, domain)
     ET.SubElement(devices, "console", type="pty")
