@@ -319,6 +319,7 @@ class Channel(anyio.AsyncContextManagerMixin):
             self._hang_up(connection)
 
     def _receive(self, connection: Connection) -> None:
+        before = connection.lines.rest
         lines = connection.receive()
         if lines is None:
             self._hang_up(connection)
@@ -330,7 +331,7 @@ class Channel(anyio.AsyncContextManagerMixin):
         rest = connection.lines.rest
         if connection.instance is None and len(rest) >= LINE_LIMIT:
             self._hang_up(connection)
-        elif connection.serial and connection.instance and connection.instance.watchers:
+        elif connection.serial and connection.instance and connection.instance.watchers and rest != before:
             connection.instance.show(clean(rest))
 
     def _hear(self, connection: Connection, line: bytes) -> None:

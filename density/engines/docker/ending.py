@@ -12,7 +12,7 @@ from docker import APIClient
 from density.ceilings.errors import classify, heard
 from density.engines.docker.client import CLIENT_ERRORS
 from density.engines.docker.instance import Instance
-from density.engines.docker.log import read_tail
+from density.engines.docker.log import EVIDENCE_LINES, evidence, read_tail
 from density.engines.docker.owners import is_held_by, may_look
 from density.engines.docker.spec import is_payload
 from density.engines.own_limits import ANY_PORT, Limits, candidates, fixed_port, memory_killed, reached, wanted_port
@@ -20,7 +20,6 @@ from density.host.kernel_log import Logged
 from density.model import Failure, OwnLimit
 from density.units import format_bytes
 
-LOG_LINES = 20
 _SIGNALLED = 128
 _KILLED = _SIGNALLED + signal.SIGKILL
 _UNREACHABLE = 69
@@ -93,7 +92,7 @@ def read_ending(client: APIClient, container_id: str) -> Ending:
     """Ask the daemon how a container ended; what it cannot say stays empty. Blocks."""
     lines: tuple[str, ...] = ()
     with suppress(*CLIENT_ERRORS):
-        lines = read_tail(client, container_id, lines=LOG_LINES)
+        lines = evidence(read_tail(client, container_id, lines=EVIDENCE_LINES))
     with suppress(*CLIENT_ERRORS):
         return parse_ending(client.inspect_container(container_id), lines)
     return Ending(lines=lines)

@@ -260,7 +260,10 @@ class DockerEngine:
         if ready is None:
             found = await self._clients.call(lambda client: look(client, instance.container_id))
             wanted = instance.workload.ready
-            if instance.unhealthy or wanted.by != "log" or not found.has_line(wanted.argument):
+            is_logged = wanted.by == "log" and await to_thread.run_sync(
+                found.has_line, wanted.argument, limiter=self._looking
+            )
+            if instance.unhealthy or not is_logged:
                 late = replace(never, evidence=found.shown) if never else not_ready(instance, found)
                 return replace(late, own_limits=await self._held_back(instance, late, found.pid))
             ready = anyio.current_time(), {}

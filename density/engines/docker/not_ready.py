@@ -9,10 +9,9 @@ from typing import Any
 from docker import APIClient
 
 from density.engines.docker.client import CLIENT_ERRORS
-from density.engines.docker.ending import LOG_LINES
 from density.engines.docker.health import Health, parse_health
 from density.engines.docker.instance import Instance
-from density.engines.docker.log import TAIL_LINES, read_tail
+from density.engines.docker.log import EVIDENCE_LINES, TAIL_LINES, evidence, is_in, read_tail
 from density.model import Failure
 from density.units import format_counted, format_seconds
 
@@ -34,7 +33,7 @@ class Found:
     @property
     def shown(self) -> tuple[str, ...]:
         """The lines that are evidence."""
-        return self.lines[-LOG_LINES:]
+        return evidence(self.lines)
 
     @property
     def pid(self) -> int:
@@ -43,7 +42,8 @@ class Found:
 
     def has_line(self, pattern: str) -> bool:
         """Whether a line matches: a log may have outrun its follower."""
-        return any(map(re.compile(pattern).search, self.lines))
+        wanted = re.compile(pattern)
+        return any(is_in(wanted, line) for line in self.lines)
 
 
 def look(client: APIClient, container_id: str) -> Found:
@@ -82,4 +82,4 @@ def _health_words(health: Health) -> str:
 
 def _evidence(found: Found) -> tuple[str, ...]:
     """What the health check printed, then what the instance did."""
-    return (*found.health.lines, *found.shown)[:LOG_LINES]
+    return (*found.health.lines, *found.shown)[:EVIDENCE_LINES]
