@@ -121,7 +121,12 @@ def test_document_of_a_payload(tmp_path: Path) -> None:
 def document(tmp_path: Path, *, writes: bool = False, **workload: Any) -> dict[str, Any]:  # noqa: ANN401 — of any key
     """A workload's document without a slice."""
     context = EngineContext(
-        run_id="r1", runtime_dir=tmp_path, cache_dir=tmp_path, channel=Channel(tmp_path), payload_writes=writes
+        run_id="r1",
+        runtime_dir=tmp_path,
+        data_dir=tmp_path,
+        cache_dir=tmp_path,
+        channel=Channel(tmp_path),
+        payload_writes=writes,
     )
     made = Workload(name="web", engine="docker", **workload)
     return container_document(made, "web-00001", image="i", context=context, cgroup_driver="")["HostConfig"]  # type: ignore[no-any-return]

@@ -80,15 +80,21 @@ def keep_secret(data_dir: Path, instance_id: str, secret: str) -> None:
         OSError: it cannot be written.
     """
     path = data_dir / _ERRORS / f"{instance_id}{_SECRET}"
-    path.touch(mode=0o600)
-    path.write_text(secret)
+    # A new file of ours: containers may write to the directory, and what one left there is not followed.
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "w") as opened:
+        opened.write(secret)
 
 
 def last_words(data_dir: Path, instance_id: str) -> tuple[str, ...]:
     """Why the payload ended by itself, a line each; empty where it did not say."""
     # A container's process wrote it, so it is neither followed to another file nor read without a bound.
     with suppress(OSError):
-        return tuple((data_dir / _ERRORS / instance_id).read_text(errors="replace").splitlines())
+        file = os.open(data_dir / _ERRORS / instance_id, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return tuple(os.read(file, WORDS_BYTES).decode(errors="replace").splitlines())
+        finally:
+            os.close(file)
     return ()
 
 
