@@ -15,14 +15,13 @@ from density.controller.equipment import Equipment
 from density.controller.paths import cache_dir
 from density.engines.base import EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
-from density.errors import EngineUnavailable
 from density.host.host import facts
 from density.host.quick import QuickReader
 from density.host.reader import HostReader
 from density.host.reading import Sample
 from density.host.slice import Slice
 from density.host.slice_limits import SliceUnavailable
-from density.model import EngineInfo, EngineName
+from density.model import EngineInfo
 from density.payload.channel import Channel
 from density.profile.spec import Profile
 
@@ -131,13 +130,15 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         placement=slice_.placement() if slice_ else None,
     )
     engines, missing = await enter_engines(profile, stack, context, skip=profile.endpoints.missing == "skip")
+    reasons = {w.name: str(missing[w.engine]) for w in profile.workloads if w.engine in missing}
     return Equipment(
-        profile=_without(profile, missing),
+        profile=profile.without(reasons),
+        skipped=reasons,
         engines=engines,
         host=ThreadedHost(reader),
         pinger=channel,
         left=left,
-        warnings=(*warnings, *(str(error) for error in missing.values())),
+        warnings=warnings,
     )
 
 
@@ -153,7 +154,3 @@ async def _slice(
     except SliceUnavailable as error:
         limited = wanted.memory_bytes or wanted.tasks or wanted.cpus
         return None, ((f"the slice's limits are not enforced: {error}",) if limited else ())
-
-
-def _without(profile: Profile, missing: Mapping[EngineName, EngineUnavailable]) -> Profile:
-    return replace(profile, workloads=tuple(w for w in profile.workloads if w.engine not in missing))

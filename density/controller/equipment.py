@@ -46,12 +46,13 @@ class Pinger(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Equipment:
     """What is to be run, on which engines and host, and how to ping.
 
     Attributes:
-        profile: what was asked for, without the workloads whose engines are missing where that is allowed.
+        profile: what was asked for, without the workloads that were skipped.
+        skipped: workload -> why it cannot run here, where the profile lets the others go on.
         left: filled when the equipment is put away: names of what could not be removed.
         warnings: what the person should know about how the run is equipped.
     """
@@ -60,5 +61,6 @@ class Equipment:
     engines: Mapping[EngineName, Engine]
     host: Host
     pinger: Pinger
+    skipped: Mapping[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()

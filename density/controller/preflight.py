@@ -1,12 +1,12 @@
 """Whether the workloads of a profile can run here, before anything is started."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from density.controller.data import data_base
 from density.controller.paths import cache_dir, runtime_base
 from density.engines.base import Engine, EngineContext
 from density.errors import UsageError
-from density.model import EngineName, Workload
+from density.model import Workload
 from density.payload.channel import Channel
 
 
@@ -36,17 +36,6 @@ async def find_problems(engine: Engine, workloads: Iterable[Workload]) -> tuple[
             except UsageError as error:
                 problems.append(str(error))
     return tuple(problems)
-
-
-async def refuse(engines: Mapping[EngineName, Engine], workloads: Iterable[Workload]) -> None:
-    """Make sure that each of these workloads can run on its engine, as far as that can be seen without a start.
-
-    Raises:
-        UsageError: they cannot, every one of them with its reason.
-        EngineUnavailable: an engine is gone.
-    """
-    wanted = tuple(workloads)
-    refuse_problems([problem for engine in engines.values() for problem in await find_problems(engine, wanted)])
 
 
 def refuse_problems(problems: Iterable[str]) -> None:

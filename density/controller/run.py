@@ -1,8 +1,8 @@
 """One run from preflight to teardown."""
 
 import itertools
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 
 import anyio
 from anyio.abc import TaskGroup
@@ -13,7 +13,7 @@ from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.hold import Holder
 from density.controller.launcher import Launcher
-from density.controller.preflight import refuse
+from density.controller.preflight import refuse_problems
 from density.controller.prober import Prober
 from density.controller.reserves import Reserves
 from density.controller.safety import SafetyStop
@@ -22,7 +22,17 @@ from density.controller.settle import Settler
 from density.controller.steps import Steps
 from density.controller.teardown import Torn, tear_down
 from density.engines.base import Engine
-from density.errors import DensityError, EngineUnavailable, HostUnreadable, InternalFailure, NoRoom, in_short, meant
+from density.errors import (
+    CannotRun,
+    DensityError,
+    EngineUnavailable,
+    HostUnreadable,
+    InternalFailure,
+    NoRoom,
+    UsageError,
+    in_short,
+    meant,
+)
 from density.events import (
     EngineFound,
     HostFound,
@@ -31,8 +41,11 @@ from density.events import (
     Stopped,
     Warned,
     WorkloadPrepared,
+    WorkloadSkipped,
 )
 from density.log import logger
+from density.model import Workload
+from density.profile.spec import Profile
 from density.ramp.decide import Launch, Stop, bounds_of, decide, describe
 from density.ramp.search import Bisection, Try, are_enough
 from density.state import RunState
@@ -57,8 +70,8 @@ class Controller:
         run_id: str,
         bus: Bus,
     ) -> None:
-        self._profile = profile = equipment.profile
         self._equipment = equipment
+        profile = equipment.profile
         self._run_id = run_id
         self._bus = bus
         self._scope = anyio.CancelScope()
@@ -83,6 +96,10 @@ class Controller:
             bus, self._sampler, self._prober, bounds=bounds_of(profile), seconds=profile.ramp.settle_seconds
         )
         self._steps = Steps(equipment, bus, self._launcher, settler, idle=self._safety.idle)
+
+    @property
+    def _profile(self) -> Profile:
+        return self._equipment.profile
 
     async def run(self) -> DensityError | None:
         """Everything, and always the teardown; `conclude` follows when the equipment is put away.
@@ -171,22 +188,60 @@ class Controller:
                     self._bus.fault(f"the report of {engine.name}", error)
 
     async def _preflight(self) -> None:
-        for engine in self._equipment.engines.values():
-            info = await engine.describe()
-            self._bus.emit(EngineFound(anyio.current_time(), info))
-            self._equipment.host.watch_engine(info)
-        await refuse(self._equipment.engines, self._profile.workloads)
+        """Find out whether everything can run here, first without starting anything, and leave out what may be skipped.
+
+        Raises:
+            UsageError: something cannot run, and may not be skipped, or nothing else is left.
+            EngineUnavailable: likewise, because of its engine.
+            NoRoom: not even one instance of a workload fits.
+        """
+        self._leave_out(self._equipment.skipped)
+        for name, engine in self._equipment.engines.items():
+            with self._skipping(*(each for each in self._profile.workloads if each.engine == name)):
+                info = await engine.describe()
+                self._bus.emit(EngineFound(anyio.current_time(), info))
+                self._equipment.host.watch_engine(info)
+        refuse_problems([each for workload in self._profile.workloads if (each := await self._why_not(workload))])
         for workload in self._profile.workloads:
-            started = anyio.current_time()
-            prepared = await self._equipment.engines[workload.engine].prepare(workload)
-            now = anyio.current_time()
-            self._equipment.host.add_bridges(tuple(prepared.networks))
-            took = now - started
-            self._bus.emit(
-                WorkloadPrepared(now, workload.name, prepared.accelerator, prepared.networks, took, prepared.pools)
-            )
-            for warning in prepared.warnings:
-                self._warn(warning)
+            with self._skipping(workload):
+                await self._prepare(workload)
+
+    async def _why_not(self, workload: Workload) -> str:
+        """Why it cannot run here, as far as can be seen without starting anything; empty where it can or is skipped."""
+        try:
+            with self._skipping(workload):
+                await self._equipment.engines[workload.engine].check(workload)
+        except UsageError as error:
+            return str(error)
+        return ""
+
+    async def _prepare(self, workload: Workload) -> None:
+        started = anyio.current_time()
+        prepared = await self._equipment.engines[workload.engine].prepare(workload)
+        now = anyio.current_time()
+        self._equipment.host.add_bridges(tuple(prepared.networks))
+        took = now - started
+        self._bus.emit(
+            WorkloadPrepared(now, workload.name, prepared.accelerator, prepared.networks, took, prepared.pools)
+        )
+        for warning in prepared.warnings:
+            self._warn(warning)
+
+    @contextmanager
+    def _skipping(self, *workloads: Workload) -> Iterator[None]:
+        """Leave these workloads out where they cannot run here, if the profile allows it and others are left."""
+        try:
+            yield
+        except (CannotRun, EngineUnavailable) as error:
+            reasons = {each.name: str(error) for each in workloads}
+            if self._profile.endpoints.missing != "skip" or not self._profile.without(reasons).workloads:
+                raise
+            self._leave_out(reasons)
+
+    def _leave_out(self, reasons: Mapping[str, str]) -> None:
+        self._equipment.profile = self._profile.without(reasons)
+        for name, reason in reasons.items():
+            self._bus.emit(WorkloadSkipped(anyio.current_time(), name, reason))
 
     async def _calibrate(self) -> bool:
         """Each workload alone with a few instances; False where that already ended the ramp."""

@@ -1,6 +1,7 @@
 """A profile as density uses it: immutable, in base units, every default filled in. `density.profile.load` makes it."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from density.model import EngineName, Workload
@@ -184,3 +185,7 @@ class Profile:
     def engines(self) -> tuple[EngineName, ...]:
         """The engines that the workloads need, each once, in the profile's order."""
         return tuple(dict.fromkeys(workload.engine for workload in self.workloads))
+
+    def without(self, names: Collection[str]) -> "Profile":
+        """The same without the workloads of these names."""
+        return replace(self, workloads=tuple(each for each in self.workloads if each.name not in names))
