@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,15 @@ from anyio.to_thread import run_sync
 from density.controller.data import data_base, data_path, kept_data, remove_data
 from density.controller.engines import LXC, REAL, real_engine
 from density.controller.intent import declared, read_intent
-from density.controller.paths import alive_runs, cache_dir, known_runs, none_alive, runtime_base
+from density.controller.paths import (
+    alive_runs,
+    cache_dir,
+    directories,
+    known_runs,
+    make_base,
+    none_alive,
+    runtime_base,
+)
 from density.engines.base import Engine, EngineContext
 from density.errors import DensityError, EngineUnavailable, UsageError
 from density.host.slice import remove_stale
@@ -86,8 +94,10 @@ async def clean(
     if run_id is not None and not _RUN_ID.fullmatch(run_id):
         raise UsageError(f"{run_id!r} is not a run id; `density runs` lists them")
     base = base or runtime_base()
+    make_base(base)
     makers = _makers(endpoints) if engines is None else engines
-    with none_alive(base) as alone:
+    with ExitStack() as stack:
+        alone = run_id is None and stack.enter_context(none_alive(base))
         known = dict.fromkeys(kept_data(), False) | known_runs(base)
         spared = () if run_id or everything else tuple(name for name, alive in known.items() if alive)
         runs = _runs(run_id, known, anything=everything or alone)
@@ -154,7 +164,7 @@ async def _remove_slices(remove: RemoveSlices, runs: Sequence[str | None]) -> Pa
 
 
 def _remove_files(base: Path, runs: Sequence[str | None], *, everything: bool) -> Part:
-    wanted = [path for path in sorted(base.iterdir()) if path.is_dir() and (None in runs or path.name in runs)]
+    wanted = sorted({path for run_id in runs for path in directories(base, run_id)})
     for path in wanted:
         shutil.rmtree(path, ignore_errors=True)
     removed, left = remove_data([path for run in runs for path in _data_of(run, everything=everything)])

@@ -116,7 +116,8 @@ async def _simulated(profile: Profile, stack: AsyncExitStack, *, run_id: str, ru
 
 async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime_dir: Path, run_dir: Path) -> Equipment:
     data_dir = stack.enter_context(data_directory(data_path(run_id, profile.endpoints.data)))
-    channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
+    channel = Channel(runtime_dir / "channel", lease_seconds=profile.lease_seconds)
+    await stack.enter_async_context(channel)
     left: list[str] = []
     slice_, warnings = await _slice(profile, run_id, stack, left)
     disks = {"data": data_dir, "runs": run_dir, "runtime": runtime_dir}

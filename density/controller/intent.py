@@ -18,7 +18,6 @@ from density.controller.paths import state_dir
 from density.errors import DensityError, UsageError
 from density.host.slice import slice_name
 from density.model import EngineName, object_name
-from density.payload.protocol import LEASE_SECONDS
 from density.profile.spec import Endpoints, Profile
 
 FORMAT = 1
@@ -66,7 +65,7 @@ class Intent:
     run_dir: Path
     names: str
     slice: str
-    lease_seconds: float = LEASE_SECONDS
+    lease_seconds: float
     pid: int
     boot_id: str
     wall: float
@@ -97,6 +96,7 @@ def intent_of(
         run_dir=run_dir.absolute(),
         names=object_name(run_id, ""),
         slice=slice_name(run_id),
+        lease_seconds=profile.lease_seconds,
         pid=os.getpid(),
         boot_id=_BOOT_ID.read_text(encoding="ascii").strip(),
         wall=time.time(),

@@ -114,6 +114,12 @@ def known_runs(base: Path) -> dict[str, bool]:
     return {name: _is_held(base / name / _LOCK) for name in names}
 
 
+def directories(base: Path, run_id: str | None) -> list[Path]:
+    """The runtime directory of a run (None: of any), and one that it was about to take when it died."""
+    pattern = "*" if run_id is None else run_id
+    return [path for name in (pattern, f"{_NEW}{pattern}-*") for path in base.glob(name) if path.is_dir()]
+
+
 def alive_runs() -> set[str]:
     """The runs on this host that go on."""
     return {name for name, held in known_runs(runtime_base()).items() if held}

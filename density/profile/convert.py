@@ -55,6 +55,7 @@ _UNITS: Mapping[type[Table], Mapping[str, str]] = {
     },
     WorkloadTable: {"memory": "memory_bytes", "touch": "touch_bytes", "ready_timeout": "ready_timeout_seconds"},
     CostTable: {"memory": "memory_bytes"},
+    Document: {"lease": "lease_seconds"},
 }
 """Where a key of the TOML and the field that it fills differ: inside, names carry their unit."""
 
@@ -66,6 +67,7 @@ def to_profile(document: Document) -> Profile:
     return Profile(
         name=document.name,
         description=document.description,
+        lease_seconds=document.lease,
         workloads=tuple(_workload(name, table, costs.get(name, {})) for name, table in document.workloads.items()),
         ramp=Ramp(**_fields(document.ramp)),
         slice=Slice(**_fields(document.slice)),
@@ -110,6 +112,7 @@ def to_tables(profile: Profile) -> dict[str, Any]:
     tables: dict[str, Any] = {
         "name": profile.name,
         "description": profile.description,
+        **_table(Document, profile, {"lease"}),
         "ramp": _table(RampTable, profile.ramp, RampTable.model_fields.keys() - unused),
         "slice": _table(SliceTable, profile.slice),
         "reserve": {name: kept for name, kept in _table(ReserveTable, profile.reserve).items() if kept is not None},

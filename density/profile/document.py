@@ -35,7 +35,7 @@ from density.profile.scalars import (
     Weight,
     Word,
 )
-from density.profile.spec import Endpoints, Objectives, Ramp, Require, Reserve, SimulatedHost, Slice
+from density.profile.spec import LEASE_SECONDS, Endpoints, Objectives, Ramp, Require, Reserve, SimulatedHost, Slice
 
 _RAMP, _SLICE, _RESERVE, _OBJECTIVES = Ramp(), Slice(), Reserve(), Objectives()
 _REQUIRE, _ENDPOINTS, _SIMULATED = Require(), Endpoints(), SimulatedHost()
@@ -258,6 +258,9 @@ class Document(Table):
     """The profile's name: a lower-case letter, then at most 30 of a-z, 0-9 and -."""
     description: Text = ""
     """What it is for, in one sentence."""
+    lease: Seconds = LEASE_SECONDS
+    """How long instances may outlive a density that was killed; then they end, and what they leave is removed. A
+    duration, 5s to 1h."""
     ramp: RampTable = RampTable()
     slice: SliceTable = SliceTable()
     reserve: ReserveTable = ReserveTable()

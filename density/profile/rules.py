@@ -13,6 +13,8 @@ from density.units import format_bytes, format_seconds
 
 TEARDOWN_TASKS = 500
 """About twice the 264 that were left after 2,570 containers: nothing could fork then, and tearing down took 334 s."""
+LEASE = (5.0, 3600.0)
+"""Seconds: renewed three times within the shortest, a busy host is late by a second or two."""
 SHAPES = {"start": ("linear", "geometric"), "step": ("linear",), "factor": ("geometric",), "waves": ("list",)}
 """The keys of the ramp that only some shapes use."""
 
@@ -22,6 +24,11 @@ def _names(document: Document) -> Iterator[Problem]:
         yield Problem(("name",), f"missing; allowed is {NAME_ALLOWED}")
     if not document.workloads:
         yield Problem(("workloads",), "missing; at least one table [workloads.NAME] is needed")
+
+
+def _lease(document: Document) -> Iterator[Problem]:
+    if not LEASE[0] <= document.lease <= LEASE[1]:
+        yield Problem(("lease",), f"found {format_seconds(document.lease)}; allowed is 5 s to 1 h")
 
 
 def _ramp(document: Document) -> Iterator[Problem]:
@@ -189,6 +196,7 @@ def _simulated(document: Document) -> Iterator[Problem]:
 
 RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _names,
+    _lease,
     _ramp,
     _reserve,
     _require,

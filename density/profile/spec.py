@@ -11,6 +11,8 @@ Until = Literal["safe", "failure", "forecast"]
 Missing = Literal["fail", "skip"]
 LEAST_RESERVE_BYTES = 256 * 2**20
 """With less the engines or the tester may be killed before all is removed."""
+LEASE_SECONDS = 30.0
+"""How long an instance goes on without a word from density."""
 MOST_RESERVE_BYTES = 2 * 2**30
 """What is kept by default of a large host; of a small one it would leave nothing to be measured."""
 
@@ -168,10 +170,15 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a person asked for, complete."""
+    """What a person asked for, complete.
+
+    Attributes:
+        lease_seconds: how long instances may outlive a density that was killed.
+    """
 
     name: str
     description: str = ""
+    lease_seconds: float = LEASE_SECONDS
     workloads: tuple[Workload, ...]
     ramp: Ramp = Ramp()
     slice: Slice = Slice()

@@ -68,10 +68,10 @@ def test_boot_sector_is_bootable() -> None:
 def test_command_line() -> None:
     """The kernel gets its words before `--`, the payload its own after it; no load is said by saying nothing."""
     idle = Workload(name="vm", engine="libvirt")
-    line = command_line(idle, "vm-00001", "20261124-1")
+    line = command_line(idle, "vm-00001", "20261124-1", lease_seconds=30.0)
     assert line == ("console=ttyS0 quiet panic=-1 -- --id vm-00001 --run 20261124-1 --serial /dev/ttyS0 --lease 30")
     busy = Workload(name="vm", engine="libvirt", touch_bytes=MIB, burn=0.25)
-    assert command_line(busy, "vm-00001", "r").endswith("--touch 1048576 --burn 0.250000")
+    assert command_line(busy, "vm-00001", "r", lease_seconds=5.0).endswith("--touch 1048576 --burn 0.250000")
 
 
 @pytest.mark.parametrize("guest", ["payload", "null", "disk"])

@@ -207,7 +207,8 @@ async def make_bed(
         EngineUnavailable: none of its engines can be used.
     """
     async with AsyncExitStack() as stack:
-        channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
+        channel = Channel(runtime_dir / "channel", lease_seconds=profile.lease_seconds)
+        await stack.enter_async_context(channel)
         context = EngineContext(
             run_id=run_id,
             runtime_dir=runtime_dir,

@@ -14,7 +14,6 @@ from density.payload.guests.disk import Layer, image_chain
 from density.payload.guests.files import keep
 from density.payload.guests.initramfs import payload_initramfs
 from density.payload.guests.kernel import guest_kernel
-from density.payload.protocol import LEASE_SECONDS
 from density.units import format_bytes
 
 SERIAL_DEVICE = "/dev/ttyS0"
@@ -115,9 +114,9 @@ def memory_bytes(workload: Workload) -> int:
     return memory
 
 
-def command_line(workload: Workload, instance_id: str, run_id: str) -> str:
+def command_line(workload: Workload, instance_id: str, run_id: str, *, lease_seconds: float) -> str:
     """The payload guest's kernel command line; the kernel hands what follows `--` to the payload."""
-    controller = ("--serial", SERIAL_DEVICE, "--lease", f"{LEASE_SECONDS:g}")
+    controller = ("--serial", SERIAL_DEVICE, "--lease", f"{lease_seconds:g}")
     arguments = payload_arguments(workload, instance_id, run_id, *controller)
     return " ".join(["console=ttyS0", "quiet", "panic=-1", "--", *arguments])
 
