@@ -9,19 +9,23 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from density.ceilings.reading import Bounds
 from density.controller.data import data_directory, data_path
 from density.controller.engines import enter_engines
 from density.controller.equipment import Equipment
 from density.controller.paths import cache_dir
+from density.controller.watchdog import Watchdog
 from density.engines.base import EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
 from density.host.host import facts
+from density.host.protection import protected
 from density.host.quick import QuickReader
 from density.host.reader import HostReader
 from density.host.reading import Sample
 from density.host.slice import Slice
 from density.host.slice_limits import SliceUnavailable
 from density.model import EngineInfo
+from density.payload.background import background
 from density.payload.channel import Channel
 from density.profile.spec import Profile
 
@@ -130,6 +134,11 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         channel=channel,
         placement=slice_.placement() if slice_ else None,
     )
+    watchdog = Watchdog(
+        QuickReader().read, Bounds(profile.reserve), cut=channel.cut, kill=slice_.kill if slice_ else lambda: 0
+    )
+    stack.enter_context(watchdog.watching())
+    await stack.enter_async_context(background(watchdog.beating))
     engines, missing = await enter_engines(profile, stack, context, skip=profile.endpoints.missing == "skip")
     reasons = {w.name: str(missing[w.engine]) for w in profile.workloads if w.engine in missing}
     return Equipment(
@@ -140,6 +149,8 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         pinger=channel,
         left=left,
         warnings=warnings,
+        watchdog=watchdog,
+        protection=protected,
     )
 
 

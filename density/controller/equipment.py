@@ -1,9 +1,11 @@
 """What a run works with, and the contracts of those parts; `density.controller.equip` puts the real ones together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from density.controller.watchdog import Watchdog
 from density.engines.base import Engine
 from density.host.reading import Sample
 from density.model import EngineInfo, EngineName
@@ -55,6 +57,8 @@ class Equipment:
         skipped: workload -> why it cannot run here, where the profile lets the others go on.
         left: filled when the equipment is put away: names of what could not be removed.
         warnings: what the person should know about how the run is equipped.
+        watchdog: looks at the loop and the host from outside the loop; None where nothing real is at stake.
+        protection: keeps density itself alive while instances are launched.
     """
 
     profile: Profile
@@ -64,3 +68,5 @@ class Equipment:
     skipped: Mapping[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
+    watchdog: Watchdog | None = None
+    protection: Callable[[], AbstractContextManager[None]] = nullcontext

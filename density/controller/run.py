@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,6 +21,7 @@ from density.controller.sampler import Sampler
 from density.controller.settle import Settler
 from density.controller.steps import Steps
 from density.controller.teardown import Torn, tear_down
+from density.controller.watchdog import Watchdog
 from density.engines.base import Engine
 from density.errors import (
     CannotRun,
@@ -78,7 +79,7 @@ class Controller:
         self._teardown_scope = anyio.CancelScope(shield=True)
         self.torn: Torn | None = None
         self._problem: DensityError | None = None
-        reserves = Reserves(profile, bus.state, equipment.host.quick)
+        reserves = Reserves(profile, bus.state, equipment.host.quick, watchdog=equipment.watchdog)
         self._launcher = Launcher(
             bus, equipment.engines, profile.workloads, reserves=reserves, concurrency=profile.ramp.concurrency
         )
@@ -109,9 +110,12 @@ class Controller:
             fault of density's own.
         """
         async with anyio.create_task_group() as group:
+            if self._equipment.watchdog:
+                group.start_soon(self._await_alarm, self._equipment.watchdog)
+            protection = ExitStack()
             try:
                 with self._scope:
-                    await self._stages(group)
+                    await self._stages(group, protection)
             except Exception as error:  # noqa: BLE001 — however a run ends, it is torn down and reported
                 self.fail(as_problem(error))
             finally:
@@ -119,6 +123,7 @@ class Controller:
                     self._safety.end()
                     self._enter("teardown")
                     self.torn = await tear_down(self._bus, self._equipment, run_id=self._run_id)
+                protection.close()
                 group.cancel_scope.cancel()
         return self._problem
 
@@ -144,7 +149,7 @@ class Controller:
         """Give the teardown up: what is still there stays."""
         self._teardown_scope.cancel()
 
-    async def _stages(self, group: TaskGroup) -> None:
+    async def _stages(self, group: TaskGroup, protection: ExitStack) -> None:
         for engine in self._equipment.engines.values():
             group.start_soon(self._beside, self._watch, engine)
         self._enter("preflight")
@@ -157,6 +162,7 @@ class Controller:
             await self._sampler.sample()
             self._stop(Stop("ceiling", str(error), error.ceiling))
             return
+        protection.enter_context(self._equipment.protection())  # compilers and package tools have ended by now
         self._safety.begin(group, self._sampler.sample)
         await self._sampler.sample()
         group.start_soon(self._beside, self._sampler.run)
@@ -327,6 +333,22 @@ class Controller:
         if self._problem is None:
             self._warn(str(error))
             self.fail(error)
+
+    async def _await_alarm(self, watchdog: Watchdog) -> None:
+        """End the run where the watchdog says so; what it did by itself meanwhile is part of the record."""
+        alarm = await watchdog.alarmed()
+        if watchdog.killed:
+            self._warn(f"the watchdog killed {watchdog.killed:,} processes in the run's slice")
+        if alarm.reading:
+            reason = f"the host ran through half of a reserve: {describe(alarm.reading)}"
+            self._warn(f"everything is removed: {reason}")
+            self._stop(Stop("ceiling", reason, *alarm.reading.key))
+            self._launcher.stop()
+            self._scope.cancel()
+        elif self._bus.state.stage == "teardown":
+            self._warn(f"density's event loop did not run for {alarm.seconds:.0f} s during the teardown")
+        else:
+            self.fail(InternalFailure(f"density's event loop did not run for {alarm.seconds:.0f} s"))
 
     def _enter(self, stage: Stage) -> None:
         self._bus.emit(StageEntered(anyio.current_time(), stage))

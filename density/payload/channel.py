@@ -256,6 +256,27 @@ class Channel(anyio.AsyncContextManagerMixin):
             if instance := self._instances.get(instance_id):
                 self._dismiss(instance)
 
+    def cut(self) -> int:
+        """Cut every payload's connection, or say `stop` to it over serial, from any thread: they exit by themselves.
+
+        For when the event loop does not come back; if it does, it finds them closed.
+
+        Returns:
+            How many connections there were.
+        """
+        count = 0
+        for instance in list(self._instances.values()):
+            connection = instance.connection
+            if connection is None or not connection.is_open:
+                continue
+            count += 1
+            if connection.serial:
+                connection.send("stop")
+            else:
+                with suppress(OSError):
+                    connection.socket.shutdown(socket.SHUT_RDWR)
+        return count
+
     def forget(self, instance_id: str) -> None:
         """Drop everything known of an instance."""
         if instance := self._instances.pop(instance_id, None):
