@@ -149,6 +149,7 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         pinger=channel,
         left=left,
         warnings=warnings,
+        populations=slice_.populations if slice_ else dict,
         watchdog=watchdog,
         protection=protected,
     )

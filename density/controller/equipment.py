@@ -57,6 +57,7 @@ class Equipment:
         skipped: workload -> why it cannot run here, where the profile lets the others go on.
         left: filled when the equipment is put away: names of what could not be removed.
         warnings: what the person should know about how the run is equipped.
+        populations: processes that each limit of the slice holds now: `memory`, `tasks`, `cpus` -> count.
         watchdog: looks at the loop and the host from outside the loop; None where nothing real is at stake.
         protection: keeps density itself alive while instances are launched.
     """
@@ -68,5 +69,6 @@ class Equipment:
     skipped: Mapping[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
+    populations: Callable[[], Mapping[str, int]] = dict
     watchdog: Watchdog | None = None
     protection: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -13,6 +13,7 @@ from density.host import slice_systemd
 from density.host.hierarchies import Hierarchy, SlicePaths, cgroup_version, find_hierarchies, slice_paths
 from density.host.reading import Unavailable
 from density.host.slice_directories import (
+    count_processes,
     end_processes,
     lock,
     make_directories,
@@ -25,6 +26,8 @@ from density.host.slice_systemd import Runner, run_command
 from density.model import Placement
 
 _MADE_BY_US = re.compile(r"density[0-9]{14}[0-9a-f]{4}\.(?:partition|slice)")
+_CONTROLLERS = {"memory": "memory", "tasks": "pids", "cpus": "cpu"}
+"""Key of the profile's `[slice]` -> the controller that enforces it."""
 _TRIES = 20
 _RETRY_SECONDS = 0.1
 
@@ -111,6 +114,16 @@ class Slice:
     def left(self) -> tuple[str, ...]:
         """Directories that could not be removed when leaving, because something lives in them."""
         return self._left
+
+    def populations(self) -> dict[str, int]:
+        """Processes that each limit of the slice holds: `memory`, `tasks`, `cpus` where it was asked for -> count."""
+        held = {"memory": self._limits.memory_bytes, "tasks": self._limits.tasks, "cpus": self._limits.cpus}
+        directories = self.paths.controllers
+        return {
+            name: count_processes(directories[_CONTROLLERS[name]])
+            for name, limit in held.items()
+            if limit and _CONTROLLERS[name] in directories
+        }
 
     def kill(self) -> int:
         """Kill whatever lives in the slice now, from any thread; says how many processes there were."""

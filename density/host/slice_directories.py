@@ -94,6 +94,15 @@ def populated(directory: Path) -> bool:
     return False
 
 
+def count_processes(directory: Path) -> int:
+    """Processes in this cgroup and everywhere below it; those that this pid namespace cannot name are counted too."""
+    count = 0
+    for parent, _, _ in os.walk(directory):
+        with suppress(OSError):
+            count += len((Path(parent) / "cgroup.procs").read_text().split())
+    return count
+
+
 def end_processes(directories: Iterable[Path]) -> int:
     """Kill what lives in these cgroups or anywhere below them; what has ended by then is no error.
 

@@ -22,6 +22,7 @@ from density.engines.native.instances import failure_of
 from density.engines.native.replies import Exited, Refused, Said, Spawned, parse_reply
 from density.errors import EngineUnavailable, UsageError
 from density.events import InstanceChanged
+from density.host.protection import VICTIMS_BADNESS
 from density.model import Phase, Placement, Readiness, Workload, instance_name
 from density.payload.channel import Channel
 
@@ -118,7 +119,7 @@ def workload(**values: object) -> Workload:
 
 
 async def test_each_instance_is_a_process_that_answers(cache: Path, runtime_dir: Path) -> None:
-    """An instance has a process of its own with the memory that it was told to touch, and answers pings."""
+    """Each has a process of its own with the memory that it was told to touch, answers pings, and is killed first."""
     async with native(cache, runtime_dir) as run:
         for number in (1, 2):
             await run.engine.launch(workload(touch_bytes=8 * MIB), instance_name("w", number))
@@ -126,6 +127,7 @@ async def test_each_instance_is_a_process_that_answers(cache: Path, runtime_dir:
         assert len(pids) == 2
         for pid in pids:
             status = await anyio.Path(f"/proc/{pid}/status").read_text()
+            assert (await anyio.Path(f"/proc/{pid}/oom_score_adj").read_text()).strip() == str(VICTIMS_BADNESS)
             assert 8 * MIB <= 1024 * int(re.findall(r"RssAnon:\s+(\d+)", status)[0]) < 9 * MIB
         assert 0 < await run.channel.ping("w-00001") < 1
         ready = await run.wait("w-00001", Phase.READY)

@@ -5,6 +5,7 @@ from typing import Any
 from density.engines.base import EngineContext
 from density.engines.docker.feed import INSTANCE_LABEL
 from density.engines.docker.images import CHANNEL_MOUNT
+from density.host.protection import VICTIMS_BADNESS
 from density.model import LABEL, LABELS, Workload
 from density.payload.arguments import SECRET_VARIABLE, payload_arguments
 
@@ -46,6 +47,8 @@ def container_document(
             "Memory": workload.memory_bytes,
             # Without this the limit is twice as high wherever there is swap.
             "MemorySwap": workload.memory_bytes,
+            # Where memory runs out, instances are the first to be killed.
+            "OomScoreAdj": VICTIMS_BADNESS,
             "NanoCpus": round(workload.cpus * 1e9),
             "Binds": [f"{context.channel.directory.absolute()}:{CHANNEL_MOUNT}:ro"] if payload else [],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_BYTES, "max-file": LOG_FILES}},

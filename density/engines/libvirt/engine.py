@@ -26,6 +26,7 @@ from density.engines.oom import OomKills
 from density.engines.own_limits import SliceUse
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
+from density.host.placing import SliceFull
 from density.log import logger
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
 from density.payload.background import background
@@ -175,6 +176,8 @@ class LibvirtEngine:
             self._change(instance, Phase.CREATED)
             self._change(instance, Phase.STARTED)
             return await self._await_ready(instance, machine, deadline)
+        except SliceFull as full:
+            return Failure("try_again", str(full)) if instance.is_alive else None
         except (libvirt.libvirtError, OSError) as error:
             if not instance.is_alive:
                 return None

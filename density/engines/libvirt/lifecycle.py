@@ -17,7 +17,8 @@ from density.engines.libvirt.hypervisor import all_directories
 from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.machine import Machine, domain_of, overlay_path
 from density.errors import EngineUnavailable
-from density.host.placing import place
+from density.host.placing import place, refuse_surplus
+from density.host.protection import expose
 from density.model import Placement
 from density.payload.guests.disk import make_overlay
 
@@ -40,6 +41,7 @@ class Lifecycle:
             libvirt.libvirtError: libvirt said no.
             OSError: no socket or overlay could be made, or QEMU's connection to the socket not be accepted.
             EngineUnavailable: the daemon is gone.
+            SliceFull: with it the slice has more tasks than it may.
         """
         self.by_name[instance.name] = instance
         began = anyio.current_time()
@@ -126,10 +128,13 @@ class _Creation:
         if not (self._asked and _exists(connection, self._domain.name)):
             self._asked = True
             connection.createXML(domain_xml(self._domain), 0)
-        if self._placement:
-            for pid in _processes(self._domain.name):
-                with _excused():
+        for pid in _processes(self._domain.name):
+            with _excused():
+                expose(pid)
+                if self._placement:
                     place(pid, self._placement.procs_files)
+        if self._placement:
+            refuse_surplus(self._placement.procs_files)
 
 
 @contextmanager
