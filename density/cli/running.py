@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import click
 from rich.console import Console
 
@@ -31,6 +30,7 @@ from density.report.formats import write_page
 from density.report.result import result
 from density.report.summary import print_summary
 from density.state import RunState
+from density.threads import in_thread
 from density.units import parse_seconds
 
 MISSED = 3
@@ -83,7 +83,7 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
             unwritten = _write_result(document, run_dir)
             summed_up = bool(state.instances) or ended.problem is None
             _report(document, run_dir, console, as_json=wanted.as_json, summed_up=summed_up)
-            page = await anyio.to_thread.run_sync(_write_page, run_dir)
+            page = await in_thread(_write_page, run_dir)
             if page and not wanted.as_json:
                 with Unread():
                     click.echo(f"{'report':<11} {page}", err=True)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from anyio.to_thread import run_sync
-
 from density.controller.data import data_base, data_path, kept_data, remove_data
 from density.controller.engines import LXC, REAL, real_engine
 from density.controller.intent import declared, read_intent
@@ -28,6 +26,7 @@ from density.host.slice import remove_stale
 from density.model import EngineName
 from density.payload.channel import Channel
 from density.profile.spec import Endpoints
+from density.threads import in_thread
 
 MakeEngine = Callable[[EngineContext], Engine]
 RemoveSlices = Callable[[str | None], Awaitable[tuple[Sequence[str], Sequence[str]]]]
@@ -117,7 +116,7 @@ async def clean(
         parts.append(await _remove_slices(slices, runs))
         # What is left may still need its files: sockets, overlays.
         if not any(part.left for part in parts):
-            parts.append(await run_sync(partial(_remove_files, base, runs, everything=everything)))
+            parts.append(await in_thread(partial(_remove_files, base, runs, everything=everything)))
     return CleanReport(parts=tuple(parts), spared=spared)
 
 

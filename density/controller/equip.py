@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 
 from density.ceilings.reading import Bounds
 from density.controller.data import data_directory, data_path
@@ -28,6 +27,7 @@ from density.model import EngineInfo
 from density.payload.background import background
 from density.payload.channel import Channel
 from density.profile.spec import Profile
+from density.threads import in_thread
 
 _DISK_FACTS = {
     "root_dir": "{}",
@@ -49,7 +49,7 @@ class ThreadedHost:
     async def read(self, *, thorough: bool) -> Sample:
         """As `density.controller.equipment.Host`; whoever waits for it can be cancelled at once."""
         read = partial(self._reader.sample, thorough=thorough)
-        return await anyio.to_thread.run_sync(read, limiter=self._limiter, abandon_on_cancel=True)
+        return await in_thread(read, limiter=self._limiter, abandon_on_cancel=True)
 
     def quick(self) -> Mapping[str, float]:
         """As `density.controller.equipment.Host`."""

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-from anyio.to_thread import run_sync
 
 from density.host import slice_systemd
 from density.host.hierarchies import Hierarchy, SlicePaths, cgroup_version, find_hierarchies, slice_paths
@@ -24,6 +23,7 @@ from density.host.slice_directories import (
 from density.host.slice_limits import Limits, SliceUnavailable, differences
 from density.host.slice_systemd import Runner, run_command
 from density.model import Placement
+from density.threads import in_thread
 
 _MADE_BY_US = re.compile(r"density[0-9]{14}[0-9a-f]{4}\.(?:partition|slice)")
 _CONTROLLERS = {"memory": "memory", "tasks": "pids", "cpus": "cpu"}
@@ -87,13 +87,13 @@ class Slice:
         Raises:
             SliceUnavailable: no right to, no cgroups, or the kernel holds other limits than were asked for.
         """
-        self._hierarchies = await run_sync(find_hierarchies, self._root)
+        self._hierarchies = await in_thread(find_hierarchies, self._root)
         if cgroup_version(self._hierarchies) == 0:
             raise SliceUnavailable("no cgroup hierarchy that accounts memory is mounted here")
         try:
             if self._systemd:
                 await slice_systemd.start_unit(self._directory, self._limits, self._run)
-            await run_sync(self._make)
+            await in_thread(self._make)
             await self._confirm()
         except BaseException:
             await self._remove()
@@ -151,7 +151,7 @@ class Slice:
         found: list[str] = []
         for _ in range(_TRIES):
             try:
-                found = await run_sync(differences, self.paths, self._limits)
+                found = await in_thread(differences, self.paths, self._limits)
             except Unavailable as error:
                 found = [str(error)]
             if not found:
@@ -179,14 +179,14 @@ async def remove_stale(
     Returns:
         Names of what was removed and of what is left: what is in use, or holds processes that do not end.
     """
-    hierarchies = await run_sync(find_hierarchies, root)
+    hierarchies = await in_thread(find_hierarchies, root)
     removed: list[str] = []
     left: list[str] = []
-    for name in await run_sync(_stale_names, hierarchies, run_id):
-        if await run_sync(_in_use, hierarchies, name):
+    for name in await in_thread(_stale_names, hierarchies, run_id):
+        if await in_thread(_in_use, hierarchies, name):
             left.append(name)
             continue
-        await run_sync(end_processes, _directories(hierarchies, name))
+        await in_thread(end_processes, _directories(hierarchies, name))
         (left if await _remove(hierarchies, name, run=run) else removed).append(name)
     return tuple(removed), tuple(left)
 
@@ -199,13 +199,13 @@ async def _remove(hierarchies: tuple[Hierarchy, ...], name: str, *, run: Runner)
     for attempt in range(_TRIES):
         if attempt:
             await anyio.sleep(_RETRY_SECONDS)
-        if await run_sync(_any_populated, directories):
+        if await in_thread(_any_populated, directories):
             left = [directory for directory in directories if directory.exists()]
             continue
         if not stopped:
             await slice_systemd.stop_unit(name, run)
             stopped = True
-        left = await run_sync(remove_directories, directories)
+        left = await in_thread(remove_directories, directories)
         if not left:
             break
     return left

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from docker import APIClient
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, TLSParameterError
@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 from density.engines.docker.context import active_context
 from density.engines.docker.session import CALL_SECONDS, Interrupt, LeanClient
 from density.errors import EngineUnavailable
+from density.threads import in_thread
 
 DEFAULT_ENDPOINT = "unix:///var/run/docker.sock"
 REMEDY = "start it with `systemctl start docker`, or install it with `apt-get install docker.io`"
@@ -156,7 +157,7 @@ class Clients:
                 client.timeout = seconds
                 return function(client)
 
-        return await to_thread.run_sync(work, limiter=self._limiter)
+        return await in_thread(work, limiter=self._limiter)
 
     def _make(self) -> LeanClient:
         return LeanClient(

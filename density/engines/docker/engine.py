@@ -50,6 +50,7 @@ from density.model import (
     Workload,
     object_name,
 )
+from density.threads import in_thread
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -121,7 +122,7 @@ class DockerEngine:
     async def describe(self) -> EngineInfo:
         """Version, endpoint, limits, daemons; `facts` has `cgroup_driver`, `root_dir` and the like."""
         info, version = await self._ask(lambda client: (client.info(), client.version()))
-        known = await to_thread.run_sync(engine_info, info, version, self._clients.endpoint)
+        known = await in_thread(engine_info, info, version, self._clients.endpoint)
         self._daemons = known.daemons
         listed = await removal.list_labelled(self._clients, self._context.run_id)
         ids = (found["Labels"].get(INSTANCE_LABEL, "") for found in listed if found["State"] == "running")
@@ -199,7 +200,7 @@ class DockerEngine:
 
     async def _connect(self) -> Mapping[str, Any]:
         """What the daemon says of itself, which has to be one of this machine."""
-        await to_thread.run_sync(self._clients.connect)
+        await in_thread(self._clients.connect)
         info: Mapping[str, Any] = await self._ask(lambda client: client.info())
         there, here = daemons_machine(info), this_machine()
         if is_elsewhere(self._clients.endpoint, there, here):
@@ -260,9 +261,7 @@ class DockerEngine:
         if ready is None:
             found = await self._clients.call(lambda client: look(client, instance.container_id))
             wanted = instance.workload.ready
-            is_logged = wanted.by == "log" and await to_thread.run_sync(
-                found.has_line, wanted.argument, limiter=self._looking
-            )
+            is_logged = wanted.by == "log" and await in_thread(found.has_line, wanted.argument, limiter=self._looking)
             if instance.unhealthy or not is_logged:
                 late = replace(never, evidence=found.shown) if never else not_ready(instance, found)
                 return replace(late, own_limits=await self._held_back(instance, late, found.pid))
@@ -282,7 +281,7 @@ class DockerEngine:
         """
         with suppress(*CLIENT_ERRORS):
             found = await self._clients.call(lambda client: client.inspect_container(instance.container_id))
-            limit = await to_thread.run_sync(files_limit, int(found["State"]["Pid"]), limiter=self._looking)
+            limit = await in_thread(files_limit, int(found["State"]["Pid"]), limiter=self._looking)
             self._files_limits[instance.workload.name] = limit
 
     async def _held_back(self, instance: Instance, late: Failure, pid: int) -> tuple[OwnLimit, ...]:
@@ -293,7 +292,7 @@ class DockerEngine:
             clash = port_clash(instance, siblings, late.message) if late.kind == "port_taken" else ()
             return clash or reached_alive(read_leaf(pid) if pid else Leaf())
 
-        return await to_thread.run_sync(look_at, limiter=self._looking)
+        return await in_thread(look_at, limiter=self._looking)
 
     async def _stop_one(self, instance: Instance, farewell: float) -> bool:
         if is_payload(instance.workload) and instance.container_id:
@@ -377,7 +376,7 @@ class DockerEngine:
     async def _how_it_ended(self, instance: Instance) -> Failure:
         ending = await self._clients.call(lambda client: read_ending(client, instance.container_id))
         siblings = self._siblings(instance)
-        return await to_thread.run_sync(
+        return await in_thread(
             lambda: ending_failure(ending, instance, self._known(instance, siblings)), limiter=self._looking
         )
 

@@ -8,7 +8,6 @@ from typing import Self
 
 import anyio
 import libvirt
-from anyio import to_thread
 
 from density.ceilings.errors import classify
 from density.engines.base import EngineContext
@@ -31,6 +30,7 @@ from density.log import logger
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
 from density.payload.background import background
 from density.payload.guests import memory_bytes
+from density.threads import in_thread
 
 log = logger(__name__)
 FAREWELL_SECONDS = 3.0
@@ -165,7 +165,7 @@ class LibvirtEngine:
         except libvirt.libvirtError as error:
             raise EngineUnavailable(self.name, words(error)) from error
         logs = directories_of(self._connections.uri, driver).logs
-        await to_thread.run_sync(reaping.remove_logs, logs, run_id, found.keys())
+        await in_thread(reaping.remove_logs, logs, run_id, found.keys())
         return Reaped(removed=tuple(sorted(seen - found.keys())), left=tuple(sorted(found)))
 
     async def _bring_up(self, instance: Instance, machine: Machine, deadline: float) -> Failure | None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import anyio
 import libvirt
-from anyio import to_thread
 
 from density.engines.base import EngineContext
 from density.engines.libvirt.connections import Connections
@@ -21,6 +20,7 @@ from density.host.placing import place, refuse_surplus
 from density.host.protection import expose
 from density.model import Placement
 from density.payload.guests.disk import make_overlay
+from density.threads import in_thread
 
 ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
@@ -52,10 +52,10 @@ class Lifecycle:
             else:
                 secret = self._context.channel.expect(instance.instance_id)
                 if machine.root:
-                    await to_thread.run_sync(keep_secret, self._context.data_dir, instance.instance_id, secret)
+                    await in_thread(keep_secret, self._context.data_dir, instance.instance_id, secret)
             domain = domain_of(machine, instance.instance_id, self._context, serial=serial)
             if domain.disk and domain.guest.disk:
-                await to_thread.run_sync(_overlay, domain, machine)
+                await in_thread(_overlay, domain, machine)
             await self._connections.call(_Creation(domain, self._context.placement))
             if serial:
                 self._context.channel.joined(instance.instance_id)
@@ -86,7 +86,7 @@ class Lifecycle:
         self.by_name.pop(instance.name, None)
         self._context.channel.forget(instance.instance_id)
         # A large overlay takes its file system seconds.
-        await to_thread.run_sync(remove_files, self._context.data_dir, instance.name, instance.instance_id)
+        await in_thread(remove_files, self._context.data_dir, instance.name, instance.instance_id)
 
 
 def destroy(connection: libvirt.virConnect, name: str) -> None:

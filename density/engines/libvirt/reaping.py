@@ -6,12 +6,12 @@ from pathlib import Path
 
 import anyio
 import libvirt
-from anyio import to_thread
 
 from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.domain import NAMESPACE, Mark, parse_mark
 from density.engines.libvirt.lifecycle import destroy, remove_files
 from density.errors import EngineUnavailable
+from density.threads import in_thread
 
 ATTEMPTS = 3
 _PREFIX = "density-"
@@ -69,4 +69,4 @@ async def destroy_all(connections: Connections, found: Mapping[str, Mark], data_
 async def _destroy(connections: Connections, name: str, data_dir: Path, instance_id: str) -> None:
     with suppress(libvirt.libvirtError, EngineUnavailable):
         await connections.call(lambda connection: destroy(connection, name))
-        await to_thread.run_sync(remove_files, data_dir, name, instance_id)
+        await in_thread(remove_files, data_dir, name, instance_id)
