@@ -26,11 +26,19 @@ def runtime_base() -> Path:
 
 
 def cache_dir() -> Path:
-    """Images, guests and payloads that outlive runs. Not made here."""
+    """Images, guests and payloads that outlive runs. Not made here.
+
+    Raises:
+        UsageError: this user has no home directory, as in a container that runs under any number.
+    """
     if os.geteuid() == 0:
         return Path("/var/cache/density")
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "density"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "density"
+    try:
+        return Path.home() / ".cache" / "density"
+    except RuntimeError as error:
+        raise UsageError(f"user {os.geteuid()} has no home directory; set HOME, or XDG_CACHE_HOME") from error
 
 
 def state_dir() -> Path:

@@ -22,7 +22,7 @@ from density.controller.guard import guarded
 from density.controller.logging import EventLog
 from density.controller.run import Controller, as_problem
 from density.controller.teardown import Torn, conclude, given_up
-from density.errors import DensityError, UsageError
+from density.errors import DensityError, UsageError, too_few_files
 from density.events import Stopped, Warned
 from density.log import NAME as LOG
 from density.log import LogFile
@@ -39,6 +39,8 @@ LEAVE_SECONDS = 5.0
 SAME_SECONDS = 1.0
 """Signals this soon after the first are the same one: `timeout`, `sudo` and terminals send theirs more than once."""
 PROFILE = "profile.toml"
+LEAST_FILES = 256
+"""density by itself holds about 80, and 64 are kept in reserve; the rest is for instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,11 @@ class Session:
 
         Raises:
             UsageError: the run's directory or lock cannot be made.
+            TooLittle: density may have too few files open.
         """
         profile = with_reserve(profile)
-        await anyio.to_thread.run_sync(self._make_run_dir, profile)
         _allow_many_files()
+        await anyio.to_thread.run_sync(self._make_run_dir, profile)
         later = f"what is left is removed in {format_seconds(profile.lease_seconds)}"
         ends = _Ends(self.told, left=f"left at once; {later}, or now by: density clean {self.run_id}")
         failure: DensityError | None = None
@@ -230,6 +233,8 @@ def _leave_soon() -> None:
 def _allow_many_files() -> None:
     """A run holds a socket an instance; the soft limit is often 1,024 where the hard one is far higher."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard < LEAST_FILES:
+        raise too_few_files(hard, least=LEAST_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
