@@ -1,12 +1,13 @@
 """What the keys of a profile have to do with each other; each rule yields what is wrong and assumes nothing else is."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import get_args
 
 from density.model import EngineName
 from density.profile.document import Document, WorkloadTable
 from density.profile.kinds import Kind, kind_of, users
-from density.profile.problems import Key, Problem, listed
+from density.profile.problems import Key, Problem, found, listed
 from density.profile.scalars import NAME_ALLOWED
 from density.profile.spec import LEAST_RESERVE_BYTES
 from density.units import format_bytes, format_seconds
@@ -94,6 +95,7 @@ def _workloads(document: Document) -> Iterator[Problem]:
             yield Problem((*key, "engine"), f"missing; allowed is {listed(names, 'or')}")
             continue
         yield from _used(key, workload, kind)
+        yield from _image(key, workload)
         yield from _ready(key, workload, kind)
         yield from _memory(key, workload, kind)
         yield from _cpus(key, workload, kind)
@@ -111,6 +113,15 @@ def _libvirt(document: Document) -> Iterator[Problem]:
         if workload.engine == "libvirt" and (workload.guest == "none") != makes_containers:
             text = f'found "{workload.guest or "payload"}"; allowed is {allowed}'
             yield Problem(("workloads", name, "guest"), text, (("engines", "libvirt"),))
+
+
+def _image(key: Key, workload: WorkloadTable) -> Iterator[Problem]:
+    """A path may begin with ~USER."""
+    if workload.guest == "disk" and workload.image:
+        try:
+            Path(workload.image).expanduser()
+        except RuntimeError:
+            yield Problem((*key, "image"), f"found {found(workload.image)}; nobody knows that home directory")
 
 
 def _depends(key: Key) -> tuple[Key, ...]:
