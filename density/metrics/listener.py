@@ -5,9 +5,12 @@ import socketserver
 import ssl
 import sys
 import threading
+import time
+from contextlib import suppress
 from http import HTTPStatus
+from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -18,8 +21,12 @@ from density.metrics.address import Address
 log = logger(__name__)
 _POLL_SECONDS = 0.2
 """How often the server's thread looks whether it should end: the most that closing waits for it."""
-_CLIENT_SECONDS = 10.0
-"""A client that says nothing for so long is hung up on."""
+CLIENT_SECONDS = 15.0
+"""How long a client may be connected, whatever it sends or reads meanwhile; Prometheus itself waits for 10 s."""
+CLIENTS = 8
+"""So many at once, each with a thread of the host's; more are hung up on."""
+HEADER_BYTES = 8192
+"""Of a request's line and headers together."""
 
 
 class Served(Protocol):
@@ -44,6 +51,7 @@ class Listener(ThreadingHTTPServer):
     def __init__(self, address: Address, served: Served, *, tls: ssl.SSLContext | None) -> None:
         self.served = served
         self._tls = tls
+        self._clients: dict[socket.socket, float] = {}
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         super().__init__((address.host, address.port), _Handler)
         threading.Thread(target=self.serve_forever, args=(_POLL_SECONDS,), name="density-metrics", daemon=True).start()
@@ -65,6 +73,26 @@ class Listener(ThreadingHTTPServer):
             connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, client
 
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 — the base class's types
+        """Whether there is a place for one more."""
+        if len(self._clients) >= CLIENTS:
+            return False
+        self._clients[request] = time.monotonic() + CLIENT_SECONDS
+        return True
+
+    def service_actions(self) -> None:
+        """Between two looks for clients: hang up on those whose time is over; their threads then end."""
+        now = time.monotonic()
+        for client, end in list(self._clients.items()):
+            if now > end:
+                with suppress(OSError):
+                    socket.socket.shutdown(client, socket.SHUT_RDWR)  # of TLS too, whose own would confuse its thread
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 — the base class's type
+        """It is answered, or was hung up on."""
+        super().shutdown_request(request)
+        self._clients.pop(request, None)
+
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 — the base class's types
         """Only the log has it: a client that hung up is no news, and the terminal belongs to the live view."""
         if not isinstance(sys.exc_info()[1], OSError):
@@ -73,7 +101,21 @@ class Listener(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: Listener
-    timeout = _CLIENT_SECONDS
+    timeout = CLIENT_SECONDS
+    server_version, sys_version = "density", ""
+
+    def setup(self) -> None:
+        """With a bound on what is read."""
+        super().setup()
+        self.rfile: Any = _Bounded(self.rfile)
+
+    def handle_one_request(self) -> None:
+        """With an answer to a first line that is too long; the base class has one for headers."""
+        try:
+            super().handle_one_request()
+        except LineTooLong:
+            self.requestline, self.request_version, self.command = "", "", ""
+            self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def do_GET(self) -> None:
         """Answer a scrape."""
@@ -95,3 +137,27 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 — the base class's names
         """Say nothing: the terminal belongs to the live view."""
+
+
+class _Bounded:
+    """What a client sends, up to `HEADER_BYTES`."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._left = HEADER_BYTES
+
+    def readline(self, size: int) -> bytes:
+        """A line.
+
+        Raises:
+            LineTooLong: there is no end of it within what is left.
+        """
+        line = self._stream.readline(min(size, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise LineTooLong("header")
+        return line
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()

@@ -2,8 +2,12 @@
 
 import socket
 import ssl
+import threading
+import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,7 +17,8 @@ from metrics.observed import beginning, ending, get, series, text_of
 from metrics.test_address import make_certificate
 
 from density.errors import UsageError
-from density.metrics import Address, MetricsServer
+from density.metrics import Address, MetricsServer, listener
+from density.metrics.listener import CLIENTS, HEADER_BYTES
 from density.metrics.tls import tls_context
 from density.state import RunState, fold
 
@@ -129,3 +134,70 @@ async def test_a_client_that_says_nothing_holds_up_no_other(tmp_path: Path) -> N
         with socket.create_connection(("127.0.0.1", port)):
             text, _ = await fetch(server.url, tls=trusting)
     assert get(text, "density_wave") == 1
+
+
+def said(port: int, words: bytes, *, pause: float = 0.0, times: int = 1) -> bytes:
+    """All that comes back to a client that says this, again and again with a pause, until it is hung up on."""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(30)
+        heard = b""
+        with suppress(ConnectionError):
+            for _ in range(times):
+                client.sendall(words)
+                time.sleep(pause)
+            while more := client.recv(65536):
+                heard += more
+        return heard
+
+
+def port_of(server: MetricsServer) -> int:
+    """Where it listens."""
+    return int(server.url.split(":")[2].split("/")[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (b"GET /" + b"x" * HEADER_BYTES, b"414"),
+        (b"GET /metrics HTTP/1.1\r\nX: " + b"x" * HEADER_BYTES, b"431"),
+        (b"GET /metrics HTTP/1.1\r\n" + b"X: y\r\n" * (HEADER_BYTES // 6), b"431"),
+        (b"POST /metrics HTTP/1.1\r\n\r\n", b"501"),
+        (b"GET /../metrics HTTP/1.1\r\n\r\n", b"404"),
+        (b"GET //metrics HTTP/1.1\r\n\r\n", b"200"),
+        (b"GET http://x/metrics HTTP/1.1\r\n\r\n", b"404"),
+        (b"\x16\x03\x01\r\n\r\n", b"400"),
+    ],
+)
+async def test_what_is_no_scrape_is_refused(words: bytes, status: bytes) -> None:
+    """Long lines, many headers, other methods and other paths each have their answer, and none is read to its end."""
+    async with MetricsServer(RunState(), ANY_PORT) as server:
+        heard = await anyio.to_thread.run_sync(said, port_of(server), words)
+        assert status in heard.split(b"\r\n")[0]
+        assert b"Python" not in heard.partition(b"\r\n\r\n")[0]
+
+
+async def test_a_client_has_a_time_for_all_of_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that sends a letter now and then keeps its thread no longer than one that sends none."""
+    monkeypatch.setattr(listener, "CLIENT_SECONDS", 0.5)
+    async with MetricsServer(RunState(), ANY_PORT) as server:
+        began = anyio.current_time()
+        slow = partial(said, port_of(server), b"X", pause=0.05, times=400)
+        assert await anyio.to_thread.run_sync(slow) == b""
+        assert anyio.current_time() - began < 10
+
+
+async def test_more_clients_than_there_are_places_are_hung_up_on() -> None:
+    """They cost neither a thread nor a descriptor, and once a place is free a scrape is answered."""
+    async with MetricsServer(fold(beginning()), ANY_PORT) as server:
+        port = port_of(server)
+        before = threading.active_count()
+        with ExitStack() as held:
+            for _ in range(CLIENTS):
+                held.enter_context(socket.create_connection(("127.0.0.1", port)))
+            for _ in range(50):
+                assert await anyio.to_thread.run_sync(said, port, b"GET /metrics HTTP/1.1\r\n\r\n") == b""
+            assert threading.active_count() <= before + CLIENTS + 1
+        with anyio.fail_after(30):
+            asked = b"GET /metrics HTTP/1.0\r\n\r\n"
+            while b"200" not in (await anyio.to_thread.run_sync(said, port, asked))[:20]:  # noqa: ASYNC110 — nobody tells
+                await anyio.sleep(0.01)
