@@ -81,7 +81,9 @@ def test_a_runs_costs_are_what_doctor_counts_with(run: Simulated, tmp_path: Path
 
 def result(accelerator: str, *warnings: str) -> str:
     """A result document, as far as it is read here."""
-    return json.dumps({"host": {"accelerator": accelerator}, "warnings": warnings})
+    named = {"run_id": "r", "profile": "p", "started": 1.7e9, "outcome": "max", "verdict": None}
+    measured = {"capacity": {"hard": {"count": 1}}, "host": {"accelerator": accelerator}}
+    return json.dumps(named | measured | {"warnings": warnings})
 
 
 def test_how_vms_boot_is_known_from_the_last_run_with_any(tmp_path: Path) -> None:
