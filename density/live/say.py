@@ -17,7 +17,6 @@ from density.events import (
     Warned,
     WaveSettled,
     WaveStarted,
-    WorkloadSkipped,
 )
 from density.live.bar import ASCII
 from density.live.doing import doing
@@ -42,11 +41,6 @@ def _(event: RunStarted, state: RunState) -> str:  # noqa: ARG001
 @say.register
 def _(event: StageEntered, state: RunState) -> str:  # noqa: ARG001
     return STAGES[event.stage]
-
-
-@say.register
-def _(event: WorkloadSkipped, state: RunState) -> str:  # noqa: ARG001
-    return clean(f"skipped {event.workload}: {event.reason}")
 
 
 @say.register

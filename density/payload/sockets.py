@@ -37,11 +37,7 @@ def listen(path: Path, backlog: int, *, owner: Owner | None = None) -> socket.so
         listener.bind(os.fspath(path))
         # Nobody can connect before `listen`, so there is no moment in which others can.
         path.chmod(0o600)
-        try:
-            admit(path, owner)
-        except OSError:
-            # No access lists in this file system: whoever connects is asked by the kernel who it is (`may_speak`).
-            path.chmod(0o666)
+        _admit(path, owner)
         listener.listen(backlog)
     except BaseException:
         discard(listener, path)
@@ -70,12 +66,7 @@ def may_speak(user: int, owner: Owner | None) -> bool:
     return user in {0, os.geteuid()} or (owner is not None and user == owner[0])
 
 
-def admit(path: Path, owner: Owner | None) -> None:
-    """Let QEMU's user read and write what is open to us alone, and nobody else; None: it runs as we do.
-
-    Raises:
-        OSError: we are not root, and this file system has no access lists.
-    """
+def _admit(path: Path, owner: Owner | None) -> None:
     # QEMU run by root is no exception: libvirt takes its capabilities away, so that it may open what root owns alone.
     if owner is None or owner[0] == os.geteuid():
         return
@@ -84,4 +75,8 @@ def admit(path: Path, owner: Owner | None) -> None:
         return
     entries = (_OWNER, _READ_WRITE, _NO_ID), (_USER, _READ_WRITE, owner[0]), (_GROUP, 0, _NO_ID)
     rest = (_MASK, _READ_WRITE, _NO_ID), (_OTHERS, 0, _NO_ID)
-    os.setxattr(path, _ACCESS_LIST, _VERSION + b"".join(_ENTRY.pack(*each) for each in (*entries, *rest)))
+    try:
+        os.setxattr(path, _ACCESS_LIST, _VERSION + b"".join(_ENTRY.pack(*each) for each in (*entries, *rest)))
+    except OSError:
+        # No access lists in this file system: whoever connects is asked by the kernel who it is (`may_speak`).
+        path.chmod(0o666)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
-from itertools import islice
 from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
@@ -13,8 +12,6 @@ from density.profile.problems import Key, Problem, found, related
 from density.profile.rules import RULES
 
 Tables = dict[str, Any]
-MOST_PROBLEMS = 100
-"""Nobody reads more at once, and a file with more is no profile but something else."""
 
 
 def check(tables: Mapping[str, Any]) -> tuple[Document, list[Problem]]:
@@ -24,17 +21,13 @@ def check(tables: Mapping[str, Any]) -> tuple[Document, list[Problem]]:
     try:
         document = Document.model_validate(healthy)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        if len(details) > MOST_PROBLEMS:
-            some = [_problem(detail)[0] for detail in details[:MOST_PROBLEMS]]
-            return Document(), [*some, Problem((), f"{len(details) - MOST_PROBLEMS:,} more mistakes like these")]
-        for detail in details:
+        for detail in error.errors(include_url=False):
             problem, instead = _problem(detail)
             problems.append(problem)
             bad += [problem.key, *instead]
             _remove(healthy, problem.key)
         document = Document.model_validate(healthy)
-    more = list(islice((problem for rule in RULES for problem in rule(document)), MOST_PROBLEMS))
+    more = [problem for rule in RULES for problem in rule(document)]
     problems += [
         problem
         for problem in more

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, time
 
 Key = tuple[str, ...]
-MOST_SHOWN = 10**30
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -63,7 +62,6 @@ def found(value: object) -> str:
             return "true" if value else "false"
         case str():
             shown = value if len(value) <= 60 else value[:57] + "..."
-            shown = shown.encode("utf-8", "backslashreplace").decode()  # what came with --set need not be text
             return '"' + shown.replace("\n", "\\n") + '"'
         case dict():
             return "a table"
@@ -72,5 +70,4 @@ def found(value: object) -> str:
         case date() | time():
             return f"the date or time {value}"
         case _:
-            is_long = isinstance(value, int) and abs(value) > MOST_SHOWN
-            return "a number with too many digits" if is_long else repr(value)
+            return repr(value)
