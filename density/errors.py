@@ -4,13 +4,19 @@ DensityError                 exit 1
 ├── InternalFailure          exit 1   a fault of density's own that ended a run, in order; the traceback is in its log
 ├── UsageError               exit 2   a command line that asks for the impossible
 │   ├── ProfileError         exit 2   a profile with problems, all of them at once
+│   ├── CannotRun            exit 2   a workload that this host cannot run, such as a VM that does not boot here
+│   ├── RecordError          exit 2   a record or a result that is damaged, or none
 │   └── NoRoom               exit 2   not even one instance fits under a limit; a run ends with it as its ceiling
 ├── EngineUnavailable        exit 5   an engine that cannot be used, with how to get it
-└── HostUnreadable           exit 5   the host's sensors do not answer, so that nothing may be launched on it
+├── HostUnreadable           exit 5   the host's sensors do not answer, so that nothing may be launched on it
+├── Unwritten                exit 6   what density writes could not be written whole: output, record, result
+└── TooLittle                exit 7   density itself is not allowed what it needs, such as open files
 
 Failures of single instances are not here: they are data (`density.model.Failure`).
 """
 
+import errno
+import resource
 from collections.abc import Iterator, Sequence
 
 
@@ -37,6 +43,14 @@ class ProfileError(UsageError):
         self.source = source
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{source}: {problem}" for problem in self.problems))
+
+
+class CannotRun(UsageError):
+    """This host cannot run a workload, whatever the profile says of it; with `missing = "skip"` the others go on."""
+
+
+class RecordError(UsageError):
+    """A record or a result that cannot be read: damaged, of another version, or something else altogether."""
 
 
 class NoRoom(UsageError):
@@ -71,6 +85,18 @@ class HostUnreadable(DensityError):
         super().__init__(f"the host could not be read for {seconds:.0f} s{which}: launching stopped")
 
 
+class Unwritten(DensityError):
+    """A disk is full: what was done is done, but not all that was to be written of it is."""
+
+    exit_code = 6
+
+
+class TooLittle(DensityError):
+    """density itself cannot work with what it is allowed here; whatever was started is removed."""
+
+    exit_code = 7
+
+
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """The exceptions of a group, however deep they are nested; of any other, itself."""
     if isinstance(error, BaseExceptionGroup):
@@ -81,8 +107,30 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def meant(error: BaseException) -> DensityError | None:
-    """The first that was raised on purpose, among others that followed from it; None where there is none."""
-    return next((leaf for leaf in leaves(error) if isinstance(leaf, DensityError)), None)
+    """The first that was raised on purpose, among others that followed from it; None where there is none.
+
+    Where the system has refused density itself a file or memory, that is no fault of its code, and is said as what it
+    is.
+    """
+    found = list(leaves(error))
+    on_purpose = next((leaf for leaf in found if isinstance(leaf, DensityError)), None)
+    return on_purpose or next(filter(None, map(_refused, found)), None)
+
+
+def too_few_files(limit: int, *, least: int) -> TooLittle:
+    """What to say where density may have `limit` files open; `least`: as many as it needs, 0 where nobody knows."""
+    needed = f", and needs {least} or more" if least else ", which is not enough"
+    return TooLittle(f"density may have {limit} files open{needed}; raise the limit, such as by `ulimit -n 4096`")
+
+
+def _refused(error: BaseException) -> TooLittle | None:
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return too_few_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0], least=0)
+    if isinstance(error, OSError) and error.errno == errno.ENFILE:
+        return TooLittle("no more files can be opened on this host: fs.file-max is reached")
+    if isinstance(error, MemoryError):
+        return TooLittle("there is no memory left for density itself")
+    return None
 
 
 def in_short(error: BaseException) -> str:

@@ -75,6 +75,16 @@ class WorkloadPrepared:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadSkipped:
+    """A workload that cannot run here is left out, as the profile allows (`missing = "skip"`): the others go on."""
+
+    at: float
+    workload: str
+    reason: str
+    kind: Literal["workload_skipped"] = "workload_skipped"
+
+
+@dataclass(frozen=True, slots=True)
 class WaveStarted:
     """A wave is about to be launched: how many of each workload, and the count it aims at."""
 
@@ -295,6 +305,7 @@ Event = (
     | StageEntered
     | EngineFound
     | WorkloadPrepared
+    | WorkloadSkipped
     | WaveStarted
     | SteppedBack
     | InstanceChanged

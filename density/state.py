@@ -32,6 +32,7 @@ from density.events import (
     WaveSettled,
     WaveStarted,
     WorkloadPrepared,
+    WorkloadSkipped,
 )
 from density.evidence import Evidence, evidence_for
 from density.model import INTERNAL, EngineInfo, Failure, OwnLimit, Phase, Workload
@@ -267,6 +268,7 @@ class RunState:
         self.forecast: tuple[CeilingForecast, ...] = ()
         self.probes: dict[str, deque[ProbeMeasured]] = {}
         self.warnings: list[str] = []
+        self.skipped: dict[str, str] = {}
         self.last_failures: deque[InstanceChanged] = deque(maxlen=RECENT_FAILURES)
         self.failed_in_wave: Counter[str] = Counter()
         self.lost_in_wave: Counter[str] = Counter()
@@ -410,6 +412,14 @@ class RunState:
         self.addresses.update({device: count for device, count in event.networks.items() if count})
         for name, count in event.pools.items():
             self.pools.setdefault(name, Pool(count)).workloads.add(event.workload)
+
+    @_fold.register
+    def _(self, event: WorkloadSkipped) -> None:
+        """From here on the run is one of the other workloads."""
+        for known in (self.workloads, self.counts, self.probes):
+            known.pop(event.workload, None)
+        self.skipped[event.workload] = event.reason
+        self.warnings.append(f"{event.workload} was skipped: {event.reason}")
 
     @_fold.register
     def _(self, event: WaveStarted) -> None:

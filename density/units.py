@@ -1,5 +1,6 @@
 """Quantities as people write them, and as density prints them: bytes, durations, shares."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -120,4 +121,7 @@ def _parse(text: str | float, units: dict[str, float] | dict[str, int], allowed:
     match = _NUMBER.fullmatch(text)
     if match is None or match[2] not in units:
         raise ValueError(f"{text!r} is not {allowed}")
-    return float(match[1]) * units[match[2]]
+    value = float(match[1]) * units[match[2]]
+    if math.isinf(value):
+        raise ValueError(f"a number of {len(match[1])} digits is not {allowed}")
+    return value

@@ -5,7 +5,7 @@ import shutil
 import sys
 import textwrap
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -14,7 +14,9 @@ from typing import Any, NoReturn
 import click
 
 from density import __version__
-from density.cli.errors import INTERNAL, INTERRUPTED, Unread, explain
+from density.cli.errors import INTERRUPTED, explain
+from density.cli.streams import Output, open_standard_files, outputs
+from density.errors import Unwritten, UsageError
 
 COMMANDS = {
     "run": ("density.cli.run", "Fill this host until something gives, and say what."),
@@ -108,22 +110,39 @@ group.params.append(_VERBOSE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line (None: the process's own); the exit code. Commands return theirs, None being 0."""
-    settings = Settings()
-    try:
-        return _main(settings, arguments)
-    finally:
-        if settings.verbosity:
-            from density.log import show  # noqa: PLC0415 — as above
+    """Run the command line (None: the process's own); the exit code. Commands return theirs, None being 0.
 
-            show(0)
+    A standard output or error that cannot be written ends nothing; the code says so where it has nothing worse to say.
+    """
+    settings = Settings()
+    with outputs() as streams:
+        try:
+            code = _main(settings, arguments)
+        finally:
+            if settings.verbosity:
+                from density.log import show  # noqa: PLC0415 — as above
+
+                show(0)
+        return _with_what_was_lost(code, streams)
+
+
+def _with_what_was_lost(code: int, streams: Mapping[str, Output]) -> int:
+    for stream in streams.values():
+        stream.flush()
+    for name, stream in streams.items():
+        if stream.problem:
+            code = code or Unwritten.exit_code
+            _say_errors([f"{name} could not be written: {stream.problem}"])
+    return code
 
 
 def _main(settings: Settings, arguments: Sequence[str] | None) -> int:
     try:
+        os.getcwd()  # noqa: PTH109 — whether there is one; relative paths need it
+    except OSError:
+        return _fail(UsageError.exit_code, ["the directory in which density was started is gone; start it in another"])
+    try:
         result: Any = group.main(arguments, prog_name="density", standalone_mode=False, obj=settings)
-    except SystemExit:
-        return INTERNAL  # what click and rich make of a pipe that has ended: there is nobody to tell
     except click.Abort:
         return _fail(INTERRUPTED, ["interrupted"])
     except click.exceptions.NoArgsIsHelpError as error:
@@ -138,6 +157,7 @@ def _main(settings: Settings, arguments: Sequence[str] | None) -> int:
 
 def program() -> NoReturn:
     """The command `density`: `main`, and the end of the process, also where a call to an engine never comes back."""
+    open_standard_files()
     code = main()
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and not thread.daemon:
@@ -157,11 +177,14 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _fail(code: int, sentences: Sequence[str]) -> int:
-    with Unread():
-        for sentence in sentences:
-            line = f"error: {sentence}"
-            click.echo(_wrapped(line) if sys.stderr.isatty() and "\n" not in line else line, err=True)
+    _say_errors(sentences)
     return code
+
+
+def _say_errors(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        line = f"error: {sentence}"
+        click.echo(_wrapped(line) if sys.stderr.isatty() and "\n" not in line else line, err=True)
 
 
 def _wrapped(line: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from density.cli.errors import Unread
 from density.cli.find import find_run
 from density.cli.output import form_of, put
 from density.errors import UsageError
@@ -80,8 +79,7 @@ def _members(group: str) -> list[str]:
 
 def _write(comparison: Comparison, judged: Sequence[Judged], form: str, output: Path | None) -> None:
     if output is None and form == "text":
-        with Unread():
-            print_comparison(comparison, Console(highlight=False))
+        print_comparison(comparison, Console(highlight=False))
     else:
         put(_text(comparison, judged, form), output)
 

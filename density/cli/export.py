@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from density.cli.errors import Unread
 from density.cli.find import find_run
+from density.cli.output import unwritten
 from density.controller.session import RECORD
-from density.errors import DensityError, UsageError
 from density.events import Event
 from density.metrics.export import Exported, export
 from density.record import read_events
@@ -40,20 +39,15 @@ def command(run: str, _format: str, output: Path | None, runs_dir: Path | None) 
     if output is not None:
         _say(_to_file(output, events))
         return
-    with Unread():
-        _say(export(events, partial(click.echo, nl=False)))
+    _say(export(events, partial(click.echo, nl=False)))
 
 
 def _to_file(output: Path, events: Iterator[Event]) -> Exported:
     try:
-        file = output.open("w", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}") from error
-    try:
-        with file:
+        with output.open("w", encoding="utf-8") as file:
             return export(events, file.write)
     except OSError as error:
-        raise DensityError(f"{output} is not whole, it could not be written: {error.strerror}") from error
+        raise unwritten(output, error) from error
 
 
 def _say(exported: Exported) -> None:

@@ -1,14 +1,15 @@
 """Documents that a command writes: to a file, or to standard output."""
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from density.cli.errors import Unread
-from density.errors import UsageError
+from density.errors import DensityError, Unwritten, UsageError
 
 STDOUT = Path("-")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def put(content: str | bytes, path: Path | None) -> None:
@@ -16,16 +17,23 @@ def put(content: str | bytes, path: Path | None) -> None:
 
     Raises:
         UsageError: the file cannot be written.
+        Unwritten: its disk is full.
     """
     data = content if isinstance(content, bytes) else content.encode("utf-8", errors="replace")
     if path is None or path == STDOUT:
-        with Unread():
-            click.echo(data, nl=False)
+        click.echo(data, nl=False)
         return
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+        raise unwritten(path, error) from error
+
+
+def unwritten(path: Path, error: OSError) -> DensityError:
+    """What to raise where a file cannot be written: it is no place for a file, or its disk is full."""
+    if error.errno in _FULL:
+        return Unwritten(f"{path} could not be written whole: {error.strerror}")
+    return UsageError(f"{path} cannot be written: {error.strerror}")
 
 
 def form_of(output: Path | None, by_suffix: Mapping[str, str], *, otherwise: str = "text") -> str:

@@ -18,9 +18,9 @@ from density.capacity.plan.hosts import HostSpec, check_together, parse_host, pa
 from density.capacity.plan.limits import MEASURED, host_type
 from density.capacity.plan.plan import Asked, Plan, plan
 from density.capacity.plan.policy import Policy, parse_overcommit
-from density.cli.errors import Unread
 from density.cli.find import LATEST, find_run
 from density.cli.output import form_of, put
+from density.documents import read_document
 from density.errors import UsageError
 from density.profile.toml import parse_toml
 from density.report.plan.document import document
@@ -147,19 +147,16 @@ def _tables(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not a text file in UTF-8: byte {error.start + 1}") from error
+        return read_document(path, pipes=True)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 @contextmanager
 def _stdout_for_the_document() -> Iterator[None]:
     """The solver's library sometimes prints a line of its own to the process's standard output."""
-    if sys.stdout is None:  # closed before density began
-        yield
-        return
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     try:
@@ -173,8 +170,7 @@ def _stdout_for_the_document() -> Iterator[None]:
 
 def _write(found: Plan, form: str, output: Path | None) -> None:
     if output is None and form == "text":
-        with Unread():
-            print_plan(found, Console(highlight=False))
+        print_plan(found, Console(highlight=False))
     else:
         put(_text(found, form), output)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from density.cli.errors import Unread
 from density.cli.find import LATEST, find_run
 from density.cli.output import STDOUT, form_of, put
 from density.errors import UsageError
@@ -84,5 +83,4 @@ def _write(directory: Path, files: Mapping[str, str | bytes], *, quiet: bool = F
 
 
 def _tell(path: Path, *, quiet: bool = False) -> None:
-    with Unread():
-        click.echo(str(path), err=quiet)
+    click.echo(str(path), err=quiet)

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import click
 from rich.console import Console
 
-from density.cli.errors import INTERNAL, INTERRUPTED, Unread, explain
+from density.cli.errors import INTERRUPTED, explain
 from density.cli.missed import missed
+from density.cli.streams import was_lost
 from density.controller.bus import Sink
 from density.controller.host_lock import only_run
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, RESULT, Ended, Session, new_run_id
-from density.errors import UsageError
+from density.errors import Unwritten, UsageError
 from density.live import live_view
 from density.log import is_shown
 from density.metrics.address import parse_address
@@ -31,6 +31,7 @@ from density.report.formats import write_page
 from density.report.result import result
 from density.report.summary import print_summary
 from density.state import RunState
+from density.threads import in_thread
 from density.units import parse_seconds
 
 MISSED = 3
@@ -83,10 +84,9 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
             unwritten = _write_result(document, run_dir)
             summed_up = bool(state.instances) or ended.problem is None
             _report(document, run_dir, console, as_json=wanted.as_json, summed_up=summed_up)
-            page = await anyio.to_thread.run_sync(_write_page, run_dir)
-            if page and not wanted.as_json:
-                with Unread():
-                    click.echo(f"{'report':<11} {page}", err=True)
+            page = await in_thread(_write_page, run_dir)
+            if page and (not wanted.as_json or was_lost()):
+                click.echo(f"{'report':<11} {page}", err=True)
         if sinks and linger and not ended.interrupted:
             click.echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
             await _linger(linger)
@@ -118,9 +118,8 @@ def _write_result(document: dict[str, Any], run_dir: Path) -> int:
         path.write_text(_text(document) + "\n", encoding="utf-8")
     except OSError as error:
         path.unlink(missing_ok=True)
-        with Unread():
-            click.echo(f"error: {path} could not be written: {error.strerror}", err=True)
-        return INTERNAL
+        click.echo(f"error: {path} could not be written: {error.strerror}", err=True)
+        return Unwritten.exit_code
     return 0
 
 
@@ -129,28 +128,25 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def _report(document: dict[str, Any], run_dir: Path, console: Console, *, as_json: bool, summed_up: bool) -> None:
-    with Unread():
-        if as_json:
-            click.echo(_text(document))
-        elif summed_up:
-            print_summary(document, Console(highlight=False) if console.is_terminal else console, run_dir=str(run_dir))
+    if as_json:
+        click.echo(_text(document))
+    elif summed_up:
+        print_summary(document, Console(highlight=False) if console.is_terminal else console, run_dir=str(run_dir))
 
 
 def _write_page(run_dir: Path) -> Path | None:
     try:
         return write_page(run_dir)
     except Exception as error:  # noqa: BLE001 — the run is over and its result is written; a page can be made again
-        with Unread():
-            click.echo(f"the report was not written: {error}; density report {run_dir} tries again", err=True)
+        click.echo(f"the report was not written: {error}; density report {run_dir} tries again", err=True)
         return None
 
 
 def _exit_code(ended: Ended, document: dict[str, Any]) -> int:
     if ended.problem is not None:
         code, sentences = explain(ended.problem, with_traceback=False)
-        with Unread():
-            for sentence in sentences:
-                click.echo(f"error: {sentence}", err=True)
+        for sentence in sentences:
+            click.echo(f"error: {sentence}", err=True)
         return code
     torn = ended.state.torn_down
     if torn is None or torn.left:
@@ -158,7 +154,6 @@ def _exit_code(ended: Ended, document: dict[str, Any]) -> int:
     if ended.interrupted:
         return INTERRUPTED
     sentences = list(missed(document))
-    with Unread():
-        for sentence in sentences:
-            click.echo(f"failed: {sentence}", err=True)
+    for sentence in sentences:
+        click.echo(f"failed: {sentence}", err=True)
     return MISSED if sentences else 0

@@ -1,12 +1,10 @@
 """`density runs`."""
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,8 +13,9 @@ from density.cli.tables import table
 from density.controller.paths import alive_runs
 from density.controller.paths import runs_dir as default_directory
 from density.controller.session import PROFILE, RECORD, RESULT
-from density.errors import UsageError
+from density.errors import RecordError, UsageError
 from density.log import NAME as LOG
+from density.record.result import KeptResult, read_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +71,11 @@ def _is_run(path: Path) -> bool:
 def _row(path: Path, *, alive: bool) -> Row:
     started = path.stat().st_mtime
     try:
-        result = json.loads((path / RESULT).read_text(encoding="utf-8"))
-        return _parse(result, path)
+        return _of_result(read_result(path / RESULT), path)
     except FileNotFoundError:
         outcome, problem = ("running", "") if alive else ("cut off", _cut_off(path))
-    except OSError as error:
-        outcome, problem = "unknown", f"result.json cannot be read: {error.strerror}"
-    except (ValueError, LookupError, TypeError, AttributeError):
-        outcome, problem = "unknown", "result.json is damaged"
+    except RecordError as error:
+        outcome, problem = "unknown", str(error)
     return Row(path.name, str(path), started, outcome=outcome, problem=problem)
 
 
@@ -88,17 +84,15 @@ def _cut_off(path: Path) -> str:
     return f"no {RESULT}; see {LOG}" if (path / LOG).exists() else f"no {RESULT}"
 
 
-def _parse(result: Mapping[str, Any], path: Path) -> Row:
-    """The row of a result document; LookupError, TypeError, ValueError or AttributeError where it is none."""
-    verdict = result["verdict"] or {}
+def _of_result(result: KeptResult, path: Path) -> Row:
     return Row(
-        run_id=str(result["run_id"]),
+        run_id=result.run_id,
         directory=str(path),
-        started=float(result["started"]),
-        profile=str(result["profile"]),
-        outcome=str(result["outcome"]),
-        capacity=int(result["capacity"]["hard"]["count"]),
-        ceiling=str(verdict.get("ceiling", "")),
+        started=result.started,
+        profile=result.profile,
+        outcome=result.outcome,
+        capacity=result.capacity.hard.count,
+        ceiling=result.verdict.ceiling if result.verdict else "",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import click
 
-from density.cli.errors import INTERRUPTED, Unread
+from density.cli.errors import INTERRUPTED
 from density.controller.host_lock import only_run
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, new_run_id
@@ -56,21 +56,20 @@ def command(  # noqa: PLR0913 — one parameter an option
     if as_json and as_markdown:
         raise UsageError("--json and --markdown exclude each other")
     loaded = load_profile(profile, overrides=list(overrides))
-    began, run_id = time.time(), new_run_id(time.time())
+    began, run_id = time.monotonic(), new_run_id(time.time())
     run_dir = (runs_dir or default_runs_dir()) / run_id
     with only_run(run_id, profile=loaded.name):
         comparison = anyio.run(_compare, loaded, run_id, run_dir, rows or ROWS, quiet)
     made = make_rows(comparison.figures, comparison.subjects, comparison.rows)
     told = remarks(comparison)
-    found = document(comparison, made, profile=loaded.name, seconds=time.time() - began)
+    found = document(comparison, made, profile=loaded.name, seconds=time.monotonic() - began)
     page = markdown(made, comparison.subjects, told)
     _keep(run_dir, found, page)
-    with Unread():
-        if as_json:
-            click.echo(json.dumps(found, indent=2, allow_nan=False))
-        else:
-            click.echo(page if as_markdown else text(made, comparison.subjects, told))
-            click.echo(f"\nkept in {run_dir}", err=as_markdown)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, allow_nan=False))
+    else:
+        click.echo(page if as_markdown else text(made, comparison.subjects, told))
+        click.echo(f"\nkept in {run_dir}", err=as_markdown)
     return _exit_code(comparison)
 
 

@@ -9,7 +9,6 @@ import click
 from anyio.abc import TaskStatus
 from rich.console import Console
 
-from density.cli.errors import Unread
 from density.cli.find import LATEST, find_run
 from density.controller.session import PROFILE, RECORD
 from density.errors import DensityError
@@ -51,8 +50,7 @@ async def _watch(run_dir: Path) -> None:
         return
     if not followed.is_over:
         raise DensityError(_cut_off(followed.state, run_dir))
-    with Unread():
-        _summary(followed.state, console, run_dir)
+    _summary(followed.state, console, run_dir)
 
 
 async def _left_early(followed: Followed, console: Console, ramp: Ramp | None) -> bool:
@@ -109,5 +107,4 @@ def _summary(state: RunState, console: Console, run_dir: Path) -> None:
 
 
 def _say(line: str) -> None:
-    with Unread():
-        click.echo(line)
+    click.echo(line)

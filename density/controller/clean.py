@@ -2,21 +2,31 @@
 
 import re
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from anyio.to_thread import run_sync
-
+from density.controller.data import data_base, data_path, kept_data, remove_data
 from density.controller.engines import LXC, REAL, real_engine
-from density.controller.paths import cache_dir, known_runs, none_alive, runtime_base
+from density.controller.intent import declared, read_intent
+from density.controller.paths import (
+    alive_runs,
+    cache_dir,
+    directories,
+    known_runs,
+    make_base,
+    none_alive,
+    runtime_base,
+)
 from density.engines.base import Engine, EngineContext
-from density.errors import EngineUnavailable, UsageError
+from density.errors import DensityError, EngineUnavailable, UsageError
 from density.host.slice import remove_stale
 from density.model import EngineName
 from density.payload.channel import Channel
 from density.profile.spec import Endpoints
+from density.threads import in_thread
 
 MakeEngine = Callable[[EngineContext], Engine]
 RemoveSlices = Callable[[str | None], Awaitable[tuple[Sequence[str], Sequence[str]]]]
@@ -83,14 +93,20 @@ async def clean(
     if run_id is not None and not _RUN_ID.fullmatch(run_id):
         raise UsageError(f"{run_id!r} is not a run id; `density runs` lists them")
     base = base or runtime_base()
+    make_base(base)
     makers = _makers(endpoints) if engines is None else engines
-    with none_alive(base) as alone:
-        known = known_runs(base)
+    with ExitStack() as stack:
+        alone = run_id is None and stack.enter_context(none_alive(base))
+        known = dict.fromkeys(kept_data(), False) | known_runs(base)
         spared = () if run_id or everything else tuple(name for name, alive in known.items() if alive)
         runs = _runs(run_id, known, anything=everything or alone)
         directory = base / _CLEANER
         context = EngineContext(
-            run_id="clean", runtime_dir=directory, cache_dir=cache_dir(), channel=Channel(directory)
+            run_id="clean",
+            runtime_dir=directory,
+            data_dir=data_base() / _CLEANER,
+            cache_dir=cache_dir(),
+            channel=Channel(directory),
         )
         try:
             found = [await _reap(name, partial(make, context), runs) for name, make in makers.items()]
@@ -100,7 +116,7 @@ async def clean(
         parts.append(await _remove_slices(slices, runs))
         # What is left may still need its files: sockets, overlays.
         if not any(part.left for part in parts):
-            parts.append(await run_sync(_remove_files, base, runs))
+            parts.append(await in_thread(partial(_remove_files, base, runs, everything=everything)))
     return CleanReport(parts=tuple(parts), spared=spared)
 
 
@@ -146,9 +162,24 @@ async def _remove_slices(remove: RemoveSlices, runs: Sequence[str | None]) -> Pa
     return Part(name="slices", removed=removed, left=tuple(name for _, names in found for name in names))
 
 
-def _remove_files(base: Path, runs: Sequence[str | None]) -> Part:
-    wanted = [path for path in sorted(base.iterdir()) if path.is_dir() and (None in runs or path.name in runs)]
+def _remove_files(base: Path, runs: Sequence[str | None], *, everything: bool) -> Part:
+    wanted = sorted({path for run_id in runs for path in directories(base, run_id)})
     for path in wanted:
         shutil.rmtree(path, ignore_errors=True)
-    left = tuple(str(path) for path in wanted if path.exists())
-    return Part(name="files", removed=tuple(str(path) for path in wanted if not path.exists()), left=left)
+    removed, left = remove_data([path for run in runs for path in _data_of(run, everything=everything)])
+    left += tuple(str(path) for path in wanted if path.exists())
+    removed += tuple(str(path) for path in wanted if not path.exists())
+    return Part(name="files", removed=removed, left=left)
+
+
+def _data_of(run_id: str | None, *, everything: bool) -> Iterator[Path]:
+    """Where a run kept what grows: by habit and by its intent; of None, every run that is not alive."""
+    intents = declared()
+    spared = set() if everything else alive_runs()
+    names = (run_id,) if run_id else sorted({*kept_data(), *intents}.difference(spared))
+    for name in names:
+        yield data_path(name)
+        if name in intents:
+            with suppress(DensityError):  # of another version; the usual place was looked at
+                # What carries its id is its own alone.
+                yield from (each for each in read_intent(intents[name]).directories if each.name == f"density-{name}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 from anyio.to_thread import run_sync
 
+from density.controller.data import data_base
 from density.controller.doctor_runs import Booted, Earlier, last_booted, last_measured
 from density.controller.engines import REAL, real_engine
 from density.controller.equip import ThreadedHost, engine_disks
@@ -191,7 +192,8 @@ def _disks(engines: tuple[EngineAnswer, ...], profile: Profile, runs_dir: Path) 
     """The file systems that a run writes to; of several labels of one the reader takes the first."""
     found = [answer.info for answer in engines if answer.info and answer.name in profile.engines]
     roots = {label: path for info in found for label, path in engine_disks(info).items()}
-    return {**roots, "runs": nearest(runs_dir), "runtime": nearest(runtime_base())}
+    data = Path(profile.endpoints.data) if profile.endpoints.data else data_base()
+    return {**roots, "data": nearest(data), "runs": nearest(runs_dir), "runtime": nearest(runtime_base())}
 
 
 def _networks(earlier: Earlier | None) -> dict[str, int]:

@@ -1,16 +1,16 @@
 """What earlier runs have found out that still holds: what an instance costs, and how VMs boot here."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from density.errors import DensityError
+from density.errors import DensityError, RecordError
 from density.events import RunStarted, WorkloadPrepared
 from density.model import Workload
 from density.profile.spec import Profile
 from density.record.reader import read_events
+from density.record.result import read_result
 from density.state import RunState
 
 RECORD, RESULT = "run.sqlite", "result.json"
@@ -57,13 +57,12 @@ def last_booted(runs_dir: Path) -> Booted | None:
     """How VMs boot on this host, from the results of earlier runs; None where none had any."""
     for run in _newest(runs_dir):
         try:
-            result = json.loads((run / RESULT).read_text(encoding="utf-8"))
-            accelerator = str(result["host"]["accelerator"])
-            warnings = [str(warning) for warning in result["warnings"]]
-        except (OSError, ValueError, LookupError, TypeError):
+            result = read_result(run / RESULT)
+        except (FileNotFoundError, RecordError):
             continue
-        if accelerator:
-            return Booted(run.name, accelerator, next((text for text in warnings if "KVM" in text), ""))
+        if result.host.accelerator:
+            why = next((text for text in result.warnings if "KVM" in text), "")
+            return Booted(run.name, result.host.accelerator, why)
     return None
 
 

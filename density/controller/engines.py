@@ -1,5 +1,6 @@
 """Where each engine is; imported when it is used, because their libraries are slow to import or may be missing."""
 
+import os
 from contextlib import AsyncExitStack
 from importlib import import_module
 
@@ -12,6 +13,15 @@ REAL: tuple[EngineName, ...] = ("docker", "libvirt", "native")
 """The engines that run something on this host."""
 LXC = "lxc:///system"
 """The endpoint of libvirt that makes containers, where its driver is installed."""
+
+
+def libvirt_uri(asked: str) -> str:
+    """The libvirt that is asked: as the profile says, else as libvirt's own variable does, else as is usual.
+
+    Root has the daemon of the system; anybody else one of their own, which starts when it is asked.
+    """
+    usual = "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
+    return asked or os.environ.get("LIBVIRT_DEFAULT_URI") or usual
 
 
 def real_engine(name: EngineName, context: EngineContext, endpoints: Endpoints) -> Engine:
@@ -30,7 +40,7 @@ def real_engine(name: EngineName, context: EngineContext, endpoints: Endpoints) 
         case "docker":
             engine = module.DockerEngine(context, endpoint=endpoints.docker)
         case "libvirt":
-            engine = module.LibvirtEngine(context, uri=endpoints.libvirt)
+            engine = module.LibvirtEngine(context, uri=libvirt_uri(endpoints.libvirt))
         case "native":
             engine = module.NativeEngine(context)
         case "simulated":

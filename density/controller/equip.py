@@ -7,25 +7,34 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 
+from density.ceilings.reading import Bounds
+from density.controller.data import data_directory, data_path
 from density.controller.engines import enter_engines
 from density.controller.equipment import Equipment
 from density.controller.paths import cache_dir
+from density.controller.watchdog import Watchdog
 from density.engines.base import EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
-from density.errors import EngineUnavailable
 from density.host.host import facts
+from density.host.protection import protected
 from density.host.quick import QuickReader
 from density.host.reader import HostReader
 from density.host.reading import Sample
 from density.host.slice import Slice
 from density.host.slice_limits import SliceUnavailable
-from density.model import EngineInfo, EngineName
+from density.model import EngineInfo
+from density.payload.background import background
 from density.payload.channel import Channel
 from density.profile.spec import Profile
+from density.threads import in_thread
 
-_DISK_FACTS = {"root_dir": "{}", "state_dir": "{}-state", "containerd_state_dir": "containerd-state"}
+_DISK_FACTS = {
+    "root_dir": "{}",
+    "state_dir": "{}-state",
+    "containerd_state_dir": "containerd-state",
+    "log_dir": "{}-logs",
+}
 """Facts of an `EngineInfo` that say where the engine writes for its instances: name -> label of the disk."""
 
 
@@ -40,7 +49,7 @@ class ThreadedHost:
     async def read(self, *, thorough: bool) -> Sample:
         """As `density.controller.equipment.Host`; whoever waits for it can be cancelled at once."""
         read = partial(self._reader.sample, thorough=thorough)
-        return await anyio.to_thread.run_sync(read, limiter=self._limiter, abandon_on_cancel=True)
+        return await in_thread(read, limiter=self._limiter, abandon_on_cancel=True)
 
     def quick(self) -> Mapping[str, float]:
         """As `density.controller.equipment.Host`."""
@@ -82,11 +91,12 @@ async def equip(profile: Profile, *, run_id: str, runtime_dir: Path, run_dir: Pa
     """The equipment of a run, for as long as this is entered.
 
     Args:
-        runtime_dir: this run's own, for sockets and overlays; exists.
+        runtime_dir: this run's own, for sockets; exists.
         run_dir: where the run's results go; its disk is watched.
 
     Raises:
         EngineUnavailable: an engine cannot be used (with `engines.missing = "skip"`: none of them can).
+        UsageError: the directory for what grows cannot be made.
     """
     async with AsyncExitStack() as stack:
         if profile.engines == ("simulated",):
@@ -98,32 +108,50 @@ async def equip(profile: Profile, *, run_id: str, runtime_dir: Path, run_dir: Pa
 async def _simulated(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime_dir: Path) -> Equipment:
     host = HostModel(profile.simulated, slice_=profile.slice, workloads=profile.workloads, clock=anyio.current_time)
     context = EngineContext(
-        run_id=run_id, runtime_dir=runtime_dir, cache_dir=cache_dir(), channel=Channel(runtime_dir / "channel")
+        run_id=run_id,
+        runtime_dir=runtime_dir,
+        data_dir=data_path(run_id),
+        cache_dir=cache_dir(),
+        channel=Channel(runtime_dir / "channel"),
     )
     engine = await stack.enter_async_context(SimulatedEngine(context, host=host))
     return Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine)
 
 
 async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime_dir: Path, run_dir: Path) -> Equipment:
-    channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
+    data_dir = stack.enter_context(data_directory(data_path(run_id, profile.endpoints.data)))
+    channel = Channel(runtime_dir / "channel", lease_seconds=profile.lease_seconds)
+    await stack.enter_async_context(channel)
     left: list[str] = []
     slice_, warnings = await _slice(profile, run_id, stack, left)
-    reader = HostReader(disks={"runs": run_dir, "runtime": runtime_dir}, slice=slice_.paths if slice_ else None)
+    disks = {"data": data_dir, "runs": run_dir, "runtime": runtime_dir}
+    reader = HostReader(disks=disks, slice=slice_.paths if slice_ else None)
     context = EngineContext(
         run_id=run_id,
         runtime_dir=runtime_dir,
+        data_dir=data_dir,
         cache_dir=cache_dir(),
         channel=channel,
         placement=slice_.placement() if slice_ else None,
     )
+    watchdog = Watchdog(
+        QuickReader().read, Bounds(profile.reserve), cut=channel.cut, kill=slice_.kill if slice_ else lambda: 0
+    )
+    stack.enter_context(watchdog.watching())
+    await stack.enter_async_context(background(watchdog.beating))
     engines, missing = await enter_engines(profile, stack, context, skip=profile.endpoints.missing == "skip")
+    reasons = {w.name: str(missing[w.engine]) for w in profile.workloads if w.engine in missing}
     return Equipment(
-        profile=_without(profile, missing),
+        profile=profile.without(reasons),
+        skipped=reasons,
         engines=engines,
         host=ThreadedHost(reader),
         pinger=channel,
         left=left,
-        warnings=(*warnings, *(str(error) for error in missing.values())),
+        warnings=warnings,
+        populations=slice_.populations if slice_ else dict,
+        watchdog=watchdog,
+        protection=protected,
     )
 
 
@@ -139,7 +167,3 @@ async def _slice(
     except SliceUnavailable as error:
         limited = wanted.memory_bytes or wanted.tasks or wanted.cpus
         return None, ((f"the slice's limits are not enforced: {error}",) if limited else ())
-
-
-def _without(profile: Profile, missing: Mapping[EngineName, EngineUnavailable]) -> Profile:
-    return replace(profile, workloads=tuple(w for w in profile.workloads if w.engine not in missing))

@@ -1,9 +1,11 @@
 """What a run works with, and the contracts of those parts; `density.controller.equip` puts the real ones together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from density.controller.watchdog import Watchdog
 from density.engines.base import Engine
 from density.host.reading import Sample
 from density.model import EngineInfo, EngineName
@@ -46,19 +48,27 @@ class Pinger(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Equipment:
     """What is to be run, on which engines and host, and how to ping.
 
     Attributes:
-        profile: what was asked for, without the workloads whose engines are missing where that is allowed.
+        profile: what was asked for, without the workloads that were skipped.
+        skipped: workload -> why it cannot run here, where the profile lets the others go on.
         left: filled when the equipment is put away: names of what could not be removed.
         warnings: what the person should know about how the run is equipped.
+        populations: processes that each limit of the slice holds now: `memory`, `tasks`, `cpus` -> count.
+        watchdog: looks at the loop and the host from outside the loop; None where nothing real is at stake.
+        protection: keeps density itself alive while instances are launched.
     """
 
     profile: Profile
     engines: Mapping[EngineName, Engine]
     host: Host
     pinger: Pinger
+    skipped: Mapping[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
+    populations: Callable[[], Mapping[str, int]] = dict
+    watchdog: Watchdog | None = None
+    protection: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -13,18 +13,17 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from density.controller.engines import libvirt_uri
 from density.controller.paths import state_dir
 from density.errors import DensityError, UsageError
 from density.host.slice import slice_name
 from density.model import EngineName, object_name
-from density.payload.protocol import LEASE_SECONDS
 from density.profile.spec import Endpoints, Profile
 
 FORMAT = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _ENDING = ".json"
 _DOCKER = "unix:///var/run/docker.sock"
-_LIBVIRT = "qemu:///system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Intent:
     run_dir: Path
     names: str
     slice: str
-    lease_seconds: float = LEASE_SECONDS
+    lease_seconds: float
     pid: int
     boot_id: str
     wall: float
@@ -87,7 +86,7 @@ def intent_of(
     asked = profile.endpoints
     where = {
         "docker": asked.docker or os.environ.get("DOCKER_HOST") or _DOCKER,
-        "libvirt": asked.libvirt or _LIBVIRT,
+        "libvirt": libvirt_uri(asked.libvirt),
     }
     places = tuple(Place(name, where.get(name, "")) for name in profile.engines if name != "simulated")
     return Intent(
@@ -97,6 +96,7 @@ def intent_of(
         run_dir=run_dir.absolute(),
         names=object_name(run_id, ""),
         slice=slice_name(run_id),
+        lease_seconds=profile.lease_seconds,
         pid=os.getpid(),
         boot_id=_BOOT_ID.read_text(encoding="ascii").strip(),
         wall=time.time(),

@@ -22,6 +22,7 @@ _FACTS: Mapping[str, Sequence[str]] = {
     "run_started": ("run_id", "density_version", "profile_name", "until", "max_instances"),
     "stage_entered": ("stage",),
     "workload_prepared": ("workload", "accelerator", "seconds"),
+    "workload_skipped": ("workload", "reason"),
     "wave_started": ("wave", "sizes", "target"),
     "wave_settled": ("wave", "counts", "failed"),
     "stepped_back": ("sizes", "target"),

@@ -1,4 +1,4 @@
-"""Where a run keeps what: sockets and overlays while it lives, images for all runs, results for good; and its lock."""
+"""Where a run keeps what: sockets while it lives, images for all runs, results for good; and its lock."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ _NEW = ".new-"
 
 
 def runtime_base() -> Path:
-    """The directory with a directory for each live run: sockets, overlays. Not made here."""
+    """The directory with a directory for each live run: sockets, its lock. Not made here."""
     if os.geteuid() == 0:
         return Path("/run/density")
     if base := os.environ.get("XDG_RUNTIME_DIR"):
@@ -26,11 +26,19 @@ def runtime_base() -> Path:
 
 
 def cache_dir() -> Path:
-    """Images, guests and payloads that outlive runs. Not made here."""
+    """Images, guests and payloads that outlive runs. Not made here.
+
+    Raises:
+        UsageError: this user has no home directory, as in a container that runs under any number.
+    """
     if os.geteuid() == 0:
         return Path("/var/cache/density")
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "density"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "density"
+    try:
+        return Path.home() / ".cache" / "density"
+    except RuntimeError as error:
+        raise UsageError(f"user {os.geteuid()} has no home directory; set HOME, or XDG_CACHE_HOME") from error
 
 
 def state_dir() -> Path:
@@ -91,7 +99,7 @@ class RunLock:
 
 
 def make_base(base: Path) -> None:
-    """Make the runtime base.
+    """Make a directory that has a directory for each run: 0711, as QEMU runs as another user and passes through.
 
     Raises:
         UsageError: it is someone else's, or cannot be made.
@@ -99,7 +107,7 @@ def make_base(base: Path) -> None:
     try:
         base.mkdir(mode=0o711, parents=True, exist_ok=True)
         if base.is_symlink() or base.stat().st_uid != os.geteuid():
-            raise UsageError(f"{base} belongs to someone else; remove it, or set XDG_RUNTIME_DIR")
+            raise UsageError(f"{base} belongs to someone else; remove it, or set XDG_RUNTIME_DIR and XDG_STATE_HOME")
         base.chmod(0o711)
     except OSError as error:
         raise UsageError(f"{base} cannot be made: {error.strerror}") from error
@@ -112,6 +120,12 @@ def known_runs(base: Path) -> dict[str, bool]:
     except FileNotFoundError:
         return {}
     return {name: _is_held(base / name / _LOCK) for name in names}
+
+
+def directories(base: Path, run_id: str | None) -> list[Path]:
+    """The runtime directory of a run (None: of any), and one that it was about to take when it died."""
+    pattern = "*" if run_id is None else run_id
+    return [path for name in (pattern, f"{_NEW}{pattern}-*") for path in base.glob(name) if path.is_dir()]
 
 
 def alive_runs() -> set[str]:

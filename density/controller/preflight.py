@@ -1,18 +1,25 @@
 """Whether the workloads of a profile can run here, before anything is started."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+from density.controller.data import data_base
 from density.controller.paths import cache_dir, runtime_base
 from density.engines.base import Engine, EngineContext
 from density.errors import UsageError
-from density.model import EngineName, Workload
+from density.model import Workload
 from density.payload.channel import Channel
 
 
 def idle_context(run_id: str) -> EngineContext:
     """What engines are asked with that start nothing: nothing is made at these places."""
     nowhere = runtime_base() / f".{run_id}"
-    return EngineContext(run_id=run_id, runtime_dir=nowhere, cache_dir=cache_dir(), channel=Channel(nowhere))
+    return EngineContext(
+        run_id=run_id,
+        runtime_dir=nowhere,
+        data_dir=data_base() / f".{run_id}",
+        cache_dir=cache_dir(),
+        channel=Channel(nowhere),
+    )
 
 
 async def find_problems(engine: Engine, workloads: Iterable[Workload]) -> tuple[str, ...]:
@@ -29,17 +36,6 @@ async def find_problems(engine: Engine, workloads: Iterable[Workload]) -> tuple[
             except UsageError as error:
                 problems.append(str(error))
     return tuple(problems)
-
-
-async def refuse(engines: Mapping[EngineName, Engine], workloads: Iterable[Workload]) -> None:
-    """Make sure that each of these workloads can run on its engine, as far as that can be seen without a start.
-
-    Raises:
-        UsageError: they cannot, every one of them with its reason.
-        EngineUnavailable: an engine is gone.
-    """
-    wanted = tuple(workloads)
-    refuse_problems([problem for engine in engines.values() for problem in await find_problems(engine, wanted)])
 
 
 def refuse_problems(problems: Iterable[str]) -> None:

@@ -3,24 +3,15 @@
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 
-from density.ceilings.catalog import CATALOG, readings
-from density.ceilings.reading import Bounds, Reading
+from density.ceilings.catalog import critical_readings
+from density.ceilings.reading import Reading
+from density.controller.watchdog import Watchdog
 from density.model import Workload
 from density.profile.spec import Profile
 from density.ramp.decide import bounds_of, look_ahead
 from density.state import IN_FLIGHT, RunState
 
-CRITICAL = tuple(ceiling for ceiling in CATALOG if ceiling.lethal or ceiling.lethal_for)
 Key = tuple[str, str]
-
-
-def critical_readings(values: Mapping[str, float], bounds: Bounds) -> list[Reading]:
-    """Use and limit of every critical ceiling that these values have."""
-    found = readings(values, bounds, CRITICAL)
-    return [each for each in found if _BY_ID[each.ceiling].is_lethal(each.subject)]
-
-
-_BY_ID = {ceiling.id: ceiling for ceiling in CRITICAL}
 
 
 class Verdict(IntEnum):
@@ -47,9 +38,18 @@ class Reserves:
 
     Args:
         quick: reads what can be read at once, see `density.controller.equipment.Host`.
+        watchdog: nothing is launched any more once it has raised an alarm.
     """
 
-    def __init__(self, profile: Profile, state: RunState, quick: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        state: RunState,
+        quick: Callable[[], Mapping[str, float]],
+        *,
+        watchdog: Watchdog | None = None,
+    ) -> None:
+        self._watchdog = watchdog
         self._profile = profile
         self._state = state
         self._quick = quick
@@ -73,6 +73,8 @@ class Reserves:
 
     def verdict(self, workload: Workload) -> Verdict:
         """Whether one more may be launched now."""
+        if self._watchdog and self._watchdog.alarm:
+            return Verdict.NEVER
         in_flight = {name: sum(counts[each] for each in IN_FLIGHT) for name, counts in self._state.counts.items()}
         since = {name: count + self._ended_since(name) for name, count in in_flight.items()}
         now = critical_readings(self._quick(), self._bounds)

@@ -1,8 +1,8 @@
 """One run from preflight to teardown."""
 
 import itertools
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, aclosing, contextmanager
 
 import anyio
 from anyio.abc import TaskGroup
@@ -13,7 +13,7 @@ from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.hold import Holder
 from density.controller.launcher import Launcher
-from density.controller.preflight import refuse
+from density.controller.preflight import refuse_problems
 from density.controller.prober import Prober
 from density.controller.reserves import Reserves
 from density.controller.safety import SafetyStop
@@ -21,8 +21,19 @@ from density.controller.sampler import Sampler
 from density.controller.settle import Settler
 from density.controller.steps import Steps
 from density.controller.teardown import Torn, tear_down
+from density.controller.watchdog import Watchdog
 from density.engines.base import Engine
-from density.errors import DensityError, EngineUnavailable, HostUnreadable, InternalFailure, NoRoom, in_short, meant
+from density.errors import (
+    CannotRun,
+    DensityError,
+    EngineUnavailable,
+    HostUnreadable,
+    InternalFailure,
+    NoRoom,
+    UsageError,
+    in_short,
+    meant,
+)
 from density.events import (
     EngineFound,
     HostFound,
@@ -31,8 +42,11 @@ from density.events import (
     Stopped,
     Warned,
     WorkloadPrepared,
+    WorkloadSkipped,
 )
 from density.log import logger
+from density.model import Workload
+from density.profile.spec import Profile
 from density.ramp.decide import Launch, Stop, bounds_of, decide, describe
 from density.ramp.search import Bisection, Try, are_enough
 from density.state import RunState
@@ -57,15 +71,15 @@ class Controller:
         run_id: str,
         bus: Bus,
     ) -> None:
-        self._profile = profile = equipment.profile
         self._equipment = equipment
+        profile = equipment.profile
         self._run_id = run_id
         self._bus = bus
         self._scope = anyio.CancelScope()
         self._teardown_scope = anyio.CancelScope(shield=True)
         self.torn: Torn | None = None
         self._problem: DensityError | None = None
-        reserves = Reserves(profile, bus.state, equipment.host.quick)
+        reserves = Reserves(profile, bus.state, equipment.host.quick, watchdog=equipment.watchdog)
         self._launcher = Launcher(
             bus, equipment.engines, profile.workloads, reserves=reserves, concurrency=profile.ramp.concurrency
         )
@@ -84,6 +98,10 @@ class Controller:
         )
         self._steps = Steps(equipment, bus, self._launcher, settler, idle=self._safety.idle)
 
+    @property
+    def _profile(self) -> Profile:
+        return self._equipment.profile
+
     async def run(self) -> DensityError | None:
         """Everything, and always the teardown; `conclude` follows when the equipment is put away.
 
@@ -92,9 +110,12 @@ class Controller:
             fault of density's own.
         """
         async with anyio.create_task_group() as group:
+            if self._equipment.watchdog:
+                group.start_soon(self._await_alarm, self._equipment.watchdog)
+            protection = ExitStack()
             try:
                 with self._scope:
-                    await self._stages(group)
+                    await self._stages(group, protection)
             except Exception as error:  # noqa: BLE001 — however a run ends, it is torn down and reported
                 self.fail(as_problem(error))
             finally:
@@ -102,6 +123,7 @@ class Controller:
                     self._safety.end()
                     self._enter("teardown")
                     self.torn = await tear_down(self._bus, self._equipment, run_id=self._run_id)
+                protection.close()
                 group.cancel_scope.cancel()
         return self._problem
 
@@ -127,7 +149,7 @@ class Controller:
         """Give the teardown up: what is still there stays."""
         self._teardown_scope.cancel()
 
-    async def _stages(self, group: TaskGroup) -> None:
+    async def _stages(self, group: TaskGroup, protection: ExitStack) -> None:
         for engine in self._equipment.engines.values():
             group.start_soon(self._beside, self._watch, engine)
         self._enter("preflight")
@@ -140,6 +162,7 @@ class Controller:
             await self._sampler.sample()
             self._stop(Stop("ceiling", str(error), error.ceiling))
             return
+        protection.enter_context(self._equipment.protection())  # compilers and package tools have ended by now
         self._safety.begin(group, self._sampler.sample)
         await self._sampler.sample()
         group.start_soon(self._beside, self._sampler.run)
@@ -171,22 +194,60 @@ class Controller:
                     self._bus.fault(f"the report of {engine.name}", error)
 
     async def _preflight(self) -> None:
-        for engine in self._equipment.engines.values():
-            info = await engine.describe()
-            self._bus.emit(EngineFound(anyio.current_time(), info))
-            self._equipment.host.watch_engine(info)
-        await refuse(self._equipment.engines, self._profile.workloads)
+        """Find out whether everything can run here, first without starting anything, and leave out what may be skipped.
+
+        Raises:
+            UsageError: something cannot run, and may not be skipped, or nothing else is left.
+            EngineUnavailable: likewise, because of its engine.
+            NoRoom: not even one instance of a workload fits.
+        """
+        self._leave_out(self._equipment.skipped)
+        for name, engine in self._equipment.engines.items():
+            with self._skipping(*(each for each in self._profile.workloads if each.engine == name)):
+                info = await engine.describe()
+                self._bus.emit(EngineFound(anyio.current_time(), info))
+                self._equipment.host.watch_engine(info)
+        refuse_problems([each for workload in self._profile.workloads if (each := await self._why_not(workload))])
         for workload in self._profile.workloads:
-            started = anyio.current_time()
-            prepared = await self._equipment.engines[workload.engine].prepare(workload)
-            now = anyio.current_time()
-            self._equipment.host.add_bridges(tuple(prepared.networks))
-            took = now - started
-            self._bus.emit(
-                WorkloadPrepared(now, workload.name, prepared.accelerator, prepared.networks, took, prepared.pools)
-            )
-            for warning in prepared.warnings:
-                self._warn(warning)
+            with self._skipping(workload):
+                await self._prepare(workload)
+
+    async def _why_not(self, workload: Workload) -> str:
+        """Why it cannot run here, as far as can be seen without starting anything; empty where it can or is skipped."""
+        try:
+            with self._skipping(workload):
+                await self._equipment.engines[workload.engine].check(workload)
+        except UsageError as error:
+            return str(error)
+        return ""
+
+    async def _prepare(self, workload: Workload) -> None:
+        started = anyio.current_time()
+        prepared = await self._equipment.engines[workload.engine].prepare(workload)
+        now = anyio.current_time()
+        self._equipment.host.add_bridges(tuple(prepared.networks))
+        took = now - started
+        self._bus.emit(
+            WorkloadPrepared(now, workload.name, prepared.accelerator, prepared.networks, took, prepared.pools)
+        )
+        for warning in prepared.warnings:
+            self._warn(warning)
+
+    @contextmanager
+    def _skipping(self, *workloads: Workload) -> Iterator[None]:
+        """Leave these workloads out where they cannot run here, if the profile allows it and others are left."""
+        try:
+            yield
+        except (CannotRun, EngineUnavailable) as error:
+            reasons = {each.name: str(error) for each in workloads}
+            if self._profile.endpoints.missing != "skip" or not self._profile.without(reasons).workloads:
+                raise
+            self._leave_out(reasons)
+
+    def _leave_out(self, reasons: Mapping[str, str]) -> None:
+        self._equipment.profile = self._profile.without(reasons)
+        for name, reason in reasons.items():
+            self._bus.emit(WorkloadSkipped(anyio.current_time(), name, reason))
 
     async def _calibrate(self) -> bool:
         """Each workload alone with a few instances; False where that already ended the ramp."""
@@ -272,6 +333,22 @@ class Controller:
         if self._problem is None:
             self._warn(str(error))
             self.fail(error)
+
+    async def _await_alarm(self, watchdog: Watchdog) -> None:
+        """End the run where the watchdog says so; what it did by itself meanwhile is part of the record."""
+        alarm = await watchdog.alarmed()
+        if watchdog.killed:
+            self._warn(f"the watchdog killed {watchdog.killed:,} processes in the run's slice")
+        if alarm.reading:
+            reason = f"the host ran through half of a reserve: {describe(alarm.reading)}"
+            self._warn(f"everything is removed: {reason}")
+            self._stop(Stop("ceiling", reason, *alarm.reading.key))
+            self._launcher.stop()
+            self._scope.cancel()
+        elif self._bus.state.stage == "teardown":
+            self._warn(f"density's event loop did not run for {alarm.seconds:.0f} s during the teardown")
+        else:
+            self.fail(InternalFailure(f"density's event loop did not run for {alarm.seconds:.0f} s"))
 
     def _enter(self, stage: Stage) -> None:
         self._bus.emit(StageEntered(anyio.current_time(), stage))

@@ -18,12 +18,11 @@ import anyio.to_thread
 from density.controller.begin import begin
 from density.controller.bus import Bus, Sink
 from density.controller.equip import equip, with_reserve
-from density.controller.intent import declare, fulfil, intent_of
+from density.controller.guard import guarded
 from density.controller.logging import EventLog
-from density.controller.paths import RunLock
 from density.controller.run import Controller, as_problem
 from density.controller.teardown import Torn, conclude, given_up
-from density.errors import DensityError, UsageError
+from density.errors import DensityError, UsageError, too_few_files
 from density.events import Stopped, Warned
 from density.log import NAME as LOG
 from density.log import LogFile
@@ -31,6 +30,7 @@ from density.profile.load import profile_to_toml
 from density.profile.spec import Profile
 from density.record.writer import Extent, RecordWriter
 from density.state import RunState
+from density.units import format_seconds
 
 RECORD = "run.sqlite"
 RESULT = "result.json"
@@ -39,6 +39,8 @@ LEAVE_SECONDS = 5.0
 SAME_SECONDS = 1.0
 """Signals this soon after the first are the same one: `timeout`, `sudo` and terminals send theirs more than once."""
 PROFILE = "profile.toml"
+LEAST_FILES = 256
+"""density by itself holds about 80, and 64 are kept in reserve; the rest is for instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +87,17 @@ class Session:
 
         Raises:
             UsageError: the run's directory or lock cannot be made.
+            TooLittle: density may have too few files open.
         """
         profile = with_reserve(profile)
-        ends = _Ends(self.told, clean=f"density clean {self.run_id}")
+        _allow_many_files()
+        await anyio.to_thread.run_sync(self._make_run_dir, profile)
+        later = f"what is left is removed in {format_seconds(profile.lease_seconds)}"
+        ends = _Ends(self.told, left=f"left at once; {later}, or now by: density clean {self.run_id}")
         failure: DensityError | None = None
         async with anyio.create_task_group() as group:
             await group.start(ends.listen)
             try:
-                await anyio.to_thread.run_sync(self._make_run_dir, profile)
-                _allow_many_files()
                 problem, recorded = await self._recorded(profile, state, sinks, ends)
             except DensityError as error:
                 failure = error  # raised outside of the group, which would wrap it
@@ -106,23 +110,22 @@ class Session:
         self, profile: Profile, state: RunState, sinks: Sequence[Sink], ends: "_Ends"
     ) -> tuple[DensityError | None, Extent]:
         """With a log, a lock and a record: what ended the run with outcome `error`, and how much of it is recorded."""
-        with LogFile(self.run_dir / LOG) as log_file, RunLock(self.run_id) as lock:
-            directories = [lock.directory]
-            declare(intent_of(profile, run_id=self.run_id, run_dir=self.run_dir, directories=directories))
-            record = RecordWriter(
-                self.run_dir / RECORD,
-                on_problem=lambda problem: _warn(bus, problem),
-                on_stopped=lambda reason: ends.fail(DensityError(f"the record of the run stopped: {reason}")),
-            )
-            bus = Bus(state, [record, EventLog(), *sinks])
-            async with record:
-                problem = await self._equipped(profile, bus, ends, runtime_dir=lock.directory)
-                if log_file.problem:
-                    _warn(bus, log_file.problem)
-            if record.missing:
-                _warn(bus, record.problem)
-            if bus.state.torn_down and not bus.state.torn_down.left:
-                fulfil(self.run_id)
+        with LogFile(self.run_dir / LOG) as log_file:
+            async with guarded(profile, run_id=self.run_id, run_dir=self.run_dir) as guard:
+                record = RecordWriter(
+                    self.run_dir / RECORD,
+                    on_problem=lambda problem: _warn(bus, problem),
+                    on_stopped=lambda reason: ends.fail(DensityError(f"the record of the run stopped: {reason}")),
+                )
+                bus = Bus(state, [record, EventLog(), *sinks])
+                async with record:
+                    problem = await self._equipped(profile, bus, ends, runtime_dir=guard.directory)
+                    if log_file.problem:
+                        _warn(bus, log_file.problem)
+                if record.missing:
+                    _warn(bus, record.problem)
+                guard.abandoned = ends.abandoned
+                guard.all_gone = state.torn_down is not None and not state.torn_down.left
         return problem, record.held
 
     def _make_run_dir(self, profile: Profile) -> None:
@@ -161,22 +164,25 @@ class Session:
 class _Ends:
     """What ends a run from outside: signals, and a record that stopped; from before its first cgroup to after its last.
 
-    Ctrl-C once: tear down and report. Twice: leave at once, and say how to clean.
+    Ctrl-C once: tear down and report. Twice: leave at once; the reaper removes what is left.
 
     Attributes:
         count: signals that were understood.
         setting_up: ends the setting up of the equipment; what was set up by then is put away.
         controller: of the run, once there is one.
         problem: what ended the run before that.
+        abandoned: the person did not wait for the teardown.
     """
 
-    def __init__(self, told: Callable[[str], None], *, clean: str) -> None:
+    def __init__(self, told: Callable[[str], None], *, left: str) -> None:
+        """`left`: what the person is told who leaves at once."""
         self.count = 0
         self.setting_up = anyio.CancelScope()
         self.controller: Controller | None = None
         self.problem: DensityError | None = None
+        self.abandoned = False
         self._told = told
-        self._clean = clean
+        self._left = left
 
     def fail(self, problem: DensityError) -> None:
         """End the run in order, for this reason."""
@@ -210,7 +216,8 @@ class _Ends:
             self.setting_up.cancel()
 
     def _leave(self) -> None:
-        self._told(f"left at once; remove what is left with: {self._clean}")
+        self.abandoned = True
+        self._told(self._left)
         if self.controller:
             self.controller.abandon()
         _leave_soon()
@@ -226,6 +233,8 @@ def _leave_soon() -> None:
 def _allow_many_files() -> None:
     """A run holds a socket an instance; the soft limit is often 1,024 where the hard one is far higher."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard < LEAST_FILES:
+        raise too_few_files(hard, least=LEAST_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 

@@ -13,7 +13,7 @@ from density.controller.launcher import Launcher
 from density.controller.scaling import newest_by_workload, scale_down
 from density.controller.settle import Settler
 from density.errors import EngineUnavailable, InternalFailure
-from density.events import Forecasted, WaveStarted
+from density.events import Forecasted, Warned, WaveStarted
 from density.model import INTERNAL
 from density.ramp.decide import bounds_of, is_explained, is_over, look_ahead
 from density.shares import split
@@ -44,6 +44,7 @@ class Steps:
         self._launcher = launcher
         self._settler = settler
         self._wave = 0
+        self._seen_in_slice: set[str] = set()
 
     @property
     def time_is_over(self) -> bool:
@@ -61,7 +62,9 @@ class Steps:
         state, most = self._bus.state, self._equipment.profile.ramp.max_seconds
         target = state.alive + sum(sizes.values())
         self._bus.emit(WaveStarted(anyio.current_time(), self._wave, sizes, target))
+        before, ready = self._equipment.populations(), state.alive
         await self._launcher.wave(sizes, until=state.started_at + most if most else math.inf)
+        self._find_outside(sizes, before, new=state.alive - ready)
         await self.settle()
         self._refuse_the_broken()
 
@@ -93,6 +96,23 @@ class Steps:
                 done = 0
                 await anyio.lowlevel.checkpoint()
         self._bus.emit(Forecasted(anyio.current_time(), look_ahead(profile, state).forecast()))
+
+    def _find_outside(self, sizes: Mapping[str, int], before: Mapping[str, int], *, new: int) -> None:
+        """Warn where instances are not in the cgroup that is to hold them: their engine has put them elsewhere."""
+        unseen = {name for name, size in sizes.items() if size} - self._seen_in_slice
+        if not unseen or new <= 0:
+            return
+        self._seen_in_slice |= unseen
+        for limit, count in self._equipment.populations().items():
+            if (inside := max(0, count - before.get(limit, 0))) < new:
+                which = ", ".join(sorted(unseen))
+                self._bus.emit(
+                    Warned(
+                        anyio.current_time(),
+                        f"slice.{limit} is not enforced for all of {which}: {new} more instances run, and the kernel"
+                        f" holds {inside} more processes to it; their engine put the others elsewhere",
+                    )
+                )
 
     def _refuse_the_broken(self) -> None:
         """A workload of which nothing ever got ready is broken: launching more of it would measure nothing.

@@ -17,17 +17,25 @@ class EngineContext:
 
     Attributes:
         run_id: goes into every name and label.
-        runtime_dir: sockets and overlays of this run; its parents can be traversed by QEMU's user.
+        runtime_dir: sockets of this run, often in memory; its parents can be traversed by QEMU's user.
+        data_dir: what grows, on a disk: overlays, copies of guests; beside it are those of other runs.
         cache_dir: images, guests and payloads that outlive the run.
         channel: hears the payloads.
         placement: the run's slice; None where there is none (no slice asked for, or it cannot be had).
+        payload_writes: whether the payload may write to the files of its container, where that is what is measured.
     """
 
     run_id: str
     runtime_dir: Path
+    data_dir: Path
     cache_dir: Path
     channel: Channel
     placement: Placement | None = None
+    payload_writes: bool = False
+
+    def data_of(self, run_id: str) -> Path:
+        """Where a run keeps what grows, also one that is dead."""
+        return self.data_dir if run_id == self.run_id else self.data_dir.parent / run_id
 
 
 class Engine(Protocol):

@@ -1,6 +1,7 @@
 """Space and inodes of the file systems that a run fills."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,3 +48,22 @@ class DiskSensor:
             values[f"{self._prefix}.inodes"] = float(found.f_files)
             values[f"{self._prefix}.inodes_free"] = float(found.f_favail)
         return values
+
+
+_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+
+
+def kept_in_memory(path: Path) -> str:
+    """The type of the file system that a path is on, where that keeps its files in memory; else empty.
+
+    Of an overlay, such as a live system's, the one that takes what is written.
+    """
+    partitions = [each for each in psutil.disk_partitions(all=True) if path.is_relative_to(each.mountpoint)]
+    # Of mounts at one place, the last one is seen.
+    nearest = max(reversed(partitions), key=lambda each: len(each.mountpoint), default=None)
+    if nearest is None:
+        return ""
+    if nearest.fstype == "overlay":
+        written = re.search(r"\bupperdir=([^,]+)", nearest.opts)
+        return kept_in_memory(Path(written[1])) if written and Path(written[1]) != path else ""
+    return nearest.fstype if nearest.fstype in _IN_MEMORY else ""

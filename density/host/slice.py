@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-from anyio.to_thread import run_sync
 
 from density.host import slice_systemd
 from density.host.hierarchies import Hierarchy, SlicePaths, cgroup_version, find_hierarchies, slice_paths
 from density.host.reading import Unavailable
 from density.host.slice_directories import (
+    count_processes,
     end_processes,
     lock,
     make_directories,
@@ -23,8 +23,11 @@ from density.host.slice_directories import (
 from density.host.slice_limits import Limits, SliceUnavailable, differences
 from density.host.slice_systemd import Runner, run_command
 from density.model import Placement
+from density.threads import in_thread
 
 _MADE_BY_US = re.compile(r"density[0-9]{14}[0-9a-f]{4}\.(?:partition|slice)")
+_CONTROLLERS = {"memory": "memory", "tasks": "pids", "cpus": "cpu"}
+"""Key of the profile's `[slice]` -> the controller that enforces it."""
 _TRIES = 20
 _RETRY_SECONDS = 0.1
 
@@ -84,13 +87,13 @@ class Slice:
         Raises:
             SliceUnavailable: no right to, no cgroups, or the kernel holds other limits than were asked for.
         """
-        self._hierarchies = await run_sync(find_hierarchies, self._root)
+        self._hierarchies = await in_thread(find_hierarchies, self._root)
         if cgroup_version(self._hierarchies) == 0:
             raise SliceUnavailable("no cgroup hierarchy that accounts memory is mounted here")
         try:
             if self._systemd:
                 await slice_systemd.start_unit(self._directory, self._limits, self._run)
-            await run_sync(self._make)
+            await in_thread(self._make)
             await self._confirm()
         except BaseException:
             await self._remove()
@@ -111,6 +114,20 @@ class Slice:
     def left(self) -> tuple[str, ...]:
         """Directories that could not be removed when leaving, because something lives in them."""
         return self._left
+
+    def populations(self) -> dict[str, int]:
+        """Processes that each limit of the slice holds: `memory`, `tasks`, `cpus` where it was asked for -> count."""
+        held = {"memory": self._limits.memory_bytes, "tasks": self._limits.tasks, "cpus": self._limits.cpus}
+        directories = self.paths.controllers
+        return {
+            name: count_processes(directories[_CONTROLLERS[name]])
+            for name, limit in held.items()
+            if limit and _CONTROLLERS[name] in directories
+        }
+
+    def kill(self) -> int:
+        """Kill whatever lives in the slice now, from any thread; says how many processes there were."""
+        return end_processes(_directories(self._hierarchies, self._directory))
 
     def placement(self) -> Placement:
         """The slice in each engine's words; while entered."""
@@ -134,7 +151,7 @@ class Slice:
         found: list[str] = []
         for _ in range(_TRIES):
             try:
-                found = await run_sync(differences, self.paths, self._limits)
+                found = await in_thread(differences, self.paths, self._limits)
             except Unavailable as error:
                 found = [str(error)]
             if not found:
@@ -162,14 +179,14 @@ async def remove_stale(
     Returns:
         Names of what was removed and of what is left: what is in use, or holds processes that do not end.
     """
-    hierarchies = await run_sync(find_hierarchies, root)
+    hierarchies = await in_thread(find_hierarchies, root)
     removed: list[str] = []
     left: list[str] = []
-    for name in await run_sync(_stale_names, hierarchies, run_id):
-        if await run_sync(_in_use, hierarchies, name):
+    for name in await in_thread(_stale_names, hierarchies, run_id):
+        if await in_thread(_in_use, hierarchies, name):
             left.append(name)
             continue
-        await run_sync(end_processes, _directories(hierarchies, name))
+        await in_thread(end_processes, _directories(hierarchies, name))
         (left if await _remove(hierarchies, name, run=run) else removed).append(name)
     return tuple(removed), tuple(left)
 
@@ -182,13 +199,13 @@ async def _remove(hierarchies: tuple[Hierarchy, ...], name: str, *, run: Runner)
     for attempt in range(_TRIES):
         if attempt:
             await anyio.sleep(_RETRY_SECONDS)
-        if await run_sync(_any_populated, directories):
+        if await in_thread(_any_populated, directories):
             left = [directory for directory in directories if directory.exists()]
             continue
         if not stopped:
             await slice_systemd.stop_unit(name, run)
             stopped = True
-        left = await run_sync(remove_directories, directories)
+        left = await in_thread(remove_directories, directories)
         if not left:
             break
     return left

@@ -94,13 +94,31 @@ def populated(directory: Path) -> bool:
     return False
 
 
-def end_processes(directories: Iterable[Path]) -> None:
-    """Kill what lives in these cgroups or anywhere below them; what has ended by then is no error."""
+def count_processes(directory: Path) -> int:
+    """Processes in this cgroup and everywhere below it; those that this pid namespace cannot name are counted too."""
+    count = 0
+    for parent, _, _ in os.walk(directory):
+        with suppress(OSError):
+            count += len((Path(parent) / "cgroup.procs").read_text().split())
+    return count
+
+
+def end_processes(directories: Iterable[Path]) -> int:
+    """Kill what lives in these cgroups or anywhere below them; what has ended by then is no error.
+
+    Returns:
+        How many processes there were.
+    """
+    killed: set[int] = set()
     for directory in directories:
         for parent, _, _ in os.walk(directory):
             for pid in _members(Path(parent)):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+        with suppress(OSError):  # v2, Linux 5.14: at once, also what was forked meanwhile
+            _write_existing(directory / "cgroup.kill", "1")
+    return len(killed)
 
 
 def remove_directories(directories: Sequence[Path]) -> list[Path]:

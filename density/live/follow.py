@@ -47,7 +47,7 @@ class Followed:
         """Fold what has come since the last time, and hand each event on when the state knows it.
 
         Raises:
-            UsageError, DensityError: the record cannot be read.
+            RecordError: the record cannot be read.
         """
         while news := await anyio.to_thread.run_sync(self._follower.news):
             for event in news:
@@ -58,7 +58,7 @@ class Followed:
         """Go on with it until the run is over or dead.
 
         Raises:
-            UsageError, DensityError: the record cannot be read.
+            RecordError: the record cannot be read.
         """
         while True:
             # In this order: what a run wrote before it died is not missed.

@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import IO, Self
 
 import anyio
-import anyio.to_thread
 
 from density.events import Event, HostSampled
 from density.live.say import say, standing
 from density.live.words import clean
 from density.profile.spec import Ramp
 from density.state import RunState
+from density.threads import in_thread
 
 QUIET_SECONDS = 10.0
 """After so long without a line, one says where things stand."""
@@ -60,7 +60,7 @@ class PlainView:
         """Write what is left."""
         self._queue.put(None)
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
-            await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
+            await in_thread(self._thread.join, abandon_on_cancel=True)
 
     def _say(self, line: str, at: float) -> None:
         self._said_at = at

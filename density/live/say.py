@@ -17,6 +17,7 @@ from density.events import (
     Warned,
     WaveSettled,
     WaveStarted,
+    WorkloadSkipped,
 )
 from density.live.bar import ASCII
 from density.live.doing import doing
@@ -41,6 +42,11 @@ def _(event: RunStarted, state: RunState) -> str:  # noqa: ARG001
 @say.register
 def _(event: StageEntered, state: RunState) -> str:  # noqa: ARG001
     return STAGES[event.stage]
+
+
+@say.register
+def _(event: WorkloadSkipped, state: RunState) -> str:  # noqa: ARG001
+    return clean(f"skipped {event.workload}: {event.reason}")
 
 
 @say.register

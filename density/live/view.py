@@ -12,7 +12,6 @@ from typing import Self
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
-import anyio.to_thread
 from anyio.lowlevel import EventLoopToken
 from rich.console import Console
 from rich.text import Text
@@ -25,6 +24,7 @@ from density.live.words import clean
 from density.log import logger
 from density.profile.spec import Ramp
 from density.state import RunState
+from density.threads import in_thread
 
 log = logger(__name__)
 PERIOD_SECONDS = 0.5
@@ -79,7 +79,7 @@ class TerminalView:
         assert self._thread is not None, "not entered"
         self._closing.set()
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
-            await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
+            await in_thread(self._thread.join, abandon_on_cancel=True)
         atexit.unregister(self.restore)
 
     def _run(self, token: EventLoopToken) -> None:

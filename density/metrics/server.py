@@ -8,7 +8,6 @@ from typing import Self
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
-import anyio.to_thread
 from prometheus_client import CollectorRegistry
 
 from density.errors import UsageError
@@ -18,6 +17,7 @@ from density.metrics.collector import SnapshotCollector
 from density.metrics.listener import Listener
 from density.metrics.observer import Observer
 from density.state import RunState
+from density.threads import in_thread
 
 
 class MetricsServer:
@@ -75,7 +75,7 @@ class MetricsServer:
         """Stop listening; the port is free afterwards."""
         assert self._listener is not None, "not entered"
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._listener.close)
+            await in_thread(self._listener.close)
 
 
 class _Served:

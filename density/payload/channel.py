@@ -17,7 +17,6 @@ from density.payload.connection import Bench, Connection, Hello, Instance, Quest
 from density.payload.entrance import Entrance
 from density.payload.poller import Poller
 from density.payload.protocol import (
-    LEASE_SECONDS,
     LINE_LIMIT,
     Begun,
     Benched,
@@ -30,10 +29,12 @@ from density.payload.protocol import (
 )
 from density.payload.sockets import Owner, discard, listen, may_speak
 from density.payload.strangers import Strangers
+from density.profile.spec import LEASE_SECONDS
 
 __all__ = ["Bench", "BenchRefused", "Channel", "ChannelClosed", "Hello"]
 
 _RENEWAL_SECONDS = 10.0
+"""The longest time between two renewals of a lease; at least three come within it."""
 log = logger(__name__)
 
 
@@ -65,9 +66,16 @@ class Channel(anyio.AsyncContextManagerMixin):
     path is too long for a socket, `OSError` where it cannot be written.
     """
 
-    def __init__(self, directory: Path) -> None:
-        """`directory` holds the sockets (made here, 0711; sockets 0600); containers get it bind-mounted read-only."""
+    def __init__(self, directory: Path, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        """Makes nothing yet.
+
+        Args:
+            directory: holds the sockets (made on entering, 0711; sockets 0600); containers get it bind-mounted
+                read-only.
+            lease_seconds: how long a payload on a serial port goes on without a renewal.
+        """
         self.directory = directory
+        self.lease_seconds = lease_seconds
         self._poller = Poller()
         self._instances: dict[str, Instance] = {}
         self._strangers = Strangers()
@@ -248,6 +256,27 @@ class Channel(anyio.AsyncContextManagerMixin):
             if instance := self._instances.get(instance_id):
                 self._dismiss(instance)
 
+    def cut(self) -> int:
+        """Cut every payload's connection, or say `stop` to it over serial, from any thread: they exit by themselves.
+
+        For when the event loop does not come back; if it does, it finds them closed.
+
+        Returns:
+            How many connections there were.
+        """
+        count = 0
+        for instance in list(self._instances.values()):
+            connection = instance.connection
+            if connection is None or not connection.is_open:
+                continue
+            count += 1
+            if connection.serial:
+                connection.send("stop")
+            else:
+                with suppress(OSError):
+                    connection.socket.shutdown(socket.SHUT_RDWR)
+        return count
+
     def forget(self, instance_id: str) -> None:
         """Drop everything known of an instance."""
         if instance := self._instances.pop(instance_id, None):
@@ -319,6 +348,7 @@ class Channel(anyio.AsyncContextManagerMixin):
             self._hang_up(connection)
 
     def _receive(self, connection: Connection) -> None:
+        before = connection.lines.rest
         lines = connection.receive()
         if lines is None:
             self._hang_up(connection)
@@ -330,7 +360,7 @@ class Channel(anyio.AsyncContextManagerMixin):
         rest = connection.lines.rest
         if connection.instance is None and len(rest) >= LINE_LIMIT:
             self._hang_up(connection)
-        elif connection.serial and connection.instance and connection.instance.watchers:
+        elif connection.serial and connection.instance and connection.instance.watchers and rest != before:
             connection.instance.show(clean(rest))
 
     def _hear(self, connection: Connection, line: bytes) -> None:
@@ -368,7 +398,7 @@ class Channel(anyio.AsyncContextManagerMixin):
             # Said again by a payload until it hears something; a guest without one is told nothing, ever.
             instance.pingable = True
             self._leased[instance.instance_id] = connection
-            connection.send(f"lease {LEASE_SECONDS:g}")
+            connection.send(f"lease {self.lease_seconds:g}")
         if instance.hello is None and not instance.closed:
             instance.greet(_hello(instance, ready))
 
@@ -386,9 +416,9 @@ class Channel(anyio.AsyncContextManagerMixin):
 
     async def _renew(self) -> NoReturn:
         while True:
-            await anyio.sleep(_RENEWAL_SECONDS)
+            await anyio.sleep(min(_RENEWAL_SECONDS, self.lease_seconds / 3))
             for connection in self._leased.values():
-                connection.send(f"lease {LEASE_SECONDS:g}")
+                connection.send(f"lease {self.lease_seconds:g}")
             for connection in self._strangers.overdue(anyio.current_time()):
                 self._hang_up(connection)
             if problem := self._entrance.problem():

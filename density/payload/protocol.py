@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 LINE_LIMIT = 1024
 """Bytes of a line that are kept; what an instance says beyond them is dropped, so that it cannot fill our memory."""
 
-LEASE_SECONDS = 30.0
-"""How long a payload on a serial port goes on without a renewal."""
-
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 

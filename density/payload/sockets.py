@@ -37,7 +37,11 @@ def listen(path: Path, backlog: int, *, owner: Owner | None = None) -> socket.so
         listener.bind(os.fspath(path))
         # Nobody can connect before `listen`, so there is no moment in which others can.
         path.chmod(0o600)
-        _admit(path, owner)
+        try:
+            admit(path, owner)
+        except OSError:
+            # No access lists in this file system: whoever connects is asked by the kernel who it is (`may_speak`).
+            path.chmod(0o666)
         listener.listen(backlog)
     except BaseException:
         discard(listener, path)
@@ -66,7 +70,12 @@ def may_speak(user: int, owner: Owner | None) -> bool:
     return user in {0, os.geteuid()} or (owner is not None and user == owner[0])
 
 
-def _admit(path: Path, owner: Owner | None) -> None:
+def admit(path: Path, owner: Owner | None) -> None:
+    """Let QEMU's user read and write what is open to us alone, and nobody else; None: it runs as we do.
+
+    Raises:
+        OSError: we are not root, and this file system has no access lists.
+    """
     # QEMU run by root is no exception: libvirt takes its capabilities away, so that it may open what root owns alone.
     if owner is None or owner[0] == os.geteuid():
         return
@@ -75,8 +84,4 @@ def _admit(path: Path, owner: Owner | None) -> None:
         return
     entries = (_OWNER, _READ_WRITE, _NO_ID), (_USER, _READ_WRITE, owner[0]), (_GROUP, 0, _NO_ID)
     rest = (_MASK, _READ_WRITE, _NO_ID), (_OTHERS, 0, _NO_ID)
-    try:
-        os.setxattr(path, _ACCESS_LIST, _VERSION + b"".join(_ENTRY.pack(*each) for each in (*entries, *rest)))
-    except OSError:
-        # No access lists in this file system: whoever connects is asked by the kernel who it is (`may_speak`).
-        path.chmod(0o666)
+    os.setxattr(path, _ACCESS_LIST, _VERSION + b"".join(_ENTRY.pack(*each) for each in (*entries, *rest)))

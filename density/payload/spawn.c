@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +22,10 @@
 
 #include "payload.h"
 
-enum { MAX_WORDS = 32, MAX_COMMAND = 8192 };
+enum { MAX_WORDS = 32, MAX_COMMAND = 8192, VICTIM = 1000, SERVER = -900 };
 
 static pid_t *children;
 static size_t children_count, children_room;
-static char *own_badness;
 
 static void join_cgroups(const char *const procs[], int count)
 {
@@ -39,26 +37,16 @@ static void join_cgroups(const char *const procs[], int count)
 	}
 }
 
-static bool set_badness(pid_t pid, const char *value)
+/* Whom the kernel kills where memory runs out: instances first (1000), the one who reports it last; only root may lower it. */
+static void set_badness(pid_t pid, int value)
 {
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)pid);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, value, strlen(value)) > 0;
-	if (fd >= 0)
+	if (fd >= 0) {
+		dprintf(fd, "%d", value);
 		close(fd);
-	return done;
-}
-
-/* In a slice that runs out of memory an instance has to go, not the one who reports it; only root may ask for that. */
-static void protect_server(void)
-{
-	static char value[16];
-	int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && read(fd, value, sizeof value - 1) > 0 && set_badness(getpid(), "-900"))
-		own_badness = value;
-	if (fd >= 0)
-		close(fd);
+	}
 }
 
 static int start(char *const words[], const char *secret, pid_t *pid)
@@ -97,8 +85,7 @@ static void spawn(const char *id, const char *secret, char *const words[])
 		return;
 	}
 	children[children_count++] = pid;
-	if (own_badness)
-		set_badness(pid, own_badness);
+	set_badness(pid, VICTIM);
 	say(STDOUT_FILENO, "spawned\t%s\t%d\n", id, (int)pid);
 }
 
@@ -183,7 +170,7 @@ void serve_spawns(const char *const procs[], int count)
 	if (signal_fd < 0)
 		die(REFUSED, "cannot wait for signals: %m");
 	join_cgroups(procs, count);
-	protect_server();
+	set_badness(getpid(), SERVER);
 	say(STDOUT_FILENO, "serving\t%d\n", (int)getpid());
 	struct pollfd wanted[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
 	for (;;) {

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
@@ -12,6 +13,8 @@ from density.profile.problems import Key, Problem, found, related
 from density.profile.rules import RULES
 
 Tables = dict[str, Any]
+MOST_PROBLEMS = 100
+"""Nobody reads more at once, and a file with more is no profile but something else."""
 
 
 def check(tables: Mapping[str, Any]) -> tuple[Document, list[Problem]]:
@@ -21,13 +24,17 @@ def check(tables: Mapping[str, Any]) -> tuple[Document, list[Problem]]:
     try:
         document = Document.model_validate(healthy)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
+        details = error.errors(include_url=False)
+        if len(details) > MOST_PROBLEMS:
+            some = [_problem(detail)[0] for detail in details[:MOST_PROBLEMS]]
+            return Document(), [*some, Problem((), f"{len(details) - MOST_PROBLEMS:,} more mistakes like these")]
+        for detail in details:
             problem, instead = _problem(detail)
             problems.append(problem)
             bad += [problem.key, *instead]
             _remove(healthy, problem.key)
         document = Document.model_validate(healthy)
-    more = [problem for rule in RULES for problem in rule(document)]
+    more = list(islice((problem for rule in RULES for problem in rule(document)), MOST_PROBLEMS))
     problems += [
         problem
         for problem in more

@@ -1,5 +1,6 @@
 """Between the tables of a TOML document and the profile that density uses."""
 
+import os
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -54,6 +55,7 @@ _UNITS: Mapping[type[Table], Mapping[str, str]] = {
     },
     WorkloadTable: {"memory": "memory_bytes", "touch": "touch_bytes", "ready_timeout": "ready_timeout_seconds"},
     CostTable: {"memory": "memory_bytes"},
+    Document: {"lease": "lease_seconds"},
 }
 """Where a key of the TOML and the field that it fills differ: inside, names carry their unit."""
 
@@ -65,15 +67,22 @@ def to_profile(document: Document) -> Profile:
     return Profile(
         name=document.name,
         description=document.description,
+        lease_seconds=document.lease,
         workloads=tuple(_workload(name, table, costs.get(name, {})) for name, table in document.workloads.items()),
         ramp=Ramp(**_fields(document.ramp)),
         slice=Slice(**_fields(document.slice)),
         reserve=Reserve(**_fields(document.reserve)),
         objectives=Objectives(**_fields(document.objectives)),
         require=Require(**_fields(document.require)),
-        endpoints=Endpoints(**_fields(document.engines)),
+        endpoints=Endpoints(**_fields(document.engines) | {"data": _absolute(document.engines.data)}),
         simulated=SimulatedHost(**_fields(document.simulated) | {"costs": costs}),
     )
+
+
+def _absolute(path: str) -> str:
+    """By where density is started; empty where nothing is said."""
+    home = os.path.expanduser(path)  # noqa: PTH111 — pathlib's raises for a user that there is not
+    return str(Path(home).absolute()) if path else ""
 
 
 def _fields(table: Table, *, set_only: bool = False) -> dict[str, Any]:
@@ -87,7 +96,7 @@ def _workload(name: str, table: WorkloadTable, stated_costs: Mapping[str, float]
     assert kind is not None
     given = {field: value for field, value in _fields(table).items() if value is not None}
     if kind is DISK_VM:
-        given["image"] = str(Path(given["image"]).expanduser().absolute())
+        given["image"] = _absolute(given["image"])
     defaults = {
         "guest": kind.guest,
         "memory_bytes": kind.memory_bytes,
@@ -103,6 +112,7 @@ def to_tables(profile: Profile) -> dict[str, Any]:
     tables: dict[str, Any] = {
         "name": profile.name,
         "description": profile.description,
+        **_table(Document, profile, {"lease"}),
         "ramp": _table(RampTable, profile.ramp, RampTable.model_fields.keys() - unused),
         "slice": _table(SliceTable, profile.slice),
         "reserve": {name: kept for name, kept in _table(ReserveTable, profile.reserve).items() if kept is not None},

@@ -15,6 +15,7 @@ from density.profile.scalars import (
     DiskIoWord,
     EngineWord,
     Factor,
+    FilePath,
     GuestWord,
     Image,
     MissingWord,
@@ -34,7 +35,7 @@ from density.profile.scalars import (
     Weight,
     Word,
 )
-from density.profile.spec import Endpoints, Objectives, Ramp, Require, Reserve, SimulatedHost, Slice
+from density.profile.spec import LEASE_SECONDS, Endpoints, Objectives, Ramp, Require, Reserve, SimulatedHost, Slice
 
 _RAMP, _SLICE, _RESERVE, _OBJECTIVES = Ramp(), Slice(), Reserve(), Objectives()
 _REQUIRE, _ENDPOINTS, _SIMULATED = Require(), Endpoints(), SimulatedHost()
@@ -142,8 +143,12 @@ class EnginesTable(Table):
     """The Docker engine, such as "unix:///var/run/docker.sock"."""
     libvirt: Text = ""
     """The libvirt daemon, such as "qemu:///system"; "lxc:///system" makes containers, not VMs, of guest = "none"."""
+    data: FilePath = _ENDPOINTS.data
+    """The directory for what grows, such as VM disks: on a disk with room, not in memory. By default
+    /var/lib/density/data, and ~/.local/state/density/data of a normal user."""
     missing: MissingWord = _ENDPOINTS.missing
-    """Where an engine cannot be used: "fail" ends the run before it starts, "skip" leaves its workloads out."""
+    """Where an engine cannot be used, or a VM does not boot: "fail" ends the run before it starts, "skip" leaves the
+    workloads out that this concerns."""
 
 
 class WorkloadTable(Table):
@@ -253,6 +258,9 @@ class Document(Table):
     """The profile's name: a lower-case letter, then at most 30 of a-z, 0-9 and -."""
     description: Text = ""
     """What it is for, in one sentence."""
+    lease: Seconds = LEASE_SECONDS
+    """How long instances may outlive a density that was killed; then they end, and what they leave is removed. A
+    duration, 5s to 1h."""
     ramp: RampTable = RampTable()
     slice: SliceTable = SliceTable()
     reserve: ReserveTable = ReserveTable()

@@ -6,7 +6,7 @@ from typing import Any
 
 from density.profile.problems import Key, Problem, dotted, found, listed
 from density.profile.rules import SHAPES
-from density.profile.toml import parse_toml
+from density.profile.toml import MOST_DEPTH, parse_toml
 
 
 def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> tuple[list[Key], list[Problem]]:
@@ -16,7 +16,7 @@ def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> tuple[l
     for override in overrides:
         text, equals, value = override.partition("=")
         key = tuple(part.strip() for part in text.split("."))
-        if not equals or not all(key):
+        if not equals or not all(key) or len(key) > MOST_DEPTH:
             problems.append(Problem((), f"--set {found(override)} is not KEY=VALUE, such as ramp.max=50"))
         elif wrong := _set(tables, key, _value(value)):
             problems.append(wrong)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, time
 
 Key = tuple[str, ...]
+MOST_SHOWN = 10**30
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -62,6 +63,7 @@ def found(value: object) -> str:
             return "true" if value else "false"
         case str():
             shown = value if len(value) <= 60 else value[:57] + "..."
+            shown = shown.encode("utf-8", "backslashreplace").decode()  # what came with --set need not be text
             return '"' + shown.replace("\n", "\\n") + '"'
         case dict():
             return "a table"
@@ -70,4 +72,5 @@ def found(value: object) -> str:
         case date() | time():
             return f"the date or time {value}"
         case _:
-            return repr(value)
+            is_long = isinstance(value, int) and abs(value) > MOST_SHOWN
+            return "a number with too many digits" if is_long else repr(value)

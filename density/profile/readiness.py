@@ -29,6 +29,8 @@ def parse_ready(text: str) -> Readiness:
             re.compile(argument)
         except re.error as error:
             raise ExplainedError(f"{argument!r} is no regular expression: {error}") from error
+        except RecursionError as error:
+            raise ExplainedError("the regular expression is nested too deeply") from error
     if by in ("tcp", "http"):
         port, _, path = argument.partition("/")
         if not 1 <= int(port) <= 65535:

@@ -1,18 +1,21 @@
 """What the keys of a profile have to do with each other; each rule yields what is wrong and assumes nothing else is."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import get_args
 
 from density.model import EngineName
 from density.profile.document import Document, WorkloadTable
 from density.profile.kinds import Kind, kind_of, users
-from density.profile.problems import Key, Problem, listed
+from density.profile.problems import Key, Problem, found, listed
 from density.profile.scalars import NAME_ALLOWED
 from density.profile.spec import LEAST_RESERVE_BYTES
 from density.units import format_bytes, format_seconds
 
 TEARDOWN_TASKS = 500
 """About twice the 264 that were left after 2,570 containers: nothing could fork then, and tearing down took 334 s."""
+LEASE = (5.0, 3600.0)
+"""Seconds: renewed three times within the shortest, a busy host is late by a second or two."""
 SHAPES = {"start": ("linear", "geometric"), "step": ("linear",), "factor": ("geometric",), "waves": ("list",)}
 """The keys of the ramp that only some shapes use."""
 
@@ -22,6 +25,11 @@ def _names(document: Document) -> Iterator[Problem]:
         yield Problem(("name",), f"missing; allowed is {NAME_ALLOWED}")
     if not document.workloads:
         yield Problem(("workloads",), "missing; at least one table [workloads.NAME] is needed")
+
+
+def _lease(document: Document) -> Iterator[Problem]:
+    if not LEASE[0] <= document.lease <= LEASE[1]:
+        yield Problem(("lease",), f"found {format_seconds(document.lease)}; allowed is 5 s to 1 h")
 
 
 def _ramp(document: Document) -> Iterator[Problem]:
@@ -87,6 +95,7 @@ def _workloads(document: Document) -> Iterator[Problem]:
             yield Problem((*key, "engine"), f"missing; allowed is {listed(names, 'or')}")
             continue
         yield from _used(key, workload, kind)
+        yield from _image(key, workload)
         yield from _ready(key, workload, kind)
         yield from _memory(key, workload, kind)
         yield from _cpus(key, workload, kind)
@@ -104,6 +113,15 @@ def _libvirt(document: Document) -> Iterator[Problem]:
         if workload.engine == "libvirt" and (workload.guest == "none") != makes_containers:
             text = f'found "{workload.guest or "payload"}"; allowed is {allowed}'
             yield Problem(("workloads", name, "guest"), text, (("engines", "libvirt"),))
+
+
+def _image(key: Key, workload: WorkloadTable) -> Iterator[Problem]:
+    """A path may begin with ~USER."""
+    if workload.guest == "disk" and workload.image:
+        try:
+            Path(workload.image).expanduser()
+        except RuntimeError:
+            yield Problem((*key, "image"), f"found {found(workload.image)}; nobody knows that home directory")
 
 
 def _depends(key: Key) -> tuple[Key, ...]:
@@ -189,6 +207,7 @@ def _simulated(document: Document) -> Iterator[Problem]:
 
 RULES: tuple[Callable[[Document], Iterator[Problem]], ...] = (
     _names,
+    _lease,
     _ramp,
     _reserve,
     _require,

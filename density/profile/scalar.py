@@ -67,7 +67,7 @@ def within(parse: Callable[[Any], float], low: float, high: float, *, above: boo
         number = parse(value)
         if not math.isfinite(number) or not low <= number <= high or (above and number == low):
             raise ValueError(value)
-        return number
+        return number + 0  # -0.0 is 0.0, which can be written and read again
 
     return checked
 
@@ -130,6 +130,7 @@ def text(allowed: str, pattern: str = "") -> Scalar:
     def parse(value: object) -> str:
         if not isinstance(value, str) or "\0" in value or (pattern and not re.fullmatch(pattern, value)):
             raise ValueError(value)
+        value.encode()  # bytes on the command line that are no text fail here
         return value
 
     return Scalar(parse, allowed, {"type": "string"} | ({"pattern": pattern} if pattern else {}))

@@ -4,12 +4,12 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 
+from density.documents import read_document
 from density.errors import ProfileError
 from density.profile.problems import listed
 from density.profile.scalars import NAME_PATTERN
 
 _PACKAGE = Path(__file__).parent
-_MOST_BYTES = 2**20
 
 
 def shipped_directory() -> Path:
@@ -58,17 +58,13 @@ def _shipped() -> str:
 def _text(path: Path, name: str) -> str | None:
     """What is in the file; None where there is no file."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
-        if len(raw) <= _MOST_BYTES:
-            return raw.decode("utf-8-sig")
-        problem = "is larger than 1 MiB, which no profile is"
+        return read_document(path, pipes=True)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except UnicodeDecodeError as error:
-        problem = f"not a text file in UTF-8: byte {error.start + 1} is {error.object[error.start]:#04x}"
     except IsADirectoryError:
         problem = f"a directory; allowed is a TOML file or one of {_shipped()}"
-    except (OSError, ValueError) as error:
-        problem = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except ValueError as error:
+        problem = str(error)
     raise ProfileError(name, [problem])

@@ -1,6 +1,7 @@
 """A profile as density uses it: immutable, in base units, every default filled in. `density.profile.load` makes it."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from density.model import EngineName, Workload
@@ -10,6 +11,8 @@ Until = Literal["safe", "failure", "forecast"]
 Missing = Literal["fail", "skip"]
 LEAST_RESERVE_BYTES = 256 * 2**20
 """With less the engines or the tester may be killed before all is removed."""
+LEASE_SECONDS = 30.0
+"""How long an instance goes on without a word from density."""
 MOST_RESERVE_BYTES = 2 * 2**30
 """What is kept by default of a large host; of a small one it would leave nothing to be measured."""
 
@@ -154,21 +157,28 @@ class Endpoints:
     """Where engines are; empty: the platform's default.
 
     Attributes:
-        missing: what happens where an engine cannot be used: `fail` ends the run before it starts, `skip` leaves its
-            workloads out and warns, as long as one engine is there.
+        data: the directory that takes what grows: VM disks, copies of guests.
+        missing: what happens where an engine cannot be used, or no VM boots: `fail` ends the run before it starts,
+            `skip` leaves out the workloads that it concerns and warns, as long as one workload can run.
     """
 
     docker: str = ""
     libvirt: str = ""
+    data: str = ""
     missing: Missing = "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a person asked for, complete."""
+    """What a person asked for, complete.
+
+    Attributes:
+        lease_seconds: how long instances may outlive a density that was killed.
+    """
 
     name: str
     description: str = ""
+    lease_seconds: float = LEASE_SECONDS
     workloads: tuple[Workload, ...]
     ramp: Ramp = Ramp()
     slice: Slice = Slice()
@@ -182,3 +192,7 @@ class Profile:
     def engines(self) -> tuple[EngineName, ...]:
         """The engines that the workloads need, each once, in the profile's order."""
         return tuple(dict.fromkeys(workload.engine for workload in self.workloads))
+
+    def without(self, names: Collection[str]) -> "Profile":
+        """The same without the workloads of these names."""
+        return replace(self, workloads=tuple(each for each in self.workloads if each.name not in names))

@@ -6,6 +6,9 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+MOST_DEPTH = 20
+"""Of tables and lists in one another; a profile has four."""
+_TOO_DEEP = "nested too deeply to be a profile"
 _PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _TWICE = re.compile(r"Cannot (?:declare|mutate immutable namespace) \((.*?),?\)")
 _PLAIN = {
@@ -25,11 +28,28 @@ def parse_toml(text: str) -> dict[str, Any]:
         ValueError: not TOML; one sentence that starts with line and column.
     """
     try:
-        return tomllib.loads(text)
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(_sentence(str(error), text)) from error
     except RecursionError as error:
-        raise ValueError("nested too deeply to be a profile") from error
+        raise ValueError(_TOO_DEEP) from error
+    except ValueError as error:  # Python reads no longer ones
+        raise ValueError("a number with more digits than any number needs") from error
+    if _is_deeper(tables, MOST_DEPTH):
+        raise ValueError(_TOO_DEEP)
+    return tables
+
+
+def _is_deeper(tables: Mapping[str, Any], depth: int) -> bool:
+    level: list[Any] = [tables]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
 
 
 def _sentence(message: str, text: str) -> str:

@@ -7,14 +7,12 @@ before 3.38 does not know the arrow.
 SCHEMA_VERSION = 1
 """`PRAGMA user_version`. Raise it when a reader of the older version could not read the newer record."""
 
-_EVENTS = """
-CREATE TABLE event (
+EVENTS = """CREATE TABLE event (
     seq INTEGER PRIMARY KEY,  -- the order in which they were emitted
     at REAL NOT NULL,         -- monotonic seconds of the run's clock
     kind TEXT NOT NULL,
     body TEXT NOT NULL        -- the whole event, JSON
-)
-"""
+)"""
 
 _INSTANCES = """
 CREATE VIEW instances AS
@@ -85,5 +83,5 @@ SELECT at,
 FROM event WHERE kind = 'probe_measured'
 """
 
-SCHEMA = (_EVENTS, _INSTANCES, _FAILURES, _SAMPLES, _WAVES, _PROBES)
+SCHEMA = (EVENTS, _INSTANCES, _FAILURES, _SAMPLES, _WAVES, _PROBES)
 """Statements that make an empty record, in order."""

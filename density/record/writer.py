@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import anyio.to_thread
 
 from density.errors import UsageError, in_short
 from density.events import Event
 from density.log import logger
 from density.record.codec import encode
 from density.record.schema import SCHEMA, SCHEMA_VERSION
+from density.threads import in_thread
 
 log = logger(__name__)
 TICK_SECONDS = 1.0
@@ -89,7 +89,7 @@ class RecordWriter:
             UsageError: it cannot be made, or is there already.
         """
         self._thread.start()
-        await anyio.to_thread.run_sync(self._opened.result, limiter=self._limiter)
+        await in_thread(self._opened.result, limiter=self._limiter)
         return self
 
     async def __aexit__(
@@ -99,7 +99,7 @@ class RecordWriter:
         self._closing = True
         self._wake.set()
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
-            await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True, limiter=self._limiter)
+            await in_thread(self._thread.join, abandon_on_cancel=True, limiter=self._limiter)
         if self._thread.is_alive():
             self._stop(f"the disk did not answer for {CLOSE_SECONDS:.0f} s; the record's end is missing")
         elif self.problem:
@@ -137,7 +137,7 @@ class RecordWriter:
             return
         self._queue.put(done)
         self._wake.set()
-        await anyio.to_thread.run_sync(done.result, limiter=self._limiter, abandon_on_cancel=True)
+        await in_thread(done.result, limiter=self._limiter, abandon_on_cancel=True)
         self._tell()
 
     def _tell(self) -> None:

@@ -36,7 +36,7 @@ def write_page(run_dir: Path) -> Path:
     """Write the page of a run into its directory; its path. Takes 1.5 s of CPU, 3 s for a run of thousands.
 
     Raises:
-        UsageError, DensityError: as `read_run`.
+        UsageError: as `read_run`.
         OSError: it cannot be written.
     """
     path = run_dir / REPORT

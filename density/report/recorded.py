@@ -1,6 +1,5 @@
 """A run as its record tells it: the one source of every report."""
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,9 +8,10 @@ from pathlib import Path
 from density.ceilings.catalog import BY_ID
 from density.ceilings.reading import Bounds
 from density.controller.session import RECORD, RESULT
-from density.errors import UsageError
+from density.errors import RecordError, UsageError
 from density.metrics.current import bounds_of_run
 from density.record import read_events
+from density.record.result import read_result
 from density.report.history import History, collect
 from density.report.result import Document, result
 from density.report.uses import Use, uses
@@ -56,7 +56,7 @@ def read_run(run_dir: Path) -> Recorded:
 
     Raises:
         UsageError: no record there, one of another version, or one that ends before the run began.
-        DensityError: the record is damaged.
+        RecordError: the record is damaged.
     """
     path = run_dir / RECORD
     state, history = collect(read_events(path))
@@ -72,7 +72,7 @@ def read_run(run_dir: Path) -> Recorded:
 def _extent(run_dir: Path) -> Document | None:
     """What the run itself said of events that its record lacks; None where it lacks none, or nothing was said."""
     try:
-        said = json.loads((run_dir / RESULT).read_text(encoding="utf-8"))["record"]
-        return dict(said) if not said["complete"] else None
-    except (OSError, ValueError, LookupError, TypeError):
+        said = read_result(run_dir / RESULT).record
+    except (FileNotFoundError, RecordError):
         return None
+    return said.model_dump() if said and not said.complete else None

@@ -56,6 +56,7 @@ def result(state: RunState, bounds: Bounds, *, recorded: Extent | None = None) -
             name: _workload(workload, footprints.get(name, {}), died_out=gone)
             for name, workload in state.workloads.items()
         },
+        "skipped": state.skipped,
         "tester": _tester(state),
         "teardown": _teardown(state),
         "record": _record(state, recorded),

@@ -83,7 +83,9 @@ def density_rate(runs: Path) -> float:
 async def xargs_rate(directory: Path) -> float:
     """The same containers by `xargs -P 8 docker run -d`, ready in the same way: by the payload's own word."""
     async with Channel(directory / "channel") as channel:
-        context = EngineContext(run_id="bench", runtime_dir=directory, cache_dir=cache_dir(), channel=channel)
+        context = EngineContext(
+            run_id="bench", runtime_dir=directory, data_dir=directory, cache_dir=cache_dir(), channel=channel
+        )
         async with DockerEngine(context) as engine:
             await engine.prepare(Workload(name="web", engine="docker"))
         listed = await anyio.run_process(["docker", "images", "-q", "--filter", f"label={PAYLOAD_LABEL}=payload"])

@@ -23,6 +23,13 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(autouse=True)
+def own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What runs of this host keep is not the test's to remove."""
+    for module in ("data", "intent"):
+        monkeypatch.setattr(f"density.controller.{module}.state_dir", lambda: tmp_path / "state")
+
+
 class Leftovers:
     """An engine that holds nothing but leftovers: run -> names."""
 

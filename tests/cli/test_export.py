@@ -53,7 +53,7 @@ def test_a_file_has_the_same_text(runs: Path, tmp_path: Path, capsys: pytest.Cap
         (["nope"], 2, "there is no run nope"),
         (["r1", "--format", "csv"], 2, "'csv' is not 'openmetrics'"),
         (["r1", "-o", "/nowhere/x"], 2, "/nowhere/x cannot be written: No such file or directory"),
-        (["r1", "-o", "/dev/full"], 1, "/dev/full is not whole, it could not be written: No space left on device"),
+        (["r1", "-o", "/dev/full"], 6, "/dev/full could not be written whole: No space left on device"),
     ],
 )
 def test_what_cannot_be_is_one_clear_sentence(

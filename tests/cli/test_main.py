@@ -1,8 +1,6 @@
 """The command line as a whole: help, exit codes, and errors as sentences on stderr."""
 
-import errno
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +12,6 @@ import pytest
 
 from density import __version__
 from density.cli import COMMANDS, group, main
-from density.cli.errors import Unread
 from density.errors import DensityError, EngineUnavailable, ProfileError, UsageError
 
 HEAVY = ("pydantic", "anyio", "docker", "libvirt", "numpy", "psutil", "rich", "prometheus_client")
@@ -150,41 +147,6 @@ def test_a_traceback_that_cannot_be_written_is_said(
         "error: density itself failed: ZeroDivisionError: x; its traceback could not be written "
         "(No such file or directory); --traceback shows it\n"
     )
-
-
-@pytest.mark.parametrize("command", [["schema"], ["run", "quickstart", "--dry-run"]])
-def test_a_pipe_that_nobody_reads_ends_it_without_a_word(command: list[str]) -> None:
-    """Where the reader has gone, as `head` does, that is no fault of density's: no traceback, no sentence."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "wb") as gone:
-        program = [sys.executable, "-m", "density", *command]
-        done = subprocess.run(program, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.stderr == ""
-    assert done.returncode == 1
-
-
-def test_only_readers_that_are_gone_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal that was closed is passed over; a disk that is full is told."""
-    with Unread():
-        raise OSError(errno.EIO, "Input/output error")
-    with Path("/dev/null").open("w") as full:
-        monkeypatch.setattr(sys, "stdout", full)
-        with pytest.raises(UsageError, match=r"^standard output cannot be written: No space left on device$"), Unread():
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-
-FULL = [["profiles"], ["profiles", "quickstart"], ["runs", "--json"], ["runs"]]
-
-
-@pytest.mark.parametrize("command", FULL)
-def test_a_full_disk_is_one_sentence(command: list[str]) -> None:
-    """Exit code 2 as with -o, and Python does not try again when it ends."""
-    with Path("/dev/full").open("wb") as full:
-        program = [sys.executable, "-m", "density", *command]
-        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.stderr == "error: standard output cannot be written: No space left on device\n"
-    assert done.returncode == 2
 
 
 def test_a_call_that_never_comes_back_does_not_keep_the_process() -> None:

@@ -35,7 +35,8 @@ enter_really = SimulatedEngine.__aenter__
 @pytest.fixture(autouse=True)
 def own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """State and runtime directories of the test's own."""
-    monkeypatch.setattr("density.controller.intent.state_dir", lambda: tmp_path / "state")
+    for module in ("data", "intent"):
+        monkeypatch.setattr(f"density.controller.{module}.state_dir", lambda: tmp_path / "state")
     monkeypatch.setattr("density.controller.paths.runtime_base", lambda: tmp_path / "base")
 
 
@@ -101,7 +102,7 @@ def test_the_intent_is_there_before_an_engine_and_gone_after_it(
     anyio.run(_session(tmp_path).run, SIMULATED, RunState(), [])
     (intent,) = seen
     assert (intent.run_id, intent.pid, intent.run_dir) == (RUN, os.getpid(), tmp_path / "runs" / RUN)
-    assert intent.directories == (tmp_path / "base" / RUN,)
+    assert intent.directories == (tmp_path / "base" / RUN, tmp_path / "state/data" / RUN)
     assert declared() == {}
 
 

@@ -108,7 +108,11 @@ def hanging(name: str) -> Equipment:
 
     host.read = read  # type: ignore[method-assign]
     context = EngineContext(
-        run_id="r", runtime_dir=Path("/nowhere"), cache_dir=Path("/nowhere"), channel=cast("Channel", None)
+        run_id="r",
+        runtime_dir=Path("/nowhere"),
+        data_dir=Path("/nowhere"),
+        cache_dir=Path("/nowhere"),
+        channel=cast("Channel", None),
     )
     engine = SimulatedEngine(context, host=host)
     return Equipment(profile=PROFILE, engines={"simulated": engine}, host=host, pinger=engine)
@@ -147,7 +151,9 @@ async def _interrupt_while_it_hangs(tmp_path: Path) -> float:
     reader = HostReader(disks={"runs": tmp_path})
     reader._add("disk.dead", lambda: blocked)
     model = HostModel(PROFILE.simulated, slice_=PROFILE.slice, workloads=PROFILE.workloads, clock=anyio.current_time)
-    context = EngineContext(run_id="r", runtime_dir=tmp_path, cache_dir=tmp_path, channel=cast("Channel", None))
+    context = EngineContext(
+        run_id="r", runtime_dir=tmp_path, data_dir=tmp_path, cache_dir=tmp_path, channel=cast("Channel", None)
+    )
     bus = Bus(RunState(), [Keeper([])])
     begin(bus, PROFILE, run_id="r", wall=0.0)
     try:

@@ -144,9 +144,12 @@ def short_directory() -> Generator[Path]:
 async def context_in(directory: Path) -> AsyncGenerator[EngineContext]:
     """What a run hands to its engines, with a run id of its own and an open channel."""
     run_id = f"t{uuid.uuid4().hex[:8]}"
-    runtime = directory / run_id
+    runtime, data = directory / run_id, directory / "data" / run_id
+    data.mkdir(parents=True)
+    for path in (data.parent, data):
+        path.chmod(0o711)
     async with Channel(runtime / "channel") as channel:
-        yield EngineContext(run_id=run_id, runtime_dir=runtime, cache_dir=cache_dir(), channel=channel)
+        yield EngineContext(run_id=run_id, runtime_dir=runtime, data_dir=data, cache_dir=cache_dir(), channel=channel)
 
 
 @asynccontextmanager

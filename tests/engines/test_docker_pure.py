@@ -1,6 +1,7 @@
 """The Docker engine's parts that ask nobody: parsers, documents, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docker.errors import APIError
@@ -8,24 +9,15 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from density.engines.base import EngineContext
 from density.engines.docker import ending as ending_module
-from density.engines.docker.answers import (
-    Container,
-    DockerNetwork,
-    Event,
-    HostSettings,
-    Info,
-    ListedContainer,
-    Version,
-)
 from density.engines.docker.client import Endpoint, find_endpoint, unavailable, words
-from density.engines.docker.daemon import clock_of, engine_info, find_daemons, maps_users
-from density.engines.docker.ending import Ending, Known, ending_failure, ending_of, limits_of, start_failure
-from density.engines.docker.feed import INSTANCE_LABEL, Heard, meaning_of
+from density.engines.docker.daemon import engine_info, find_daemons, maps_users, parse_clock
+from density.engines.docker.ending import Ending, Known, ending_failure, parse_ending, parse_limits, start_failure
+from density.engines.docker.feed import INSTANCE_LABEL, Heard, parse_event
 from density.engines.docker.images import parse_problem, payload_tag, payload_tar
 from density.engines.docker.instance import Instance
-from density.engines.docker.networks import bridge_of, usable_of
+from density.engines.docker.networks import parse_bridge, parse_usable
 from density.engines.docker.preparing import find_problems
-from density.engines.docker.removal import names_of
+from density.engines.docker.removal import parse_names
 from density.engines.docker.spec import WORKLOAD_LABEL, container_document
 from density.engines.own_limits import Limits
 from density.errors import EngineUnavailable
@@ -57,7 +49,7 @@ def event(action: str, **attributes: str) -> dict[str, object]:
 )
 def test_event(said: dict[str, object], heard: Heard | None) -> None:
     """Of the daemon's events, an end, a want of memory and a health that changed matter, and nothing else."""
-    assert meaning_of(Event.of(said)) == heard
+    assert parse_event(said) == heard
 
 
 @pytest.mark.parametrize(
@@ -79,18 +71,15 @@ def test_event(said: dict[str, object], heard: Heard | None) -> None:
 def test_usable_addresses(pool: dict[str, object], used: list[str], usable: int | None) -> None:
     """A network gives out its range without its own address, broadcast, gateway, reserved ones and those in use."""
     containers = {str(number): {"IPv4Address": address} for number, address in enumerate(used)}
-    assert usable_of(DockerNetwork.of({"IPAM": {"Config": [pool]}, "Containers": containers})) == usable
+    assert parse_usable({"IPAM": {"Config": [pool]}, "Containers": containers}) == usable
 
 
 def test_bridge() -> None:
     """The bridge device is named by option or after the network's id; other drivers have none."""
     option = {"com.docker.network.bridge.name": "docker0"}
-    assert bridge_of(DockerNetwork.of({"Driver": "bridge", "Id": "0123456789abcdef", "Options": option})) == "docker0"
-    assert (
-        bridge_of(DockerNetwork.of({"Driver": "bridge", "Id": "0123456789abcdef", "Options": None}))
-        == "br-0123456789ab"
-    )
-    assert bridge_of(DockerNetwork.of({"Driver": "macvlan", "Id": "0123456789abcdef"})) == ""
+    assert parse_bridge({"Driver": "bridge", "Id": "0123456789abcdef", "Options": option}) == "docker0"
+    assert parse_bridge({"Driver": "bridge", "Id": "0123456789abcdef", "Options": None}) == "br-0123456789ab"
+    assert parse_bridge({"Driver": "macvlan", "Id": "0123456789abcdef"}) == ""
 
 
 def test_payload_image_follows_from_its_binary() -> None:
@@ -110,6 +99,7 @@ def test_document_of_a_payload(tmp_path: Path) -> None:
     context = EngineContext(
         run_id="r1",
         runtime_dir=tmp_path,
+        data_dir=tmp_path,
         cache_dir=tmp_path,
         channel=Channel(tmp_path / "channel"),
         placement=Placement({"cgroupfs": "/density/r1"}, "", ()),
@@ -128,17 +118,48 @@ def test_document_of_a_payload(tmp_path: Path) -> None:
     assert host["CgroupParent"] == "/density/r1"
 
 
+def document(tmp_path: Path, *, writes: bool = False, **workload: Any) -> dict[str, Any]:  # noqa: ANN401 — of any key
+    """A workload's document without a slice."""
+    context = EngineContext(
+        run_id="r1",
+        runtime_dir=tmp_path,
+        data_dir=tmp_path,
+        cache_dir=tmp_path,
+        channel=Channel(tmp_path),
+        payload_writes=writes,
+    )
+    made = Workload(name="web", engine="docker", **workload)
+    return container_document(made, "web-00001", image="i", context=context, cgroup_driver="")["HostConfig"]  # type: ignore[no-any-return]
+
+
+def test_a_payload_has_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """No capability, none to be had, no file to write, no network, few processes; the seccomp filter is Docker's."""
+    host = document(tmp_path)
+    assert (host["CapDrop"], host["SecurityOpt"]) == (["ALL"], ["no-new-privileges"])
+    assert (host["ReadonlyRootfs"], host["NetworkMode"], host["PidsLimit"]) == (True, "none", 128)
+    assert document(tmp_path, writes=True) == {**host, "ReadonlyRootfs": False}
+
+
+def test_another_image_has_what_docker_gives(tmp_path: Path) -> None:
+    """There are programs that need each capability, to write, and many threads; yet nothing is added either."""
+    host = document(tmp_path, image="redis")
+    assert not host.keys() & {"CapDrop", "CapAdd", "SecurityOpt", "ReadonlyRootfs", "PidsLimit", "Privileged"}
+    assert (host["Binds"], host["NetworkMode"]) == ([], "none")
+
+
 def test_daemons_that_map_users() -> None:
     """Root in a container is another user outside of it where the daemon maps users, or is not run by root."""
-    assert maps_users(Info.of({"SecurityOptions": ["name=seccomp,profile=default", "name=userns"]}))
-    assert maps_users(Info.of({"SecurityOptions": ["name=rootless"]}))
-    assert not maps_users(Info.of({"SecurityOptions": ["name=seccomp,profile=builtin"]}))
-    assert not maps_users(Info.of({"SecurityOptions": None}))
+    assert maps_users({"SecurityOptions": ["name=seccomp,profile=default", "name=userns"]})
+    assert maps_users({"SecurityOptions": ["name=rootless"]})
+    assert not maps_users({"SecurityOptions": ["name=seccomp,profile=builtin"]})
+    assert not maps_users({"SecurityOptions": None})
 
 
 def test_document_of_another_image(tmp_path: Path) -> None:
     """Another image keeps its own command unless one is given, and gets no channel."""
-    context = EngineContext(run_id="r1", runtime_dir=tmp_path, cache_dir=tmp_path, channel=Channel(tmp_path))
+    context = EngineContext(
+        run_id="r1", runtime_dir=tmp_path, data_dir=tmp_path, cache_dir=tmp_path, channel=Channel(tmp_path)
+    )
     document = container_document(NGINX, "web-00001", image="nginx", context=context, cgroup_driver="systemd")
     assert "Cmd" not in document
     assert document["Env"] == []
@@ -322,24 +343,21 @@ def test_a_start_that_its_own_limit_prevents_is_told_as_that() -> None:
 def test_limits_of_a_container() -> None:
     """Zero, minus one and nothing at all mean that there is no limit."""
     settings = {"Memory": 64 * MIB, "PidsLimit": 100, "Ulimits": [{"Name": "nofile", "Soft": 64, "Hard": 128}]}
-    assert limits_of(HostSettings.of(settings)) == Limits(memory_bytes=64 * MIB, tasks=100, files=64)
-    assert limits_of(HostSettings.of({"Memory": 0, "PidsLimit": -1, "Ulimits": None})) == Limits()
-    assert limits_of(HostSettings.of({"PidsLimit": None})) == Limits()
+    assert parse_limits(settings) == Limits(memory_bytes=64 * MIB, tasks=100, files=64)
+    assert parse_limits({"Memory": 0, "PidsLimit": -1, "Ulimits": None}) == Limits()
+    assert parse_limits({"PidsLimit": None}) == Limits()
 
 
 def test_ending_as_described() -> None:
     """A container that runs again has no exit code."""
-    assert ending_of(Container.of({"State": {"Running": True, "ExitCode": 0}}), ()).exit_code is None
+    assert parse_ending({"State": {"Running": True, "ExitCode": 0}}, ()).exit_code is None
     state = {"Running": False, "ExitCode": 137, "OOMKilled": True, "Error": "a\nb"}
-    assert ending_of(Container.of({"State": state}), ("x",)) == Ending(
-        137, out_of_memory=True, error="a b", lines=("x",)
-    )
+    assert parse_ending({"State": state}, ("x",)) == Ending(137, out_of_memory=True, error="a b", lines=("x",))
 
 
 def test_names() -> None:
     """Containers go by their names, or by their ids while they have none."""
-    listed = ListedContainer.list_of([{"Id": "a", "Names": ["/one"]}, {"Id": "b", "Names": None}])
-    assert names_of(listed) == {"a": "one", "b": "b"}
+    assert parse_names([{"Id": "a", "Names": ["/one"]}, {"Id": "b", "Names": None}]) == {"a": "one", "b": "b"}
 
 
 def test_daemons_without_a_socket(tmp_path: Path) -> None:
@@ -359,15 +377,8 @@ def test_info() -> None:
         "NCPU": 4,
         "SystemTime": "2026-11-24T08:00:00.123456789Z",
     }
-    info = engine_info(
-        Info.of(said), Version.of({"Version": "27.0", "ApiVersion": "1.46"}), Endpoint("tcp://127.0.0.1:2375")
-    )
+    info = engine_info(said, {"Version": "27.0"}, Endpoint("tcp://127.0.0.1:2375"))
     said_here = {name: fact for name, fact in info.facts.items() if "state_dir" not in name}
-    assert said_here == {
-        "cgroup_driver": "systemd",
-        "cgroup_version": "1",
-        "root_dir": "/var/lib/docker",
-        "api_version": "1.46",
-    }
-    assert clock_of(Info.of(said)) == 1795507200
-    assert clock_of(Info()) == 0
+    assert said_here == {"cgroup_driver": "systemd", "cgroup_version": "1", "root_dir": "/var/lib/docker"}
+    assert parse_clock(said) == 1795507200
+    assert parse_clock({}) == 0

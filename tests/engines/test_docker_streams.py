@@ -1,13 +1,11 @@
 """Streams of a Docker daemon: who ends them, who closes their connections, and what is read of a log."""
 
-import json
 import re
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
 import pytest
 from engines.contract import short_directory
 from support.fake_docker import FakeDocker, Respond, fake_docker, framed
@@ -15,7 +13,17 @@ from support.fake_docker import FakeDocker, Respond, fake_docker, framed
 from density.engines.docker import log as log_module
 from density.engines.docker.client import Clients, Endpoint
 from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard
-from density.engines.docker.log import Lines, LogFollower, read_tail
+from density.engines.docker.log import (
+    CPU_BURST_SECONDS,
+    CPU_SHARE,
+    LONGEST_LINE,
+    OVERLAP,
+    Lines,
+    LogFollower,
+    evidence,
+    is_in,
+    read_tail,
+)
 from density.engines.docker.session import Frames
 
 LOG = "/containers/one/logs"
@@ -33,7 +41,7 @@ def directory() -> Iterator[Path]:
 def connected(directory: Path, *, concurrency: int = 4) -> Clients:
     """Clients of the fake daemon in this directory."""
     clients = Clients(Endpoint(f"unix://{directory}/docker.sock"), concurrency=concurrency)
-    anyio.run(clients.connect)
+    clients.connect()
     return clients
 
 
@@ -57,7 +65,7 @@ class Pausing:
     def __init__(self) -> None:
         self.reading, self.go_on = threading.Event(), threading.Event()
 
-    def search(self, _: str) -> None:
+    def search(self, *_: object) -> None:
         """Match nothing, after a while."""
         self.reading.set()
         self.go_on.wait(5)
@@ -124,7 +132,7 @@ def test_the_feed_is_ended_while_nothing_happens(directory: Path) -> None:
     }
 
     def answer(_: dict[str, str]) -> Iterator[bytes]:
-        yield json.dumps(event).encode() + b"\n"
+        yield str(event).replace("'", '"').encode()
         if len(sent) < 2:
             sent.append(1)
             return
@@ -143,7 +151,7 @@ def test_the_feed_is_ended_while_nothing_happens(directory: Path) -> None:
         silence.set()
         clients.close()
         until(lambda: open_sockets(server) == 0)
-    assert [each for each in heard if each.what != "missed"] == [Heard("unhealthy", "a")]
+    assert [each for each in heard if each.what != "reconnected"] == [Heard("unhealthy", "a")]
 
 
 def test_connections_are_not_hoarded(directory: Path) -> None:
@@ -218,3 +226,87 @@ def test_a_line_without_an_end_is_looked_at_too() -> None:
     assert not lines.matches(b"x" * 10_000_000)
     assert lines.matches(b"\nlogin: ")
     assert lines.seen == 1
+
+
+@pytest.mark.parametrize("wanted", ["^ready$", "ready to accept", r".*ready", r"\bready\b.*now$"])
+@pytest.mark.parametrize("size", [200, 4096, 16384])
+def test_a_line_without_an_end_costs_what_it_is_long(wanted: str, size: int) -> None:
+    """Twice as much of it takes twice the time, whatever is looked for and however it comes, and little is kept."""
+    pattern = Counted(wanted)
+    lines = Lines(pattern)  # type: ignore[arg-type]
+    spent = []
+    for _ in range(2):
+        before = pattern.letters
+        for _ in range(LETTERS // size):
+            assert not lines.matches(b"x" * size)
+        spent.append(pattern.letters - before)
+    assert spent[1] <= 1.1 * spent[0]
+    assert spent[0] <= (OVERLAP / size + 2) * LETTERS
+    assert pattern.longest <= LONGEST_LINE
+    assert len(lines._begun) <= LONGEST_LINE + size
+    assert lines.matches(b" ready now\nready\n" if "^" in wanted else b" ready to accept now")
+
+
+LETTERS = 2**17
+
+
+class Counted:
+    """A pattern that counts how much of lines is searched."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = re.compile(pattern)
+        self.letters = self.longest = 0
+
+    def search(self, line: str, begin: int, end: int) -> object:
+        """As a pattern's."""
+        letters = min(len(line), end) - begin
+        self.letters += letters
+        self.longest = max(self.longest, letters)
+        return self._pattern.search(line, begin, end)
+
+
+@pytest.mark.parametrize("where", [0, 1, LONGEST_LINE - 3, LONGEST_LINE, 3 * LONGEST_LINE + 17])
+@pytest.mark.parametrize("size", [64, 4096, 2**20])
+def test_a_long_line_is_searched_everywhere(where: int, size: int) -> None:
+    """Also across the parts that it is searched in; its beginning is where it begins alone."""
+    line = b"x" * where + b"ready" + b"x" * (4 * LONGEST_LINE)
+    for wanted, found in (("ready", True), ("^ready", where == 0), ("^xready", where == 1)):
+        lines = Lines(re.compile(wanted))
+        pieces = [(line + b"\n")[at : at + size] for at in range(0, len(line) + 1, size)]
+        assert any(map(lines.matches, pieces)) == found
+        assert is_in(re.compile(wanted), line.decode()) == found
+
+
+def test_a_flood_takes_no_whole_core(directory: Path) -> None:
+    """A container that prints without an end is read at a share of a CPU, and its end is still found."""
+    flood = framed("x" * 16384)
+
+    def answer(query: dict[str, str]) -> Iterator[bytes]:
+        if query["tail"] != "all":
+            yield framed("x" * 100_000 + "\nREADY\n")
+            return
+        while True:
+            yield flood
+
+    with fake_docker(directory, {LOG: answer}):
+        clients = connected(directory)
+        follower, spent = LogFollower(clients, "one", re.compile(".*READY$")), []
+
+        def run() -> None:
+            follower.run()
+            spent.append(time.thread_time())
+
+        began = time.monotonic()
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join(10)
+        follower.close()
+        assert spent
+        assert spent[0] <= CPU_BURST_SECONDS + 3 * CPU_SHARE * (time.monotonic() - began)
+        clients.close()
+
+
+def test_evidence_is_bounded() -> None:
+    """Of megabytes in one line a person reads the beginning, and of many lines the last."""
+    kept = evidence(["first", *["x" * 2**20] * 100])
+    assert (len(kept), {len(line) for line in kept}) == (20, {1000})

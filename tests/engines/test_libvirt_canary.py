@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from density.engines.libvirt.canary import KVM, SILENT_SECONDS, TCG, Canary, Found
 from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.machine import Accelerator, Machine
-from density.errors import NoRoom, UsageError
+from density.errors import CannotRun, NoRoom, UsageError
 from density.model import Readiness, Workload
 from density.payload.guests import Guest
 
@@ -108,7 +108,7 @@ def test_one_that_never_comes_up_is_told() -> None:
         find(Booting([], ready_after=1e9), (TCG,))
 
 
-@pytest.mark.parametrize(("killer", "error"), [("memory.cgroup", NoRoom), ("", UsageError)])
+@pytest.mark.parametrize(("killer", "error"), [("memory.cgroup", NoRoom), ("", CannotRun)])
 def test_one_that_the_kernel_kills_names_the_ceiling(killer: str, error: type[UsageError]) -> None:
     """QEMU that ends without a word was killed for want of memory where the kernel counts a kill, and only there."""
 

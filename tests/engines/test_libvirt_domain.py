@@ -21,7 +21,12 @@ DISK = Guest(name="disk", memory_bytes=512 * MIB, disk=Path("/d"), disk_format="
 LAYERED = replace(DISK, disk_format="qcow2", below=(Layer(Path("/m"), "qcow2"), Layer(Path("/b"), "raw")))
 BARE = Guest(name="null", memory_bytes=16 * MIB)
 
-PROGRAM = Program(path="/p", arguments=("--id", "vm-00001"), views={"/": Path("/root"), "/channel": Path("/c")})
+PROGRAM = Program(
+    path="/p",
+    arguments=("--id", "vm-00001"),
+    views={"/": Path("/root"), "/channel": Path("/c"), "/errors": Path("/e")},
+    written=frozenset({"/errors"}),
+)
 
 EMULATED = Domain(
     name="density-r-vm-00001",
@@ -99,14 +104,17 @@ def test_how_an_overlay_is_read(disk_io: DiskIo, cache: str | None) -> None:
 
 
 def test_containers_keep_to_themselves() -> None:
-    """A container without a network does not see the host's, and no container writes to what all of them see as /."""
+    """A container without a network does not see the host's; none writes to what all see, and none has a capability."""
     alone = ET.fromstring(domain_xml(VARIANTS["container"]))  # noqa: S314 — written a line above
     assert alone.find("features/privnet") is not None
     views = {
         view.find("target").get("dir"): view.find("readonly") is not None  # type: ignore[union-attr]
         for view in alone.iterfind("devices/filesystem")
     }
-    assert views == {"/": True, "/channel": False}
+    assert views == {"/": True, "/channel": True, "/errors": False}
+    capabilities = alone.find("features/capabilities")
+    assert capabilities is not None
+    assert (capabilities.get("policy"), len(capabilities)) == ("deny", 0)
     assert [word.text for word in alone.iterfind("os/initarg")] == ["--id", "vm-00001"]
     limited = ET.fromstring(domain_xml(VARIANTS["container with CPUs"]))  # noqa: S314 — written a line above
     assert (limited.findtext("cputune/period"), limited.findtext("cputune/quota")) == ("100000", "200000")

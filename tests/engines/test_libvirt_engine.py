@@ -17,7 +17,7 @@ from engines.contract import Session, context_in
 
 from density.engines.base import EngineContext
 from density.engines.libvirt import LibvirtEngine
-from density.engines.libvirt.lifecycle import LOG_FILES, PID_FILES
+from density.engines.libvirt.hypervisor import all_directories, directories_of
 from density.engines.libvirt.machine import overlay_path
 from density.errors import EngineUnavailable, UsageError
 from density.host.slice import Slice
@@ -118,7 +118,8 @@ def cgroups_of(session: Session, instance_id: str) -> list[str]:
 
 def pid_of(session: Session, instance_id: str) -> int:
     """QEMU's process id."""
-    return int((PID_FILES[0] / f"{object_name(session.context.run_id, instance_id)}.pid").read_text())
+    name = object_name(session.context.run_id, instance_id)
+    return int((directories_of("qemu:///system", "qemu").pids / f"{name}.pid").read_text())
 
 
 def break_connections() -> int:
@@ -162,13 +163,13 @@ async def test_disk_guest_writes_to_an_overlay(runtime_dir: Path, image: Path) -
     disk = replace(NULL, guest="disk", image=str(image), ready=Readiness("console", "disk.*here"))
     async with opened(runtime_dir) as session:
         ids = await session.launch(disk, 2)
-        overlays = [overlay_path(session.context.runtime_dir, each) for each in ids]
+        overlays = [overlay_path(session.context.data_dir, each) for each in ids]
         assert [session.phases(each)[-1] for each in ids] == [Phase.READY, Phase.READY]
         assert all(path.exists() for path in overlays)
         await session.engine.stop(ids)
         assert not any(path.exists() for path in overlays)
         names = [object_name(session.context.run_id, each) for each in ids]
-        assert not any((directory / f"{name}.log").exists() for name in names for directory in LOG_FILES)
+        assert not any((each.logs / f"{name}.log").exists() for name in names for each in all_directories())
     assert known(image) == before
 
 
@@ -193,7 +194,7 @@ async def test_crashed_runs_overlay_is_reaped(runtime_dir: Path, image: Path) ->
         async with opened(runtime_dir) as session:
             reaped = await session.engine.reap(dead.run_id)
         assert reaped.removed == (object_name(dead.run_id, "n-00001"),)
-        assert not overlay_path(dead.runtime_dir, "n-00001").parent.exists()
+        assert not overlay_path(dead.data_dir, "n-00001").parent.exists()
 
 
 async def test_disk_that_never_greets_is_refused(runtime_dir: Path, image: Path) -> None:
@@ -246,7 +247,7 @@ async def test_other_users_do_not_see_a_containers_secret(runtime_dir: Path) -> 
         connection = libvirt.openReadOnly("lxc:///system")
         xml = connection.lookupByName(object_name(session.context.run_id, instance_id)).XMLDesc()
         connection.close()
-        [file] = session.context.runtime_dir.glob("errors/*.secret")
+        [file] = session.context.data_dir.glob("errors/*.secret")
         secret = session.context.channel._instances[instance_id].secret
         assert file.read_text() == secret
         assert file.stat().st_mode & 0o077 == 0
@@ -300,8 +301,8 @@ async def test_private_cache_is_staged(runtime_dir: Path, private: Path) -> None
         async with running(replace(context, cache_dir=private)) as session:
             [instance_id] = await session.launch(NULL)
             assert session.phases(instance_id)[-1] is Phase.READY
-            assert (context.runtime_dir / "guests").is_dir()
-        assert not (context.runtime_dir / "guests").exists()
+            assert (context.data_dir / "guests").is_dir()
+        assert not (context.data_dir / "guests").exists()
 
 
 async def test_slice_holds_qemu(runtime_dir: Path) -> None:

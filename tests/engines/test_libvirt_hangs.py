@@ -124,7 +124,7 @@ async def test_out_of_descriptors_no_instance_stays_outside_of_the_slice(
         raise next(reasons)
 
     monkeypatch.setattr(lifecycle, "place", place)
-    monkeypatch.setattr(lifecycle, "_processes", lambda _: iter([1]))
+    monkeypatch.setattr(lifecycle, "_processes", lambda _: iter([0]))
     placement = Placement(docker_parents={}, libvirt_partition="", procs_files=("/nowhere",))
     async with (
         context_in(runtime_dir) as context,

@@ -13,7 +13,7 @@ import anyio
 import libvirt
 import pytest
 
-from density.engines.libvirt import loop
+from density.engines.libvirt import containers, loop
 from density.engines.libvirt.canary import candidates, describe, last_words
 from density.engines.libvirt.connections import Connections, words
 from density.engines.libvirt.forward import is_established, is_unanswered, parse_forward
@@ -24,7 +24,7 @@ from density.engines.libvirt.networks import check_bridge, parse_network
 from density.engines.libvirt.preparing import check, ready_of
 from density.engines.libvirt.readiness import Waiter
 from density.engines.libvirt.staging import can_read, staged, unstage
-from density.errors import UsageError
+from density.errors import CannotRun, UsageError
 from density.model import OwnLimit, Readiness, Workload
 from density.payload.channel import Channel
 from density.payload.guests import Guest
@@ -54,6 +54,25 @@ CAPABILITIES = """<capabilities><host>
   <secmodel><model>none</model><doi>0</doi></secmodel>
   <secmodel><model>dac</model><doi>0</doi><baselabel type='kvm'>+64055:+108</baselabel></secmodel>
 </host></capabilities>"""
+
+
+def test_what_containers_may_write_to_leads_nowhere_else(tmp_path: Path) -> None:
+    """A link in what they share is neither written nor read through, a pipe does not block, and files are cut."""
+    errors, secret = tmp_path / "errors", tmp_path / "shadow"
+    errors.mkdir()
+    secret.write_text("root's own")
+    for name in ("a-1", "a-1.secret"):
+        (errors / name).symlink_to(secret)
+    os.mkfifo(errors / "a-2")
+    (errors / "a-3").write_text("x" * 2 * containers.WORDS_BYTES)
+    assert containers.last_words(tmp_path, "a-1") == ()
+    assert containers.last_words(tmp_path, "a-2") == ()
+    assert containers.last_words(tmp_path, "a-3") == ("x" * containers.WORDS_BYTES,)
+    with pytest.raises(FileExistsError):
+        containers.keep_secret(tmp_path, "a-1", "word")
+    assert secret.read_text() == "root's own"
+    containers.keep_secret(tmp_path, "a-4", "word")
+    assert ((errors / "a-4.secret").read_text(), (errors / "a-4.secret").stat().st_mode & 0o777) == ("word", 0o600)
 
 
 def test_networks() -> None:
@@ -252,7 +271,7 @@ def test_refused_of_containers(workload: Workload, message: str) -> None:
         check(workload, "lxc")
 
 
-def test_unreadable_files_are_staged(tmp_path: Path) -> None:
+def test_unreadable_files_are_staged(tmp_path: Path, runtime_dir: Path) -> None:
     """What QEMU's user cannot read is copied to where it can, and only that; the copies go when they are not needed."""
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
@@ -260,12 +279,16 @@ def test_unreadable_files_are_staged(tmp_path: Path) -> None:
     for path in (kernel, initramfs):
         path.write_bytes(b"data")
     guest = Guest(name="payload", memory_bytes=0, kernel=kernel, initramfs=initramfs)
-    copied = staged(guest, tmp_path / "run", STRANGER)
+    copied = staged(guest, runtime_dir, STRANGER)
     assert [path.read_bytes() for path in copied.files] == [b"data", b"data"]
-    assert all(path.parent == tmp_path / "run/guests" for path in copied.files)
-    assert staged(guest, tmp_path / "run", None) is guest
-    unstage(tmp_path / "run")
-    assert not (tmp_path / "run/guests").exists()
+    assert all(path.parent == runtime_dir / "guests" for path in copied.files)
+    assert staged(guest, runtime_dir, None) is guest
+    unstage(runtime_dir)
+    assert not (runtime_dir / "guests").exists()
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(CannotRun, match=r"cannot enter .*/closed: the key data of \[engines\]"):
+        staged(guest, closed, STRANGER)
 
 
 def test_unreadable_disk_is_refused(tmp_path: Path) -> None:

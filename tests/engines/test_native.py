@@ -22,6 +22,7 @@ from density.engines.native.instances import failure_of
 from density.engines.native.replies import Exited, Refused, Said, Spawned, parse_reply
 from density.errors import EngineUnavailable, UsageError
 from density.events import InstanceChanged
+from density.host.protection import VICTIMS_BADNESS
 from density.model import Phase, Placement, Readiness, Workload, instance_name
 from density.payload.channel import Channel
 
@@ -94,7 +95,12 @@ async def native(cache: Path, directory: Path, placement: Placement | None = Non
     with anyio.fail_after(PATIENCE):
         async with Channel(directory / run_id) as channel, anyio.create_task_group() as group:
             context = EngineContext(
-                run_id=run_id, runtime_dir=directory, cache_dir=cache, channel=channel, placement=placement
+                run_id=run_id,
+                runtime_dir=directory,
+                data_dir=directory,
+                cache_dir=cache,
+                channel=channel,
+                placement=placement,
             )
             async with NativeEngine(context) as engine:
                 watched = Watched(engine, channel, run_id)
@@ -113,7 +119,7 @@ def workload(**values: object) -> Workload:
 
 
 async def test_each_instance_is_a_process_that_answers(cache: Path, runtime_dir: Path) -> None:
-    """An instance has a process of its own with the memory that it was told to touch, and answers pings."""
+    """Each has a process of its own with the memory that it was told to touch, answers pings, and is killed first."""
     async with native(cache, runtime_dir) as run:
         for number in (1, 2):
             await run.engine.launch(workload(touch_bytes=8 * MIB), instance_name("w", number))
@@ -121,6 +127,7 @@ async def test_each_instance_is_a_process_that_answers(cache: Path, runtime_dir:
         assert len(pids) == 2
         for pid in pids:
             status = await anyio.Path(f"/proc/{pid}/status").read_text()
+            assert (await anyio.Path(f"/proc/{pid}/oom_score_adj").read_text()).strip() == str(VICTIMS_BADNESS)
             assert 8 * MIB <= 1024 * int(re.findall(r"RssAnon:\s+(\d+)", status)[0]) < 9 * MIB
         assert 0 < await run.channel.ping("w-00001") < 1
         ready = await run.wait("w-00001", Phase.READY)
@@ -257,7 +264,12 @@ async def test_a_slice_that_cannot_be_joined_is_told(cache: Path, runtime_dir: P
     placement = Placement(docker_parents={}, libvirt_partition="", procs_files=("/sys/fs/cgroup/none/cgroup.procs",))
     async with Channel(runtime_dir / "c") as channel:
         context = EngineContext(
-            run_id="r1", runtime_dir=runtime_dir, cache_dir=cache, channel=channel, placement=placement
+            run_id="r1",
+            runtime_dir=runtime_dir,
+            data_dir=runtime_dir,
+            cache_dir=cache,
+            channel=channel,
+            placement=placement,
         )
         with pytest.raises(EngineUnavailable, match=os.strerror(errno.ENOENT)):
             async with NativeEngine(context):
@@ -345,7 +357,9 @@ from density.payload.channel import Channel
 async def main():
     directory, cache, run_id = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     async with Channel(directory / "c") as channel:
-        context = EngineContext(run_id=run_id, runtime_dir=directory, cache_dir=cache, channel=channel)
+        context = EngineContext(
+            run_id=run_id, runtime_dir=directory, data_dir=directory, cache_dir=cache, channel=channel
+        )
         async with NativeEngine(context) as engine:
             for number in range(10):
                 await engine.launch(Workload(name="w", engine="native"), f"w-{number}")

@@ -1,22 +1,26 @@
 """The guests' files: archive, boot sector, command line, needs, disk images."""
 
 import json
+import os
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
+from support.users import NOBODY, as_user
 
 from density.errors import UsageError
 from density.model import GuestName, Workload
-from density.payload.guests import NEEDS, command_line, make_guest, memory_bytes
+from density.payload.guests import NEEDS, command_line, disk, make_guest, memory_bytes
 from density.payload.guests.bootsector import IMAGE_BYTES, SAYS, boot_image, boot_sector
 from density.payload.guests.cpio import archive, character_device, directory, program
-from density.payload.guests.disk import Layer, image_chain, parse_chain
+from density.payload.guests.disk import Layer, image_chain, make_overlay, parse_chain
 from density.payload.guests.files import keep
 from density.payload.guests.initramfs import build_initramfs
 
 MIB = 2**20
+QEMU = 64055
+"""As Debian numbers the user of QEMU."""
 
 
 def members(data: bytes) -> list[tuple[str, int, bytes]]:
@@ -64,10 +68,10 @@ def test_boot_sector_is_bootable() -> None:
 def test_command_line() -> None:
     """The kernel gets its words before `--`, the payload its own after it; no load is said by saying nothing."""
     idle = Workload(name="vm", engine="libvirt")
-    line = command_line(idle, "vm-00001", "20261124-1")
+    line = command_line(idle, "vm-00001", "20261124-1", lease_seconds=30.0)
     assert line == ("console=ttyS0 quiet panic=-1 -- --id vm-00001 --run 20261124-1 --serial /dev/ttyS0 --lease 30")
     busy = Workload(name="vm", engine="libvirt", touch_bytes=MIB, burn=0.25)
-    assert command_line(busy, "vm-00001", "r").endswith("--touch 1048576 --burn 0.250000")
+    assert command_line(busy, "vm-00001", "r", lease_seconds=5.0).endswith("--touch 1048576 --burn 0.250000")
 
 
 @pytest.mark.parametrize("guest", ["payload", "null", "disk"])
@@ -117,11 +121,58 @@ def chain(directory: Path) -> tuple[Path, Path, Path]:
 async def test_a_disk_guest_is_its_whole_chain(tmp_path: Path) -> None:
     """Every image below is known with its format, however it is named in the one above; QEMU reads all of them."""
     top, middle, base = chain(tmp_path)
-    assert image_chain(top) == (Layer(top, "qcow2"), Layer(middle, "qcow2"), Layer(base, "raw"))
+    found = image_chain(top)
+    assert [(each.path, each.format) for each in found] == [(top, "qcow2"), (middle, "qcow2"), (base, "raw")]
     guest = await make_guest(Workload(name="vm", engine="libvirt", guest="disk", image=str(top)), tmp_path)
     assert (guest.disk, guest.disk_format) == (top, "qcow2")
-    assert guest.below == (Layer(middle, "qcow2"), Layer(base, "raw"))
+    assert guest.below == found[1:]
+    assert guest.disk_bytes == found[0].size_bytes > 0
     assert guest.files == (top, middle, base)
+
+
+@pytest.mark.tools("qemu-img")
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_an_overlay_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    """Nobody else reads or writes it, nor lists its directory, whatever the umask; QEMU's user passes through."""
+    _, _, base = chain(tmp_path)
+    overlay = tmp_path / "disks" / "vm-00001.qcow2"
+    before = os.umask(umask)
+    try:
+        make_overlay(overlay, base, base_format="raw", owner=None)
+    finally:
+        os.umask(before)
+    assert (stat.S_IMODE(overlay.stat().st_mode), stat.S_IMODE(overlay.parent.stat().st_mode)) == (0o600, 0o711)
+
+
+@pytest.mark.root
+@pytest.mark.tools("qemu-img")
+def test_an_overlay_is_opened_to_the_user_of_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made by root, it is QEMU's own; made by another user, QEMU's user alone may use it beside its owner."""
+    _, _, base = chain(tmp_path)
+    for umbrella in (tmp_path, *tmp_path.parents[:2]):
+        umbrella.chmod(0o711)
+    base.chmod(0o644)
+    overlay = tmp_path / "disks" / "vm-00001.qcow2"
+    make_overlay(overlay, base, base_format="raw", owner=(QEMU, QEMU))
+    assert (overlay.stat().st_uid, stat.S_IMODE(overlay.stat().st_mode)) == (QEMU, 0o600)
+    overlay.unlink()
+    with monkeypatch.context() as another:
+        another.setattr(os, "geteuid", lambda: NOBODY + 1)
+        make_overlay(overlay, base, base_format="raw", owner=(QEMU, QEMU))
+    assert overlay.stat().st_uid == 0
+    assert as_user(QEMU, lambda: os.access(overlay, os.R_OK | os.W_OK)) == "True"
+    assert as_user(NOBODY, lambda: os.access(overlay, os.R_OK)) == "False"
+
+
+def test_qemu_img_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that does not answer is an error of that one overlay, in words, and not the end of everything."""
+    program = tmp_path / "qemu-img"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(disk, "SECONDS", 0.2)
+    with pytest.raises(OSError, match=r"qemu-img create has not ended after 0\.2 s"):
+        make_overlay(tmp_path / "disks" / "o", tmp_path, base_format="raw", owner=None)
 
 
 @pytest.mark.tools("qemu-img")

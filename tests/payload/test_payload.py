@@ -104,6 +104,19 @@ def test_it_ends_on_sigterm_and_leaves_no_zombies(start: Start, listener: socket
         assert process.wait(5) == 0
 
 
+@pytest.mark.parametrize("options", [(), ("--touch", str(MIB))])
+def test_it_keeps_none_of_roots_powers(start: Start, listener: socket.socket, options: tuple[str, ...]) -> None:
+    """Whoever starts it, it has no capability and can get none, and answers all the same."""
+    process = start(*arguments(listener), *options)
+    with connected(listener) as (stream, _):
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        held = {name: int(re.findall(rf"{name}:\t(\w+)", status)[0], 16) for name in ("CapPrm", "CapEff", "CapInh")}
+        assert held == {"CapPrm": 0, "CapEff": 0, "CapInh": 0}
+        assert "NoNewPrivs:\t1" in status
+        stream.sendall(b"ping 7\n")
+        assert line(stream) == "density pong 7"
+
+
 @pytest.mark.root
 def test_pid_1_ends_on_sigterm(start: Start, listener: socket.socket) -> None:
     """As PID 1 of a PID namespace, where the default action is to ignore it, SIGTERM still ends it."""

@@ -148,7 +148,12 @@ def profiles(draw: st.DrawFn) -> Profile:
         ),
         objectives=Objectives(**{name: draw(st.none() | goal) for name, goal in wanted.items()}),
         require=Require(hard=draw(counts), slo=draw(counts), recommended=draw(st.integers(0, most)) if held else 0),
-        endpoints=Endpoints(docker=draw(texts), libvirt=draw(texts), missing=draw(st.sampled_from(["fail", "skip"]))),
+        endpoints=Endpoints(
+            docker=draw(texts),
+            libvirt=draw(texts),
+            data=draw(st.sampled_from(["", "/big disk/a'b"])),
+            missing=draw(st.sampled_from(["fail", "skip"])),
+        ),
         simulated=simulated,
     )
 

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,14 @@ def settled_differences(before: State, *, seconds: float = SETTLE_SECONDS) -> li
     return found
 
 
-def leftovers(run_id: str) -> list[str]:
-    """Whatever on this host carries a run's id, one line each: also processes, by all that the kernel says of them."""
+def leftovers(run_id: str, *, daemon: str = DOCKER_SOCKET) -> list[str]:
+    """Whatever on this host carries a run's id, one line each: also processes, by all that the kernel says of them.
+
+    Args:
+        daemon: the socket of the Docker daemon that the run used.
+    """
     kinds = {**_KINDS, "process": _everything_of_processes}
+    kinds |= {kind: partial(read, daemon) for kind, read in _OF_DOCKER.items()}
     del kinds["sysctl"]  # parameters have no run's name
     ids = (run_id, slice_name(run_id))
     return sorted(
@@ -80,10 +86,10 @@ def leftovers(run_id: str) -> list[str]:
     )
 
 
-def settled_leftovers(run_id: str, *, seconds: float = SETTLE_SECONDS) -> list[str]:
+def settled_leftovers(run_id: str, *, daemon: str = DOCKER_SOCKET, seconds: float = SETTLE_SECONDS) -> list[str]:
     """The leftovers of a run that stay; comes back as soon as there are none."""
     deadline = time.monotonic() + seconds
-    while (found := leftovers(run_id)) and time.monotonic() < deadline:
+    while (found := leftovers(run_id, daemon=daemon)) and time.monotonic() < deadline:
         time.sleep(0.5)
     return found
 
@@ -167,12 +173,12 @@ def _ancestors(pid: int) -> Iterator[int]:
         yield pid
 
 
-def _docker(path: str, name: Callable[[Mapping[str, Any]], str], key: str = "") -> Iterator[str]:
-    """What the host's daemon lists; nothing where there is none."""
+def _docker(daemon: str, path: str, name: Callable[[Mapping[str, Any]], str], key: str = "") -> Iterator[str]:
+    """What a daemon lists; nothing where there is none."""
     connection = http.client.HTTPConnection("docker", timeout=30)
     with socket.socket(socket.AF_UNIX) as connection.sock:
         try:
-            connection.sock.connect(DOCKER_SOCKET)
+            connection.sock.connect(daemon)
             connection.request("GET", path)
             found = json.loads(connection.getresponse().read())
         except OSError:
@@ -180,20 +186,23 @@ def _docker(path: str, name: Callable[[Mapping[str, Any]], str], key: str = "") 
     yield from (name(each) for each in (found[key] or () if key else found))
 
 
-def _images() -> Iterator[str]:
-    return _docker("/images/json", lambda image: f"{image['RepoTags'] or image['Id']}")
+def _images(daemon: str = DOCKER_SOCKET) -> Iterator[str]:
+    return _docker(daemon, "/images/json", lambda image: f"{image['RepoTags'] or image['Id']}")
 
 
-def _containers() -> Iterator[str]:
-    return _docker("/containers/json?all=1", lambda container: f"{container['Names'][0]} {container['Labels']}")
+def _containers(daemon: str = DOCKER_SOCKET) -> Iterator[str]:
+    def name(container: Mapping[str, Any]) -> str:
+        return f"{container['Names'][0]} {container['Labels']}"
+
+    return _docker(daemon, "/containers/json?all=1", name)
 
 
-def _networks() -> Iterator[str]:
-    return _docker("/networks", lambda network: f"{network['Name']} {network['Labels']}")
+def _networks(daemon: str = DOCKER_SOCKET) -> Iterator[str]:
+    return _docker(daemon, "/networks", lambda network: f"{network['Name']} {network['Labels']}")
 
 
-def _volumes() -> Iterator[str]:
-    return _docker("/volumes", lambda volume: f"{volume['Name']} {volume['Labels']}", key="Volumes")
+def _volumes(daemon: str = DOCKER_SOCKET) -> Iterator[str]:
+    return _docker(daemon, "/volumes", lambda volume: f"{volume['Name']} {volume['Labels']}", key="Volumes")
 
 
 def _domains() -> Iterator[str]:
@@ -220,16 +229,19 @@ def _sockets() -> Iterator[str]:
             yield path[0]
 
 
+_OF_DOCKER: Mapping[str, Callable[[str], Iterator[str]]] = {
+    "image": _images,
+    "container": _containers,
+    "network": _networks,
+    "volume": _volumes,
+}
 _KINDS: Mapping[str, Callable[[], Iterator[str]]] = {
     "link": _links,
     "cgroup": _cgroups,
     "mount": _mounts,
     "sysctl": _sysctls,
     "process": _processes,
-    "image": _images,
-    "container": _containers,
-    "network": _networks,
-    "volume": _volumes,
+    **{kind: partial(read, DOCKER_SOCKET) for kind, read in _OF_DOCKER.items()},
     "domain": _domains,
     "file": _files,
     "socket": _sockets,

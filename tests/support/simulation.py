@@ -14,6 +14,7 @@ from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.run import Controller
 from density.controller.teardown import conclude
+from density.controller.watchdog import Watchdog
 from density.engines.base import EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
 from density.errors import DensityError
@@ -53,16 +54,23 @@ MakeHost = Callable[[Profile, Callable[[], float]], HostModel]
 """A host for this profile, with this clock."""
 
 
+MakeWatchdog = Callable[[HostModel], Watchdog]
+"""A watchdog over this host; the test lets it beat and look."""
+
+
 def plain_host(profile: Profile, clock: Callable[[], float]) -> HostModel:
     """The one that ships."""
     return HostModel(profile.simulated, slice_=profile.slice, workloads=profile.workloads, clock=clock)
 
 
-async def _run(profile: Profile, during: During | None, make_host: MakeHost) -> Simulated:
+async def _run(
+    profile: Profile, during: During | None, make_host: MakeHost, make_watchdog: MakeWatchdog | None
+) -> Simulated:
     host = make_host(profile, anyio.current_time)
     context = EngineContext(
         run_id="20260101-000000-0000",
         runtime_dir=Path("/nowhere"),
+        data_dir=Path("/nowhere"),
         cache_dir=Path("/nowhere"),
         channel=cast("Channel", None),  # simulated instances have no channel
     )
@@ -72,7 +80,10 @@ async def _run(profile: Profile, during: During | None, make_host: MakeHost) -> 
     begin(bus, profile, run_id=context.run_id, wall=0.0)
 
     async with SimulatedEngine(context, host=host) as engine:
-        equipment = Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine)
+        watchdog = make_watchdog(host) if make_watchdog else None
+        equipment = Equipment(
+            profile=profile, engines={"simulated": engine}, host=host, pinger=engine, watchdog=watchdog
+        )
         controller = Controller(equipment, run_id=context.run_id, bus=bus)
         async with anyio.create_task_group() as group:
             if during:
@@ -84,10 +95,16 @@ async def _run(profile: Profile, during: During | None, make_host: MakeHost) -> 
     return Simulated(bus.state, keeper.events, host, problem)
 
 
-def simulate(profile: Profile, *, during: During | None = None, make_host: MakeHost = plain_host) -> Simulated:
+def simulate(
+    profile: Profile,
+    *,
+    during: During | None = None,
+    make_host: MakeHost = plain_host,
+    make_watchdog: MakeWatchdog | None = None,
+) -> Simulated:
     """Run a profile on the simulated engine in virtual time: hours take moments, and nothing sleeps for real."""
     # Trio shuffles the order of tasks that are ready at once, unless it is told not to.
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     trio._core._run._r.seed(0)
     clock = MockClock(autojump_threshold=0)
-    return anyio.run(_run, profile, during, make_host, backend="trio", backend_options={"clock": clock})
+    return anyio.run(_run, profile, during, make_host, make_watchdog, backend="trio", backend_options={"clock": clock})

@@ -68,18 +68,26 @@ def flaws(run_dir: Path, *, seen: Collection[str] = ()) -> list[str]:
         run_dir: a run's; one that was killed before it had a record has lost nothing.
         seen: ids of instances that were seen on the host (`support.host_state.instances_on_the_host`).
     """
-    if not (run_dir / RECORD).exists():
-        return [f"no record, but {name} was on the host" for name in seen]
     try:
+        if not _is_begun(run_dir):
+            return [f"no record, but {name} was on the host" for name in seen]
         return list(_flaws(run_dir, seen))
     except (sqlite3.Error, DensityError, ValueError, LookupError) as error:
         return [f"the record cannot be read: {type(error).__name__}: {error}"]
 
 
+def _is_begun(run_dir: Path) -> bool:
+    """Whether there is a record that a first event could have been written to."""
+    if not (run_dir / RECORD).exists():
+        return False
+    with _reading(run_dir) as db:
+        return bool(db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'event'").fetchone()[0])
+
+
 def unread(run_dir: Path) -> list[str]:
     """Commands that do not work on a run, one sentence each; one that ends before its first sample has no export."""
     began, sampled = False, False
-    if (run_dir / RECORD).exists():
+    if _is_begun(run_dir):
         with _reading(run_dir) as db:
             began = _count(db, "run_started") > 0
             sampled = began and _count(db, "host_sampled") > 0

@@ -46,7 +46,7 @@ def test_a_killed_run_leaves_nothing(number: int, tally: Tally, tmp_path: Path) 
         run_dir = run_directory(tmp_path / "runs")
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
     assert run_dir is not None
     seen = instances_on_the_host(run_dir.name)
     left = settled_leftovers(run_dir.name, seconds=LEASE_SECONDS)

@@ -18,10 +18,11 @@ from density.ceilings.catalog.tasks import TASKS
 from density.ceilings.reading import Bounds, Reading
 from density.evidence import Judged
 
-__all__ = ["BRIDGE_PORTS_MAX", "BY_ID", "CATALOG", "Ceiling", "Fix", "readings"]
+__all__ = ["BRIDGE_PORTS_MAX", "BY_ID", "CATALOG", "Ceiling", "Fix", "critical_readings", "readings"]
 
 CATALOG: tuple[Ceiling, ...] = (*MEMORY, *TASKS, *FILES, *NETWORK, *KERNEL, *ENGINES, *INSTANCE, *OBJECTIVES)
 BY_ID: Mapping[str, Ceiling] = {ceiling.id: ceiling for ceiling in CATALOG}
+_CRITICAL = tuple(ceiling for ceiling in CATALOG if ceiling.lethal or ceiling.lethal_for)
 
 
 def readings(values: Mapping[str, float], bounds: Bounds, ceilings: Sequence[Ceiling] = CATALOG) -> Iterator[Reading]:
@@ -33,3 +34,8 @@ def readings(values: Mapping[str, float], bounds: Bounds, ceilings: Sequence[Cei
                 yield Reading(
                     ceiling.id, subject, used, limit, reserve, None if level is None else Judged(round(level))
                 )
+
+
+def critical_readings(values: Mapping[str, float], bounds: Bounds) -> list[Reading]:
+    """Every critical ceiling, whose reserve no run may cross, that the values tell of."""
+    return [each for each in readings(values, bounds, _CRITICAL) if BY_ID[each.ceiling].is_lethal(each.subject)]

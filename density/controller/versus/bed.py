@@ -194,18 +194,29 @@ def _words(failure: Failure | None) -> str:
 
 
 @asynccontextmanager
-async def make_bed(profile: Profile, *, run_id: str, runtime_dir: Path, left: list[str]) -> AsyncGenerator[Bed]:
+async def make_bed(
+    profile: Profile, *, run_id: str, runtime_dir: Path, data_dir: Path, left: list[str]
+) -> AsyncGenerator[Bed]:
     """A bed for the profile's workloads; whatever was launched in it is removed on leaving, however it is left.
 
     Args:
+        runtime_dir, data_dir: as in `EngineContext`.
         left: takes the names of what could not be removed.
 
     Raises:
         EngineUnavailable: none of its engines can be used.
     """
     async with AsyncExitStack() as stack:
-        channel = await stack.enter_async_context(Channel(runtime_dir / "channel"))
-        context = EngineContext(run_id=run_id, runtime_dir=runtime_dir, cache_dir=cache_dir(), channel=channel)
+        channel = Channel(runtime_dir / "channel", lease_seconds=profile.lease_seconds)
+        await stack.enter_async_context(channel)
+        context = EngineContext(
+            run_id=run_id,
+            runtime_dir=runtime_dir,
+            data_dir=data_dir,
+            cache_dir=cache_dir(),
+            channel=channel,
+            payload_writes=True,
+        )
         engines, missing = await enter_engines(profile, stack, context, skip=True)
         bed = Bed(context, engines, left=left)
         async with background(*(lambda engine=engine: bed.watch(engine) for engine in engines.values())):

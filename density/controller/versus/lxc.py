@@ -60,9 +60,11 @@ async def start_lxc(bed: Bed, lxc: ByLxc, figures: Figures, say: Callable[[str],
     """Its start alone, in a bed of its own beside that of the others."""
     found = Figures()
     run_id, directory = bed.context.run_id, bed.context.runtime_dir / "lxc"
+    data_dir = bed.context.data_dir / "lxc"
     say("LXC: asking libvirt")
+    data_dir.mkdir(mode=0o700)
     try:
-        async with make_bed(lxc.profile, run_id=run_id, runtime_dir=directory, left=left) as mine:
+        async with make_bed(lxc.profile, run_id=run_id, runtime_dir=directory, data_dir=data_dir, left=left) as mine:
             (subject,) = mine.subjects
             if subject.missing:
                 figures.miss("lxc", "", lxc.column, subject.missing)
@@ -71,7 +73,8 @@ async def start_lxc(bed: Bed, lxc: ByLxc, figures: Figures, say: Callable[[str],
     except DensityError as error:
         figures.miss("lxc", "", lxc.column, str(error))
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        for path in (directory, data_dir):
+            shutil.rmtree(path, ignore_errors=True)
     figures.found += _retold(found, lxc)
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import anyio.to_thread
 
 from density.capacity.versus.figure import Figures, Subject
+from density.controller.data import data_directory
 from density.controller.engines import LXC
-from density.controller.intent import Place, declare, fulfil, intent_of
-from density.controller.paths import RunLock, cache_dir
+from density.controller.guard import guarded
+from density.controller.intent import Place
+from density.controller.paths import cache_dir
 from density.controller.versus.bed import Bed, make_bed
 from density.controller.versus.building import measure_building
 from density.controller.versus.interruption import interruptible
@@ -110,18 +112,18 @@ async def compare(
 async def _beside_ramps(profile: Profile, comparison: Comparison, *, run_dir: Path, say: Say) -> None:
     """All that needs single instances, or none; the ramps come later, when nothing else of ours runs."""
     left: list[str] = []
-    with RunLock(comparison.run_id) as lock:
-        beside = [Place("libvirt", LXC)] if "lxc" in comparison.rows else []
-        directories = [lock.directory]
-        declare(intent_of(profile, run_id=comparison.run_id, run_dir=run_dir, directories=directories, beside=beside))
+    run_id = comparison.run_id
+    beside = [Place("libvirt", LXC)] if "lxc" in comparison.rows else []
+    async with guarded(profile, run_id=run_id, run_dir=run_dir, beside=beside) as guard:
         async with interruptible(say) as interruption:
             say("making everything ready")
-            async with make_bed(profile, run_id=comparison.run_id, runtime_dir=lock.directory, left=left) as bed:
-                comparison.subjects = bed.subjects
-                await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
+            with data_directory(guard.data_dir):
+                places = {"runtime_dir": guard.directory, "data_dir": guard.data_dir}
+                async with make_bed(profile, run_id=run_id, **places, left=left) as bed:
+                    comparison.subjects = bed.subjects
+                    await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
         comparison.interrupted = interruption.came
-        if not left:
-            fulfil(comparison.run_id)
+        guard.all_gone = not left
     comparison.left += tuple(left)
 
 

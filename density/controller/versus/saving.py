@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 
 from density.capacity.versus.figure import Figures, Subject
+from density.controller.engines import libvirt_uri
 from density.controller.versus.bed import Bed
 from density.errors import DensityError
 from density.profile.spec import Endpoints
@@ -20,7 +21,6 @@ from density.profile.spec import Endpoints
 ROUNDS = 3
 STATE_BYTES = 8 * 2**20
 """What each has to keep: a file of the container, memory of the VM; nothing can compress it."""
-QEMU = "qemu:///system"
 NO_WAY = "a plain process cannot be saved"
 
 
@@ -65,7 +65,7 @@ def _saving(
     touches = subject.workload.guest == "payload"
     workload = replace(subject.workload, touch_bytes=STATE_BYTES) if touches else subject.workload
     # One for all rounds: it finds out once how the guest boots.
-    saver = import_module("density.engines.libvirt.save").Saver(bed.context, uri=endpoints.libvirt or QEMU)
+    saver = import_module("density.engines.libvirt.save").Saver(bed.context, uri=libvirt_uri(endpoints.libvirt))
 
     async def save() -> Any:  # noqa: ANN401 — see above
         instance_id = bed.new_id(workload)

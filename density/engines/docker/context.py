@@ -1,11 +1,12 @@
 """The CLI's context: density does not follow it, but where the default socket is dead it may be what was meant."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+from density.documents import parse_json, read_document
 
 DEFAULT = "default"
 
@@ -36,7 +37,7 @@ def active_context(environment: Mapping[str, str] | None = None, home: Path | No
         home: whose ~/.docker it is; None: this user's.
     """
     variables = os.environ if environment is None else environment
-    directory = Path(variables.get("DOCKER_CONFIG") or (home or Path.home()) / ".docker")
+    directory = Path(variables.get("DOCKER_CONFIG") or (home or _home()) / ".docker")
     name = variables.get("DOCKER_CONTEXT") or _text(directory / "config.json", "currentContext")
     if not name or name == DEFAULT:
         return None
@@ -44,10 +45,18 @@ def active_context(environment: Mapping[str, str] | None = None, home: Path | No
     return Context(name, _text(metadata, "Endpoints", "docker", "Host"))
 
 
+def _home() -> Path:
+    """This user's; where that has none, one that has nothing in it."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
+
+
 def _text(path: Path, *keys: str) -> str:
     """The text under these keys of a JSON file; empty where it is not there, or not readable."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(read_document(path))
     except (OSError, ValueError):
         return ""
     for key in keys:

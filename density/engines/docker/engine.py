@@ -1,11 +1,11 @@
 """Docker as an engine."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, create_task_group, from_thread, to_thread
@@ -15,7 +15,6 @@ from density.ceilings.errors import classify
 from density.engines.base import EngineContext
 from density.engines.changes import Changes
 from density.engines.docker import removal
-from density.engines.docker.answers import Container, Created, Info, ListedContainer, Version
 from density.engines.docker.client import (
     CLIENT_ERRORS,
     Clients,
@@ -26,7 +25,7 @@ from density.engines.docker.client import (
     unavailable,
     words,
 )
-from density.engines.docker.daemon import clock_of, engine_info, maps_users
+from density.engines.docker.daemon import engine_info, maps_users, parse_clock
 from density.engines.docker.ending import Known, ending_failure, port_clash, read_ending, start_failure
 from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard, parse_status
 from density.engines.docker.instance import Instance
@@ -34,7 +33,6 @@ from density.engines.docker.machine import daemons_machine, is_elsewhere, this_m
 from density.engines.docker.not_ready import look, not_ready, unhealthy
 from density.engines.docker.preparing import Preparer
 from density.engines.docker.readiness import NeverReadyError, Waiter
-from density.engines.docker.session import Patience
 from density.engines.docker.spec import container_document, is_payload
 from density.engines.own_limits import KernelBook, SliceUse, reached_alive
 from density.errors import EngineUnavailable
@@ -52,14 +50,16 @@ from density.model import (
     Workload,
     object_name,
 )
-from density.units import format_seconds
+from density.threads import in_thread
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
 CALLS_AT_ONCE = 32
-BETWEEN_LISTS_SECONDS = 0.5
-"""Where much is missed."""
+GONE_SECONDS = 10.0
+"""A daemon that does not answer for this long is gone; before, its launches fail one by one."""
+FAREWELL_SECONDS = 10.0
+"""Payloads that were told to go have this long together before they are removed by force."""
 
 Result = TypeVar("Result")
 
@@ -73,16 +73,10 @@ class DockerEngine:
 
     name: EngineName = "docker"
 
-    def __init__(self, context: EngineContext, *, endpoint: str = "", patience: Patience = Patience()) -> None:
-        """Not connected yet.
-
-        Args:
-            context: of the run.
-            endpoint: `unix:///path` or `tcp://host:port`; empty: `DOCKER_HOST`, else Docker's own default.
-            patience: for how long the daemon is waited for.
-        """
+    def __init__(self, context: EngineContext, *, endpoint: str = "") -> None:
+        """`endpoint`: `unix:///path` or `tcp://host:port`; empty: `DOCKER_HOST`, else Docker's own default."""
         self._context = context
-        self._clients = Clients(find_endpoint(endpoint), concurrency=CALLS_AT_ONCE, patience=patience)
+        self._clients = Clients(find_endpoint(endpoint), concurrency=CALLS_AT_ONCE)
         self._changes = Changes()
         self._instances: dict[str, Instance] = {}
         self._images: dict[str, str] = {}
@@ -93,7 +87,6 @@ class DockerEngine:
         self._slice_use = SliceUse(context.placement)
         self._daemons: Mapping[str, int] = {}
         self._files_limits: dict[str, float] = {}
-        self._missed = self._reconciling = False
         # One at a time: a wave that fails looks at the same files for each of its instances.
         self._looking = CapacityLimiter(1)
         self._feed: Feed
@@ -105,11 +98,11 @@ class DockerEngine:
         except BaseException:
             self._clients.close()
             raise
-        self._cgroup_driver = info.cgroup_driver
+        self._cgroup_driver = str(info.get("CgroupDriver", ""))
         if maps_users(info):
             self._context.channel.admit_others()
-        self._preparer = Preparer(self._clients, self._context, cpus=float(info.cpus or 1))
-        self._feed = Feed(self._clients, self._context.run_id, since=clock_of(info))
+        self._preparer = Preparer(self._clients, self._context, cpus=float(info.get("NCPU", 1)))
+        self._feed = Feed(self._clients, self._context.run_id, since=parse_clock(info))
         self._group = create_task_group()
         await self._group.__aenter__()
         self._group.start_soon(self._listen)
@@ -119,7 +112,6 @@ class DockerEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._feed.close()
-        self._group.cancel_scope.deadline = anyio.current_time() + self._clients.patience.leave
         try:
             # The error in the body is the caller's: handed to the group, it would come back as a group of errors.
             await self._group.__aexit__(None, None, None)
@@ -129,13 +121,11 @@ class DockerEngine:
 
     async def describe(self) -> EngineInfo:
         """Version, endpoint, limits, daemons; `facts` has `cgroup_driver`, `root_dir` and the like."""
-        info, version = await self._ask(
-            lambda client: (Info.of(client.info()), Version.of(client.version(api_version=False)))
-        )
-        known = await to_thread.run_sync(engine_info, info, version, self._clients.endpoint)
+        info, version = await self._ask(lambda client: (client.info(), client.version()))
+        known = await in_thread(engine_info, info, version, self._clients.endpoint)
         self._daemons = known.daemons
         listed = await removal.list_labelled(self._clients, self._context.run_id)
-        ids = (found.labels.get(INSTANCE_LABEL, "") for found in listed if found.state == "running")
+        ids = (found["Labels"].get(INSTANCE_LABEL, "") for found in listed if found["State"] == "running")
         return replace(known, running=tuple(ids))
 
     async def check(self, workload: Workload) -> None:
@@ -182,7 +172,7 @@ class DockerEngine:
                 self._change(instance, Phase.FAILED, failure=Failure("cancelled", "stopped before it was ready"))
             self._change(instance, Phase.STOPPING)
             instance.interrupt()
-        farewell = anyio.current_time() + self._clients.patience.farewell
+        farewell = anyio.current_time() + FAREWELL_SECONDS
         await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell))
 
     async def reap(self, run_id: str | None) -> Reaped:
@@ -193,13 +183,13 @@ class DockerEngine:
         for _ in range(removal.ATTEMPTS):
             if not found or not keeps_up:
                 break
-            seen |= removal.names_of(found)
-            await self.stop([each.labels.get(INSTANCE_LABEL, "") for each in found if self._is_ours(each)])
-            keeps_up = await removal.for_each(removal.names_of(found), lambda each: removal.remove(self._clients, each))
+            seen |= removal.parse_names(found)
+            await self.stop([each["Labels"].get(INSTANCE_LABEL, "") for each in found if self._is_ours(each)])
+            keeps_up = await removal.for_each(
+                removal.parse_names(found), lambda each: removal.remove(self._clients, each)
+            )
             found = await removal.list_labelled(self._clients, run_id)
-        if run_id == self._context.run_id:
-            self._note_gone(found)
-        left = removal.names_of(found)
+        left = removal.parse_names(found)
         images = await removal.remove_images(self._clients, run_id) if keeps_up else ()
         gone = set(seen.values()) - set(left.values())
         return Reaped(
@@ -208,18 +198,10 @@ class DockerEngine:
             problem="" if keeps_up else removal.STALLED,
         )
 
-    def _note_gone(self, listed: Iterable[ListedContainer]) -> None:
-        """What was told to go and is not listed is gone, whatever the daemon answered to its removal."""
-        there = {each.labels.get(INSTANCE_LABEL) for each in listed}
-        for instance in tuple(self._instances.values()):
-            if instance.phase is Phase.STOPPING and instance.instance_id not in there:
-                self._change(instance, Phase.REMOVED)
-                self._forget(instance)
-
-    async def _connect(self) -> Info:
+    async def _connect(self) -> Mapping[str, Any]:
         """What the daemon says of itself, which has to be one of this machine."""
-        await self._clients.connect()
-        info = await self._ask(lambda client: Info.of(client.info()), seconds=self._clients.patience.hello)
+        await in_thread(self._clients.connect)
+        info: Mapping[str, Any] = await self._ask(lambda client: client.info())
         there, here = daemons_machine(info), this_machine()
         if is_elsewhere(self._clients.endpoint, there, here):
             raise elsewhere(self._clients.endpoint, there.words, here.words)
@@ -227,20 +209,17 @@ class DockerEngine:
 
     async def _bring_up(self, instance: Instance, deadline: float) -> Failure | None:
         try:
-            if await self._create_and_start(instance, deadline):
+            if await self._create_and_start(instance):
                 return await self._await_ready(instance, deadline)
         except CLIENT_ERRORS as error:
             instance.may_exist = bool(instance.container_id) or not has_answered(error)
             message = words(error)
-            if anyio.current_time() >= deadline:
-                within = format_seconds(instance.workload.ready_timeout_seconds)
-                return Failure("timeout", f"not {_stage(instance)} within {within}: {message}")
             kind = "refused" if is_refused(error) else classify(message)
             logged = self._book.take(mark=instance.container_id) if instance.container_id else ()
             return start_failure(kind, message, instance, logged)
         return None
 
-    async def _create_and_start(self, instance: Instance, deadline: float) -> bool:
+    async def _create_and_start(self, instance: Instance) -> bool:
         """Whether it runs now; False where it was stopped meanwhile."""
         image = self._images[instance.workload.name]
         document = container_document(
@@ -254,22 +233,17 @@ class DockerEngine:
         name = object_name(self._context.run_id, instance.instance_id)
 
         def create(client: APIClient) -> str:
-            return Created.of(client.create_container_from_config(document, name)).id  # type: ignore[no-untyped-call]
+            return str(client.create_container_from_config(document, name)["Id"])  # type: ignore[no-untyped-call]
 
-        instance.container_id = await self._make(create, deadline)
+        instance.container_id = await self._clients.call(create)
         if not instance.is_alive:
             await self._drop(instance)
             return False
         self._change(instance, Phase.CREATED, details={"container": instance.container_id[:12]})
-        await self._make(lambda client: client.start(instance.container_id), deadline)
+        await self._clients.call(lambda client: client.start(instance.container_id))
         if instance.is_alive:
             self._change(instance, Phase.STARTED)
         return instance.is_alive
-
-    async def _make(self, function: Callable[[APIClient], Result], deadline: float) -> Result:
-        """A call that makes or starts a container, in the time that the instance has."""
-        left = min(self._clients.patience.work, deadline - anyio.current_time())
-        return await self._clients.call(function, seconds=max(left, 0.001), makes=True)
 
     async def _await_ready(self, instance: Instance, deadline: float) -> Failure | None:
         ready: tuple[float, Mapping[str, str]] | None = None
@@ -287,7 +261,8 @@ class DockerEngine:
         if ready is None:
             found = await self._clients.call(lambda client: look(client, instance.container_id))
             wanted = instance.workload.ready
-            if instance.unhealthy or wanted.by != "log" or not found.has_line(wanted.argument):
+            is_logged = wanted.by == "log" and await in_thread(found.has_line, wanted.argument, limiter=self._looking)
+            if instance.unhealthy or not is_logged:
                 late = replace(never, evidence=found.shown) if never else not_ready(instance, found)
                 return replace(late, own_limits=await self._held_back(instance, late, found.pid))
             ready = anyio.current_time(), {}
@@ -306,7 +281,7 @@ class DockerEngine:
         """
         with suppress(*CLIENT_ERRORS):
             found = await self._clients.call(lambda client: client.inspect_container(instance.container_id))
-            limit = await to_thread.run_sync(files_limit, Container.of(found).state.pid, limiter=self._looking)
+            limit = await in_thread(files_limit, int(found["State"]["Pid"]), limiter=self._looking)
             self._files_limits[instance.workload.name] = limit
 
     async def _held_back(self, instance: Instance, late: Failure, pid: int) -> tuple[OwnLimit, ...]:
@@ -317,7 +292,7 @@ class DockerEngine:
             clash = port_clash(instance, siblings, late.message) if late.kind == "port_taken" else ()
             return clash or reached_alive(read_leaf(pid) if pid else Leaf())
 
-        return await to_thread.run_sync(look_at, limiter=self._looking)
+        return await in_thread(look_at, limiter=self._looking)
 
     async def _stop_one(self, instance: Instance, farewell: float) -> bool:
         if is_payload(instance.workload) and instance.container_id:
@@ -340,11 +315,8 @@ class DockerEngine:
         await to_thread.run_sync(self._feed.run, hear, limiter=CapacityLimiter(1))
 
     def _hear(self, heard: Heard) -> None:
-        if heard.what == "missed":
-            self._missed = True
-            if not self._reconciling:
-                self._reconciling = True
-                self._group.start_soon(self._reconcile)
+        if heard.what == "reconnected":
+            self._group.start_soon(self._reconcile)
             return
         instance = self._instances.get(heard.instance_id)
         if instance is None or instance.ended.is_set():
@@ -352,39 +324,25 @@ class DockerEngine:
         match heard.what:
             case "oom":
                 instance.out_of_memory = True
-            case "healthy" | "unhealthy":
-                self._hear_health(instance, heard)
-            case "paused" | "unpaused":
-                instance.paused = heard.what == "paused"
+            case "healthy":
+                instance.unhealthy = False
+                instance.healthy.set()
+            case "unhealthy":
+                instance.unhealthy = True
+                instance.healthy = anyio.Event()
+                if instance.phase is Phase.READY:
+                    instance.phase = Phase.LOST
+                    self._group.start_soon(self._report_lost, instance, anyio.current_time())
             case "died":
                 instance.exit_code = heard.exit_code
                 instance.ended.set()
-                if instance.phase is Phase.STARTED:
+                if instance.phase is Phase.READY:
+                    instance.phase = Phase.LOST
+                    self._group.start_soon(self._report_lost, instance, anyio.current_time())
+                elif instance.phase is Phase.STARTED:
                     instance.interrupt()
-        if instance.phase is Phase.READY and (instance.ended.is_set() or instance.unhealthy or instance.paused):
-            instance.phase = Phase.LOST
-            self._group.start_soon(self._report_lost, instance, anyio.current_time())
-
-    def _hear_health(self, instance: Instance, heard: Heard) -> None:
-        """The last word counts, in whatever order they come; 0 is a word of now."""
-        if 0 < heard.at < instance.health_at:
-            return
-        instance.health_at = max(instance.health_at, heard.at)
-        instance.unhealthy = heard.what == "unhealthy"
-        if instance.unhealthy:
-            instance.healthy = anyio.Event()
-        else:
-            instance.healthy.set()
 
     async def _reconcile(self) -> None:
-        """Look for what was missed, once after another."""
-        while self._missed:
-            self._missed = False
-            await self._look_for_missed()
-            await anyio.sleep(BETWEEN_LISTS_SECONDS)
-        self._reconciling = False
-
-    async def _look_for_missed(self) -> None:
         """Find what ended, or changed its health, while the daemon was away and did not tell.
 
         Only what ran before the list was asked for can be missed on it.
@@ -395,16 +353,13 @@ class DockerEngine:
             found = await removal.list_labelled(self._clients, self._context.run_id)
         except EngineUnavailable:
             return  # it went away again; the next return reconciles
-        listed = {each.labels.get(INSTANCE_LABEL): each for each in found if each.state in {"running", "paused"}}
+        listed = {each["Labels"].get(INSTANCE_LABEL): each for each in found if each["State"] in {"running", "paused"}}
         for instance in before:
             if instance.phase not in running:
                 continue
-            here = listed.get(instance.instance_id)
-            if here is None:
+            if instance.instance_id not in listed:
                 self._hear(Heard("died", instance.instance_id))
-            elif here.state == "paused":
-                self._hear(Heard("paused", instance.instance_id))
-            elif health := parse_status(here.status):
+            elif health := parse_status(str(listed[instance.instance_id].get("Status", ""))):
                 self._hear(Heard(health, instance.instance_id))
 
     async def _report_lost(self, instance: Instance, at: float) -> None:
@@ -412,8 +367,6 @@ class DockerEngine:
         try:
             if instance.ended.is_set():
                 failure = await self._how_it_ended(instance)
-            elif instance.paused:
-                failure = Failure("paused", "paused, by somebody else than density")
             else:
                 failure = unhealthy(await self._clients.call(lambda client: look(client, instance.container_id)))
         finally:
@@ -423,7 +376,7 @@ class DockerEngine:
     async def _how_it_ended(self, instance: Instance) -> Failure:
         ending = await self._clients.call(lambda client: read_ending(client, instance.container_id))
         siblings = self._siblings(instance)
-        return await to_thread.run_sync(
+        return await in_thread(
             lambda: ending_failure(ending, instance, self._known(instance, siblings)), limiter=self._looking
         )
 
@@ -470,22 +423,19 @@ class DockerEngine:
         instance.phase = phase
         self._changes.report(instance, phase, at=at, failure=failure, details=details)
 
-    def _is_ours(self, container: ListedContainer) -> bool:
-        return container.labels.get(LABEL) == self._context.run_id
+    def _is_ours(self, container: Mapping[str, Any]) -> bool:
+        return bool(container["Labels"].get(LABEL) == self._context.run_id)
 
     def _refuse_when_gone(self) -> None:
-        since, gone = self._feed.down_since, self._clients.patience.gone
-        if since is not None and time.monotonic() - since > gone:
+        since = self._feed.down_since
+        if since is not None and time.monotonic() - since > GONE_SECONDS:
             raise EngineUnavailable(
-                "docker", f"{self._clients.endpoint.url} has not answered for {gone:g} s: {self._feed.down_reason}"
+                "docker",
+                f"{self._clients.endpoint.url} has not answered for {GONE_SECONDS:.0f} s: {self._feed.down_reason}",
             )
 
-    async def _ask(self, function: Callable[[APIClient], Result], *, seconds: float = 0.0) -> Result:
+    async def _ask(self, function: Callable[[APIClient], Result]) -> Result:
         try:
-            return await self._clients.call(function, seconds=seconds)
+            return await self._clients.call(function)
         except CLIENT_ERRORS as error:
             raise unavailable(self._clients.endpoint, error) from error
-
-
-def _stage(instance: Instance) -> str:
-    return "started" if instance.container_id else "created"

@@ -2,15 +2,17 @@
 
 import hashlib
 import io
+import json
 import tarfile
+import threading
+import time
 from collections.abc import Iterable
-from contextlib import suppress
+from typing import Any
 
 from docker import APIClient
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, ImageNotFound
 
-from density.engines.docker.answers import Image, MalformedAnswerError, Step, parse_json
-from density.engines.docker.client import CLIENT_ERRORS, is_at_fault, is_missing, words
+from density.engines.docker.client import CLIENT_ERRORS, is_missing, words
 from density.errors import UsageError
 from density.model import LABELS
 
@@ -18,7 +20,7 @@ PAYLOAD_REPOSITORY = "density-payload"
 PAYLOAD_LABEL = f"{LABELS}.image"
 PAYLOAD_PATH = "/payload"
 CHANNEL_MOUNT = "/run/density"
-PULL_SECONDS = 900.0
+PULL_SECONDS = 900
 _NO_SUCH_CALL = "page not found"
 """What a daemon says that cannot ask a registry, such as Podman's."""
 
@@ -59,35 +61,34 @@ def ensure_payload(client: APIClient, binary: bytes) -> str:
     return name
 
 
-def ensure(client: APIClient, reference: str) -> Image:
-    """What the daemon knows of an image, pulled where it is missing. Blocks, for as long as a pull takes.
+def ensure(client: APIClient, reference: str, cancelled: threading.Event) -> dict[str, Any]:
+    """What the daemon knows of an image, pulled where it is missing. Blocks, for a pull up to 15 minutes.
 
     Raises:
         UsageError: it is not there and cannot be pulled.
     """
     found = find(client, reference)
     if found is None:
-        pull(client, reference)
+        pull(client, reference, cancelled)
         found = find(client, reference)
     if found is None:
-        raise missing(reference, "it was pulled, yet it is not there")
+        raise _missing(reference, "it was pulled, yet it is not there")
     return found
 
 
-def find(client: APIClient, reference: str) -> Image | None:
+def find(client: APIClient, reference: str) -> dict[str, Any] | None:
     """What the daemon knows of an image; None where it has none of that name.
 
     Raises:
         UsageError: that is no name of an image.
     """
     try:
-        return Image.of(client.inspect_image(reference))  # type: ignore[no-untyped-call]
-    except NotFound:
+        found: dict[str, Any] = client.inspect_image(reference)  # type: ignore[no-untyped-call]
+    except ImageNotFound:
         return None
     except APIError as error:
-        if is_at_fault(error):
-            raise
-        raise missing(reference, words(error)) from error
+        raise _missing(reference, words(error)) from error
+    return found
 
 
 def ask_registry(client: APIClient, reference: str) -> None:
@@ -100,36 +101,38 @@ def ask_registry(client: APIClient, reference: str) -> None:
         client.inspect_distribution(reference)  # type: ignore[no-untyped-call]
     except CLIENT_ERRORS as error:
         if not (is_missing(error) and _NO_SUCH_CALL in words(error).lower()):
-            raise missing(reference, words(error)) from error
+            raise _missing(reference, words(error)) from error
 
 
-def pull(client: APIClient, reference: str) -> None:
-    """Pull an image. Blocks, for as long as that takes.
-
-    Raises:
-        UsageError: it could not be pulled.
-    """
+def pull(client: APIClient, reference: str, cancelled: threading.Event) -> None:
+    """Pull an image; gives up after 15 minutes, or when told so."""
+    deadline = time.monotonic() + PULL_SECONDS
     # Without a tag the API would pull every tag there is.
     name = reference if "@" in reference or ":" in reference.rpartition("/")[2] else f"{reference}:latest"
     try:
         for chunk in client.pull(name, stream=True):
-            if problem := parse_problem(chunk.decode(errors="replace").splitlines()):
-                raise missing(reference, problem)
+            problem = parse_problem(chunk.decode(errors="replace").splitlines())
+            if problem:
+                raise _missing(reference, problem)
+            if cancelled.is_set() or time.monotonic() > deadline:
+                raise _missing(reference, f"the pull was not over in {PULL_SECONDS} s")
     except CLIENT_ERRORS as error:
-        raise missing(reference, words(error)) from error
+        raise _missing(reference, words(error)) from error
 
 
 def parse_problem(lines: Iterable[str]) -> str:
     """The error in a pull's progress, one JSON document a line; empty where there is none."""
     for line in lines:
-        with suppress(MalformedAnswerError):  # half a line
-            if said := Step.of(parse_json(line)).error:
-                return " ".join(said.split())
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict) and said.get("error"):
+            return " ".join(str(said["error"]).split())
     return ""
 
 
-def missing(reference: str, said: str) -> UsageError:
-    """The error for an image that is not there and cannot be got, with the daemon's or the registry's words."""
+def _missing(reference: str, said: str) -> UsageError:
     return UsageError(
         f"image {reference!r} cannot be had: {said} (load it with `docker pull {reference}`, `docker load` or"
         " `docker import`)"

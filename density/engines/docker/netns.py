@@ -2,14 +2,20 @@
 
 import ctypes
 import os
+import re
 import socket
 import threading
+import time
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from urllib.parse import quote
 
 _CLONE_NEWNET = 0x40000000
 _BAD_REQUEST = 400
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: (.*))?$", re.DOTALL)
+_PATH = "/%?&=+:,;@!$'()*~[]"
+LONGEST_STATUS = 200
+"""Bytes of an answer's first line."""
 PROBE_SECONDS = 5.0
 """A container that takes longer than this to answer on its own loopback is asked again."""
 
@@ -25,27 +31,47 @@ class Answer:
 def ask_http(pid: int, port: int, path: str) -> Answer:
     """What 127.0.0.1:PORT inside this process's network answers to a GET; below 400 it is ready. Blocks up to 5 s.
 
+    Only the answer's first line is read, so that neither a slow nor an endless answer costs more.
+
     Raises:
         PermissionError: this process may not enter another network namespace.
     """
-    connection = HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
-    try:
-        connection.sock = socket_in(Path(f"/proc/{pid}/ns/net"))
-        connection.sock.settimeout(PROBE_SECONDS)
-        connection.sock.connect(("127.0.0.1", port))
-        connection.request("GET", f"/{path.lstrip('/')}")
-        response = connection.getresponse()
-        return Answer(response.status < _BAD_REQUEST, f"{response.status} {response.reason}".strip())
-    except PermissionError:
-        raise
-    except TimeoutError:
-        return Answer(is_ready=False, words=f"none within {PROBE_SECONDS:.0f} s")
-    except OSError as error:
-        return Answer(is_ready=False, words=(error.strerror or str(error)).lower())
-    except HTTPException as error:
-        return Answer(is_ready=False, words=f"not HTTP ({type(error).__name__})")
-    finally:
-        connection.close()
+    deadline = time.monotonic() + PROBE_SECONDS
+    asked = (
+        f"GET /{quote(path.lstrip('/'), safe=_PATH)} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    )
+    with socket_in(Path(f"/proc/{pid}/ns/net")) as stream:
+        try:
+            stream.settimeout(PROBE_SECONDS)
+            stream.connect(("127.0.0.1", port))
+            stream.sendall(asked.encode())
+            return parse_status(_first_line(stream, deadline))
+        except PermissionError:
+            raise
+        except TimeoutError:
+            return Answer(is_ready=False, words=f"none within {PROBE_SECONDS:.0f} s")
+        except OSError as error:
+            return Answer(is_ready=False, words=(error.strerror or str(error)).lower())
+
+
+def parse_status(line: bytes) -> Answer:
+    """What the first line of an answer says."""
+    found = _STATUS.match(line.rstrip(b"\r"))
+    if found is None:
+        return Answer(is_ready=False, words="not HTTP" if line else "hung up without an answer")
+    reason = (found[2] or b"").decode(errors="replace").strip()
+    return Answer(int(found[1]) < _BAD_REQUEST, f"{int(found[1])} {reason}".strip())
+
+
+def _first_line(stream: socket.socket, deadline: float) -> bytes:
+    said = b""
+    while b"\n" not in said and len(said) < LONGEST_STATUS:
+        stream.settimeout(max(deadline - time.monotonic(), 0.001))
+        more = stream.recv(LONGEST_STATUS - len(said))
+        if not more:
+            break
+        said += more
+    return said.partition(b"\n")[0]
 
 
 def socket_in(namespace: Path) -> socket.socket:

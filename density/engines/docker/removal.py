@@ -1,13 +1,12 @@
 """Finding and removing containers by label."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, create_task_group
 
-from density.engines.docker.answers import ListedContainer, ListedImage
 from density.engines.docker.client import CLIENT_ERRORS, Clients, is_missing, is_refused, unavailable
 from density.errors import EngineUnavailable
 from density.model import LABEL
@@ -18,7 +17,7 @@ CONCURRENCY = 4
 """Removals at once. Of 160 containers without network 42 a second were removed 8 or 16 at a time, 38 at 4, 24 at 1 (two
 cores, Docker 20.10); the more containers end at once, the likelier a daemon of before 23.0 locks itself up."""
 
-REMOVE_SECONDS = 20.0
+REMOVE_SECONDS = 20
 """For the daemon's answer: one that is locked up never gives it."""
 STALLED_SECONDS = 60.0
 """Once nothing was removed for so long the daemon is taken to be locked up."""
@@ -30,23 +29,25 @@ STALLED = (
 Item = TypeVar("Item")
 
 
-def names_of(containers: Iterable[ListedContainer]) -> dict[str, str]:
-    """Container id -> name."""
-    return {found.id: found.name for found in containers}
+def parse_names(containers: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Container id -> name, from the daemon's list."""
+    return {found["Id"]: (found.get("Names") or [found["Id"]])[0].lstrip("/") for found in containers}
 
 
-async def list_labelled(clients: Clients, run_id: str | None) -> tuple[ListedContainer, ...]:
-    """Containers of a run (None: of any), in whatever state.
+async def list_labelled(clients: Clients, run_id: str | None) -> list[Mapping[str, Any]]:
+    """Containers of a run (None: of any), in whatever state, as the daemon describes them.
 
     Raises:
         EngineUnavailable: the daemon does not answer.
     """
     label = LABEL if run_id is None else f"{LABEL}={run_id}"
     try:
-        found = await clients.call(lambda client: client.containers(all=True, filters={"label": label}))
-        return ListedContainer.list_of(found)
+        found: list[Mapping[str, Any]] = await clients.call(
+            lambda client: client.containers(all=True, filters={"label": label})
+        )
     except CLIENT_ERRORS as error:
         raise unavailable(clients.endpoint, error) from error
+    return found
 
 
 async def remove(clients: Clients, reference: str, *, attempts: int = ATTEMPTS) -> bool:
@@ -82,11 +83,11 @@ async def remove_images(clients: Clients, run_id: str | None) -> tuple[str, ...]
     """
     label = LABEL if run_id is None else f"{LABEL}={run_id}"
     try:
-        found = ListedImage.list_of(await clients.call(lambda client: client.images(filters={"label": label})))
+        found = await clients.call(lambda client: client.images(filters={"label": label}))
     except CLIENT_ERRORS as error:
         raise unavailable(clients.endpoint, error) from error
-    left = [image for image in found if not await remove_image(clients, image.id)]
-    return tuple(f"image {(image.names or (image.id,))[0]}" for image in left)
+    left = [image for image in found if not await remove_image(clients, image["Id"])]
+    return tuple(f"image {(image.get('RepoTags') or [image['Id']])[0]}" for image in left)
 
 
 async def remove_image(clients: Clients, reference: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 from density.engines.base import EngineContext
 from density.engines.docker.feed import INSTANCE_LABEL
 from density.engines.docker.images import CHANNEL_MOUNT
+from density.host.protection import VICTIMS_BADNESS
 from density.model import LABEL, LABELS, Workload
 from density.payload.arguments import SECRET_VARIABLE, payload_arguments
 
@@ -12,6 +13,8 @@ WORKLOAD_LABEL = f"{LABELS}.workload"
 STOP_SECONDS = 1
 LOG_FILES, LOG_BYTES = "3", "1m"
 """Small, and yet several files: of one alone, a follower misses what was printed just before it was rotated."""
+PAYLOAD_PIDS = 128
+"""The payload is one task; what a runtime starts a container with is in the same cgroup, and has a dozen threads."""
 _CONTROLLER = ("--socket", f"{CHANNEL_MOUNT}/channel.sock")
 
 
@@ -44,10 +47,26 @@ def container_document(
             "Memory": workload.memory_bytes,
             # Without this the limit is twice as high wherever there is swap.
             "MemorySwap": workload.memory_bytes,
+            # Where memory runs out, instances are the first to be killed.
+            "OomScoreAdj": VICTIMS_BADNESS,
             "NanoCpus": round(workload.cpus * 1e9),
             "Binds": [f"{context.channel.directory.absolute()}:{CHANNEL_MOUNT}:ro"] if payload else [],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_BYTES, "max-file": LOG_FILES}},
+            **(_confined(writable=context.payload_writes) if payload else {}),
         },
+    }
+
+
+def _confined(*, writable: bool) -> dict[str, Any]:
+    """What the payload does without. Docker's own seccomp filter stays, as for every image.
+
+    Other images keep all that Docker gives by default: there are programs that need each of its capabilities.
+    """
+    return {
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "ReadonlyRootfs": not writable,
+        "PidsLimit": PAYLOAD_PIDS,
     }
 
 

@@ -3,12 +3,13 @@
 Neither daemon reports it; both tell it by their command lines and configurations.
 """
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from density.documents import parse_json, read_document
+from density.profile.toml import parse_toml
 
 _DOCKER = "/var/run/docker"
 _CONTAINERD = "/run/containerd"
@@ -43,7 +44,7 @@ def _dockers(arguments: Sequence[str]) -> str:
         return given
     settings: Any = {}
     with suppress(OSError, ValueError):
-        settings = json.loads(Path(option(arguments, "--config-file") or "/etc/docker/daemon.json").read_text())
+        settings = parse_json(read_document(Path(option(arguments, "--config-file") or "/etc/docker/daemon.json")))
     return _text(settings, "exec-root") or _DOCKER
 
 
@@ -52,8 +53,8 @@ def _containerds(arguments: Sequence[str]) -> str:
         return given
     settings: Any = {}
     with suppress(OSError, ValueError):
-        text = Path(option(arguments, "--config", "-c") or "/etc/containerd/config.toml").read_text()
-        settings = tomllib.loads(text)
+        text = read_document(Path(option(arguments, "--config", "-c") or "/etc/containerd/config.toml"))
+        settings = parse_toml(text)
     return _text(settings, "state") or _CONTAINERD
 
 

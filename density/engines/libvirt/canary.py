@@ -12,7 +12,7 @@ from density.engines.libvirt.instance import Instance, ending_failure, may_be_oo
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Accelerator, Machine
 from density.engines.libvirt.readiness import Waiter
-from density.errors import NoRoom, UsageError
+from density.errors import CannotRun, NoRoom
 from density.model import AcceleratorName, GuestName, Readiness, object_name
 from density.units import format_seconds
 
@@ -93,7 +93,7 @@ class Canary:
 
         Raises:
             NoRoom: the kernel killed the last one of them for want of memory.
-            UsageError: none of those that are wanted.
+            CannotRun: none of those that are wanted.
             EngineUnavailable: the daemon is gone.
         """
         nothing_proved = _proof(machine).by == "running"
@@ -119,7 +119,7 @@ class Canary:
                 silent.add(accelerator.name)
         noun = "container" if machine.root else "VM"
         reason = f"{machine.workload.name}: no {noun} comes up here ({'; '.join(tried)})"
-        raise NoRoom(killed_by, reason) if killed_by else UsageError(reason)
+        raise NoRoom(killed_by, reason) if killed_by else CannotRun(reason)
 
     async def _boot(self, machine: Machine) -> _Dead | None:
         instance_id = f"{machine.workload.name}-canary{self._new_number()}"

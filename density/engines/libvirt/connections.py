@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import libvirt
-from anyio import CancelScope, CapacityLimiter, current_time, to_thread
+from anyio import CancelScope, CapacityLimiter, current_time
 
 from density.engines.libvirt.loop import start_event_loop
 from density.errors import EngineUnavailable
 from density.log import logger
+from density.threads import in_thread
 
 log = logger(__name__)
 CONNECTIONS = 3
@@ -109,7 +110,7 @@ class Connections:
         """
         if not self.hangs:
             with CancelScope(deadline=current_time() + CALL_SECONDS, shield=True):
-                return await to_thread.run_sync(function, argument, limiter=self._threads, abandon_on_cancel=True)
+                return await in_thread(function, argument, limiter=self._threads, abandon_on_cancel=True)
         self.hangs = True
         where = self.uri or "the default daemon"
         raise EngineUnavailable("libvirt", f"{where} has not answered for {CALL_SECONDS:.0f} s", remedy=HANGS)

@@ -1,5 +1,6 @@
 """The payload in containers of libvirt's own, by its LXC driver, where other endpoints of libvirt make VMs."""
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ _ERRORS_VIEW = "/errors"
 _SECRET = ".secret"  # noqa: S105 — the ending of a file's name
 _MOUNT_POINTS = ("proc", "sys", "dev", ".oldroot", "channel", "errors")
 """What libvirt mounts something on; it could not make them in a root that is read-only."""
+WORDS_BYTES = 4096
+"""Of a payload's last words; it says one line of 512."""
 
 
 def host_memory(connection: libvirt.virConnect) -> int:
@@ -35,14 +38,16 @@ async def make_root(context: EngineContext) -> Path:
         EngineUnavailable: the payload cannot be compiled.
     """
     binary = await payload_binary(context.cache_dir)
-    return await to_thread.run_sync(_make_root, context.runtime_dir, binary)
+    return await to_thread.run_sync(_make_root, context.data_dir, binary)
 
 
-def _make_root(runtime_dir: Path, binary: Path) -> Path:
-    root = runtime_dir / _ROOT
+def _make_root(data_dir: Path, binary: Path) -> Path:
+    root = data_dir / _ROOT
+    # Root's alone, as the first process of such a container is root too.
+    for directory in (root, data_dir / _ERRORS):
+        directory.mkdir(mode=0o700, exist_ok=True)
     for name in _MOUNT_POINTS:
-        (root / name).mkdir(parents=True, exist_ok=True)
-    (runtime_dir / _ERRORS).mkdir(exist_ok=True)
+        (root / name).mkdir(exist_ok=True)
     copy = root / _PAYLOAD.removeprefix("/")
     if not copy.exists():
         shutil.copy(binary, copy)
@@ -60,12 +65,13 @@ def program(root: Path, workload: Workload, instance_id: str, context: EngineCon
     return Program(
         path=_PAYLOAD,
         arguments=tuple(payload_arguments(workload, instance_id, context.run_id, *options)),
-        views={"/": root, _CHANNEL_VIEW: socket.parent, _ERRORS_VIEW: context.runtime_dir / _ERRORS},
+        views={"/": root, _CHANNEL_VIEW: socket.parent, _ERRORS_VIEW: context.data_dir / _ERRORS},
+        written=frozenset({_ERRORS_VIEW}),
         cpus=workload.cpus,
     )
 
 
-def keep_secret(runtime_dir: Path, instance_id: str, secret: str) -> None:
+def keep_secret(data_dir: Path, instance_id: str, secret: str) -> None:
     """Leave the word by which the channel knows an instance where its payload finds it, and nobody else.
 
     Not in the domain, which libvirt shows to every user of the host.
@@ -73,25 +79,32 @@ def keep_secret(runtime_dir: Path, instance_id: str, secret: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    path = runtime_dir / _ERRORS / f"{instance_id}{_SECRET}"
-    path.touch(mode=0o600)
-    path.write_text(secret)
+    path = data_dir / _ERRORS / f"{instance_id}{_SECRET}"
+    # A new file of ours: containers may write to the directory, and what one left there is not followed.
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "w") as opened:
+        opened.write(secret)
 
 
-def last_words(runtime_dir: Path, instance_id: str) -> tuple[str, ...]:
+def last_words(data_dir: Path, instance_id: str) -> tuple[str, ...]:
     """Why the payload ended by itself, a line each; empty where it did not say."""
+    # A container's process wrote it, so it is neither followed to another file nor read without a bound.
     with suppress(OSError):
-        return tuple((runtime_dir / _ERRORS / instance_id).read_text(errors="replace").splitlines())
+        file = os.open(data_dir / _ERRORS / instance_id, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return tuple(os.read(file, WORDS_BYTES).decode(errors="replace").splitlines())
+        finally:
+            os.close(file)
     return ()
 
 
-def remove_root(runtime_dir: Path) -> None:
+def remove_root(data_dir: Path) -> None:
     """Remove what `make_root` made; a container that still runs keeps its view of it."""
     for name in (_ROOT, _ERRORS):
-        shutil.rmtree(runtime_dir / name, ignore_errors=True)
+        shutil.rmtree(data_dir / name, ignore_errors=True)
 
 
-def forget_words(runtime_dir: Path, instance_id: str) -> None:
+def forget_words(data_dir: Path, instance_id: str) -> None:
     """Remove what `last_words` reads and `keep_secret` left."""
     for name in (instance_id, f"{instance_id}{_SECRET}"):
-        (runtime_dir / _ERRORS / name).unlink(missing_ok=True)
+        (data_dir / _ERRORS / name).unlink(missing_ok=True)

@@ -40,13 +40,15 @@ class Program:
 
     Attributes:
         path, arguments: its first process; the path as seen inside.
-        views: directories of the host that it sees: path inside -> path outside; its `/` first, read-only.
+        views: directories of the host that it sees: path inside -> path outside; its `/` first.
+        written: the views that it may write to.
         cpus: how many CPUs' time it may take; 0: no limit.
     """
 
     path: str
     arguments: tuple[str, ...]
     views: Mapping[str, Path]
+    written: frozenset[str] = frozenset()
     cpus: float = 0.0
 
 
@@ -64,6 +66,7 @@ class Domain:
         agent: it has a port for the guest agent.
         network: `none`, `user` or a libvirt network.
         partition: the cgroup that libvirt puts it into; empty: libvirt's default.
+        dac: whether libvirt guards files by their owner, and would change that of those which are named here.
         program: what a container runs, where a VM boots its guest.
     """
 
@@ -80,6 +83,7 @@ class Domain:
     agent: bool = False
     network: str = "none"
     partition: str = ""
+    dac: bool = True
     program: Program | None = None
 
 
@@ -119,14 +123,16 @@ def _container(root: ET.Element, domain: Domain, program: Program) -> None:
     _text(first, "init", program.path)
     for argument in program.arguments:
         _text(first, "initarg", argument)
+    features = ET.SubElement(root, "features")
+    ET.SubElement(features, "capabilities", policy="deny")
     if domain.network == "none":
-        ET.SubElement(ET.SubElement(root, "features"), "privnet")  # without it the host's own network is seen
+        ET.SubElement(features, "privnet")  # without it the host's own network is seen
     devices = ET.SubElement(root, "devices")
     for inside, outside in program.views.items():
         view = ET.SubElement(devices, "filesystem", type="mount")
         ET.SubElement(view, "source", dir=str(outside))
         ET.SubElement(view, "target", dir=inside)
-        if inside == "/":
+        if inside not in program.written:
             ET.SubElement(view, "readonly")
     _interface(devices, domain)
     ET.SubElement(devices, "console", type="pty")
@@ -144,8 +150,9 @@ def _machine(root: ET.Element, domain: Domain) -> None:
     _text(root, "on_reboot", "restart" if domain.guest.overlay else "destroy")
     _text(root, "on_crash", "destroy")
     _devices(ET.SubElement(root, "devices"), domain)
-    # Shared files and our sockets keep their owner; QEMU still runs as libvirt's user.
-    ET.SubElement(root, "seclabel", type="none", model="dac")
+    if domain.dac:  # which a user's own daemon does not do, and refuses to hear of
+        # Shared files and our sockets keep their owner; QEMU still runs as libvirt's user.
+        ET.SubElement(root, "seclabel", type="none", model="dac")
 
 
 def _boot(root: ET.Element, domain: Domain) -> None:

@@ -8,14 +8,13 @@ from typing import Self
 
 import anyio
 import libvirt
-from anyio import to_thread
 
 from density.ceilings.errors import classify
 from density.engines.base import EngineContext
 from density.engines.changes import Changes
 from density.engines.libvirt import containers, reaping, staging
 from density.engines.libvirt.connections import Connections, words
-from density.engines.libvirt.hypervisor import driver_of, engine_info
+from density.engines.libvirt.hypervisor import directories_of, driver_of, engine_info
 from density.engines.libvirt.instance import Instance, ending_failure, guest_limits, may_be_oom, not_ready
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Machine
@@ -26,10 +25,12 @@ from density.engines.oom import OomKills
 from density.engines.own_limits import SliceUse
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
+from density.host.placing import SliceFull
 from density.log import logger
 from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
 from density.payload.background import background
 from density.payload.guests import memory_bytes
+from density.threads import in_thread
 
 log = logger(__name__)
 FAREWELL_SECONDS = 3.0
@@ -46,7 +47,7 @@ class LibvirtEngine:
     name: EngineName = "libvirt"
 
     def __init__(self, context: EngineContext, *, uri: str = "qemu:///system") -> None:
-        """`uri`: `qemu:///system`, `qemu:///session`, or `test:///default` for libvirt's own in-process hypervisor."""
+        """`uri`: such as `qemu:///system`, or `test:///default` for libvirt's own in-process hypervisor."""
         self._context = context
         self._connections = Connections(uri)
         self._lifecycle = Lifecycle(self._connections, context)
@@ -62,8 +63,8 @@ class LibvirtEngine:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.callback(self._changes.close)
-            stack.callback(staging.unstage, self._context.runtime_dir)
-            stack.callback(containers.remove_root, self._context.runtime_dir)
+            stack.callback(staging.unstage, self._context.data_dir)
+            stack.callback(containers.remove_root, self._context.data_dir)
             stack.callback(self._connections.close)
             await self._connections.open()
             self._news = News(self._connections)
@@ -159,11 +160,12 @@ class LibvirtEngine:
                     break
                 seen |= found.keys()
                 await self.stop([mark.instance_id for mark in found.values() if mark.run_id == self._context.run_id])
-                await reaping.destroy_all(self._connections, found, self._context.runtime_dir.parent)
+                await reaping.destroy_all(self._connections, found, self._context.data_of)
                 found = await self._connections.call(lambda connection: reaping.find(connection, run_id))
         except libvirt.libvirtError as error:
             raise EngineUnavailable(self.name, words(error)) from error
-        await to_thread.run_sync(reaping.remove_logs, driver, run_id, found.keys())
+        logs = directories_of(self._connections.uri, driver).logs
+        await in_thread(reaping.remove_logs, logs, run_id, found.keys())
         return Reaped(removed=tuple(sorted(seen - found.keys())), left=tuple(sorted(found)))
 
     async def _bring_up(self, instance: Instance, machine: Machine, deadline: float) -> Failure | None:
@@ -174,6 +176,8 @@ class LibvirtEngine:
             self._change(instance, Phase.CREATED)
             self._change(instance, Phase.STARTED)
             return await self._await_ready(instance, machine, deadline)
+        except SliceFull as full:
+            return Failure("try_again", str(full)) if instance.is_alive else None
         except (libvirt.libvirtError, OSError) as error:
             if not instance.is_alive:
                 return None

@@ -4,6 +4,7 @@ import os
 import re
 import xml.etree.ElementTree as ET
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -14,8 +15,6 @@ from density.engines.listener import listener
 from density.model import EngineInfo
 
 _RUN = Path("/run")
-_STATE = "/run/libvirt"
-"""Where the daemon of the system keeps the state of what runs."""
 _DAEMONS = ("libvirtd", "virtqemud", "virtlxcd", "virtlogd")
 _LOG_SOCKET = "/run/libvirt/virtlogd-sock"
 _QEMU_CONF = Path("/etc/libvirt/qemu.conf")
@@ -23,6 +22,36 @@ _LIBVIRTD_CONF = Path("/etc/libvirt/libvirtd.conf")
 
 Driver = Literal["qemu", "lxc", "test"]
 """What an endpoint of libvirt makes: VMs, containers, or libvirt's own in-process test hypervisor's nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """Where a daemon keeps the files of what runs.
+
+    Attributes:
+        state: of the daemon itself.
+        pids: `NAME.pid` of each domain.
+        logs: `NAME.log` of each domain.
+    """
+
+    state: Path
+    pids: Path
+    logs: Path
+
+
+def is_session(uri: str) -> bool:
+    """Whether a URI leads to the daemon of one user, whose VMs run as that user."""
+    return urlsplit(uri).path == "/session"
+
+
+def directories_of(uri: str, driver: Driver) -> Directories:
+    """Those of the daemon of the system, or of this user's own: libvirt makes no others."""
+    if not is_session(uri):
+        state = _RUN / "libvirt"
+        return Directories(state, state / driver, Path("/var/log/libvirt", driver))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111 — never raises
+    state = Path(os.environ.get("XDG_RUNTIME_DIR") or cache) / "libvirt"
+    return Directories(state, state / driver / "run", cache / "libvirt" / driver / "log")
 
 
 def driver_of(connection: libvirt.virConnect) -> Driver:
@@ -39,7 +68,7 @@ def engine_info(connection: libvirt.virConnect, uri: str) -> EngineInfo:
     """
     version = f"libvirt {format_version(connection.getLibVersion())}"
     driver = driver_of(connection)
-    limits = {} if driver == "test" else _limits()
+    limits = {} if driver == "test" or is_session(uri) else _limits()
     if driver == "qemu":
         version += f", QEMU {format_version(connection.getVersion())}"
     else:
@@ -50,8 +79,24 @@ def engine_info(connection: libvirt.virConnect, uri: str) -> EngineInfo:
         endpoint=uri,
         limits=limits,
         daemons={} if driver == "test" else find_daemons(uri),
-        facts={"state_dir": _STATE} if uri.endswith("/system") and Path(_STATE).is_dir() else {},
+        facts={} if driver == "test" else _places(directories_of(uri, driver)),
     )
+
+
+def all_directories() -> tuple[Directories, ...]:
+    """Every place that files of a domain may be at; its name tells them from those of others."""
+    ways: tuple[tuple[str, Driver], ...] = (
+        ("qemu:///system", "qemu"),
+        ("lxc:///system", "lxc"),
+        ("qemu:///session", "qemu"),
+    )
+    return tuple(directories_of(uri, driver) for uri, driver in ways)
+
+
+def _places(directories: Directories) -> dict[str, str]:
+    """Where the daemon writes for each domain, as far as that is there."""
+    places = {"state_dir": directories.state, "log_dir": directories.logs}
+    return {name: str(path) for name, path in places.items() if path.is_dir()}
 
 
 def qemu_owner(connection: libvirt.virConnect) -> tuple[int, int] | None:
@@ -110,9 +155,10 @@ def find_daemons(uri: str, *, run: Path = _RUN, proc: Path = Path("/proc")) -> d
                 logs = listener(f"{proc}/{pid}/root{_LOG_SOCKET}")
                 return {name: pid} | ({"virtlogd": logs} if logs else {})
     found = {}
+    directory = directories_of(uri, "qemu").state if is_session(uri) else run
     for name in _DAEMONS:
         with suppress(OSError, ValueError):
-            pid = int((run / f"{name}.pid").read_text())
+            pid = int((directory / f"{name}.pid").read_text())
             os.kill(pid, 0)
             found[name] = pid
     return found

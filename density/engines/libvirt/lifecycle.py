@@ -7,25 +7,23 @@ from pathlib import Path
 
 import anyio
 import libvirt
-from anyio import to_thread
 
 from density.engines.base import EngineContext
 from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.containers import forget_words, keep_secret, last_words
 from density.engines.libvirt.domain import Domain, domain_xml
+from density.engines.libvirt.hypervisor import all_directories
 from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.machine import Machine, domain_of, overlay_path
 from density.errors import EngineUnavailable
-from density.host.placing import place
+from density.host.placing import place, refuse_surplus
+from density.host.protection import expose
 from density.model import Placement
 from density.payload.guests.disk import make_overlay
+from density.threads import in_thread
 
-_DRIVERS = ("qemu", "lxc")
-PID_FILES = tuple(Path("/run/libvirt", driver) for driver in _DRIVERS)
-LOGS = Path("/var/log/libvirt")
 ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
-LOG_FILES = tuple(LOGS / driver for driver in _DRIVERS)
 
 
 class Lifecycle:
@@ -43,6 +41,7 @@ class Lifecycle:
             libvirt.libvirtError: libvirt said no.
             OSError: no socket or overlay could be made, or QEMU's connection to the socket not be accepted.
             EngineUnavailable: the daemon is gone.
+            SliceFull: with it the slice has more tasks than it may.
         """
         self.by_name[instance.name] = instance
         began = anyio.current_time()
@@ -53,10 +52,10 @@ class Lifecycle:
             else:
                 secret = self._context.channel.expect(instance.instance_id)
                 if machine.root:
-                    await to_thread.run_sync(keep_secret, self._context.runtime_dir, instance.instance_id, secret)
+                    await in_thread(keep_secret, self._context.data_dir, instance.instance_id, secret)
             domain = domain_of(machine, instance.instance_id, self._context, serial=serial)
             if domain.disk and domain.guest.disk:
-                await to_thread.run_sync(_overlay, domain, machine)
+                await in_thread(_overlay, domain, machine)
             await self._connections.call(_Creation(domain, self._context.placement))
             if serial:
                 self._context.channel.joined(instance.instance_id)
@@ -67,7 +66,7 @@ class Lifecycle:
     def console(self, instance: Instance) -> tuple[str, ...]:
         """The last lines on its serial port, oldest first; of a container, its payload's last words."""
         said = self._context.channel.console(instance.instance_id)
-        return said or last_words(self._context.runtime_dir, instance.instance_id)
+        return said or last_words(self._context.data_dir, instance.instance_id)
 
     async def remove(self, instance: Instance) -> bool:
         """Destroy the domain and everything of it; whether it is gone, at once or after a moment."""
@@ -87,7 +86,7 @@ class Lifecycle:
         self.by_name.pop(instance.name, None)
         self._context.channel.forget(instance.instance_id)
         # A large overlay takes its file system seconds.
-        await to_thread.run_sync(remove_files, self._context.runtime_dir, instance.name, instance.instance_id)
+        await in_thread(remove_files, self._context.data_dir, instance.name, instance.instance_id)
 
 
 def destroy(connection: libvirt.virConnect, name: str) -> None:
@@ -104,14 +103,14 @@ def destroy(connection: libvirt.virConnect, name: str) -> None:
             raise
 
 
-def remove_files(runtime_dir: Path, name: str, instance_id: str) -> None:
+def remove_files(data_dir: Path, name: str, instance_id: str) -> None:
     """Remove what a domain leaves: libvirt's log, an overlay or last words, an empty directory. Blocks."""
     with suppress(OSError):
-        forget_words(runtime_dir, instance_id)
-    for directory in LOG_FILES:
+        forget_words(data_dir, instance_id)
+    for directories in all_directories():
         with suppress(OSError):
-            (directory / f"{name}.log").unlink()
-    path = overlay_path(runtime_dir, instance_id)
+            (directories.logs / f"{name}.log").unlink()
+    path = overlay_path(data_dir, instance_id)
     with suppress(OSError):
         path.unlink()
         path.parent.rmdir()
@@ -129,10 +128,13 @@ class _Creation:
         if not (self._asked and _exists(connection, self._domain.name)):
             self._asked = True
             connection.createXML(domain_xml(self._domain), 0)
-        if self._placement:
-            for pid in _processes(self._domain.name):
-                with _excused():
+        for pid in _processes(self._domain.name):
+            with _excused():
+                expose(pid)
+                if self._placement:
                     place(pid, self._placement.procs_files)
+        if self._placement:
+            refuse_surplus(self._placement.procs_files)
 
 
 @contextmanager
@@ -150,9 +152,9 @@ def _excused() -> Iterator[None]:
 
 def _processes(name: str) -> Iterator[int]:
     """The process that libvirt started for a domain, and its children: a container's own first process is one."""
-    for directory in PID_FILES:
+    for directories in all_directories():
         with _excused(), suppress(ValueError):
-            pid = int((directory / f"{name}.pid").read_text())
+            pid = int((directories.pids / f"{name}.pid").read_text())
             yield pid
             yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 

@@ -55,6 +55,8 @@ class Machine:
 def domain_of(machine: Machine, instance_id: str, context: EngineContext, *, serial: Path | None) -> Domain:
     """One instance's domain."""
     workload, guest = machine.workload, machine.guest
+    lease_seconds = context.channel.lease_seconds
+    words = command_line(workload, instance_id, context.run_id, lease_seconds=lease_seconds) if guest.kernel else ""
     return Domain(
         name=object_name(context.run_id, instance_id),
         mark=Mark(context.run_id, instance_id),
@@ -62,17 +64,18 @@ def domain_of(machine: Machine, instance_id: str, context: EngineContext, *, ser
         guest=guest,
         vcpus=machine.vcpus,
         cpu=machine.accelerator.cpu,
-        disk=overlay_path(context.runtime_dir, instance_id) if guest.overlay else None,
+        disk=overlay_path(context.data_dir, instance_id) if guest.overlay else None,
         disk_io=workload.disk_io,
-        command_line=command_line(workload, instance_id, context.run_id) if guest.kernel else "",
+        command_line=words,
         serial=serial,
         agent=machine.ready.by == "guest-agent",
         network=workload.network,
         partition=context.placement.libvirt_partition if context.placement else "",
+        dac=machine.owner is not None,
         program=program(machine.root, workload, instance_id, context) if machine.root else None,
     )
 
 
-def overlay_path(runtime_dir: Path, instance_id: str) -> Path:
+def overlay_path(data_dir: Path, instance_id: str) -> Path:
     """Where an instance's overlay is."""
-    return runtime_dir / "disks" / f"{instance_id}.qcow2"
+    return data_dir / "disks" / f"{instance_id}.qcow2"

@@ -3,8 +3,10 @@
 import itertools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from shutil import disk_usage
 from textwrap import shorten
 
 import anyio
@@ -19,12 +21,14 @@ from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Accelerator, Machine
 from density.engines.libvirt.networks import check_bridge, find_network
 from density.engines.libvirt.readiness import Waiter
-from density.engines.libvirt.staging import can_enter, check_readable, staged
+from density.engines.libvirt.staging import check_entrance, check_readable, staged
 from density.errors import UsageError
+from density.host.disk import kept_in_memory
 from density.model import GuestName, Prepared, Readiness, Workload
 from density.payload.guests import Guest, disk_guest, make_guest, memory_bytes
 from density.payload.guests.bootsector import SAYS
 from density.payload.guests.kernel import VARIABLE
+from density.units import format_bytes
 
 READY_WAYS: dict[GuestName, frozenset[str]] = {
     "payload": frozenset({"payload", "console", "running"}),
@@ -33,6 +37,8 @@ READY_WAYS: dict[GuestName, frozenset[str]] = {
 }
 REASON_LENGTH = 90
 """QEMU's last words run over several lines; the first say enough."""
+_ELSEWHERE = "the key data of [engines] names another directory"
+_RUNTIME_DIR = "run density as root, or set XDG_RUNTIME_DIR to a directory that others may enter"
 _NO_GUEST = frozenset({"payload", "running"})
 
 
@@ -66,9 +72,9 @@ class Preparer:
         await self._networks(workload, driver)
         if driver == "qemu":
             owner = await self._connections.call(qemu_owner)
-            await self._check_runtime_dir(owner)
+            await to_thread.run_sync(check_entrance, self._context.runtime_dir, owner, _RUNTIME_DIR)
             if workload.guest == "disk":
-                await to_thread.run_sync(_check_disk, workload, owner)
+                await to_thread.run_sync(_check_disk, workload, self._context.data_dir, owner)
 
     async def prepare(self, workload: Workload) -> tuple[Machine, Prepared]:
         """Everything that the workload's domains have in common, and what a person should know of it.
@@ -89,30 +95,21 @@ class Preparer:
             owner = await self._connections.call(qemu_owner)
             machine = await self._machine(workload, owner)
             found = await self._canary.find(machine, candidates(workload.accelerator))
-        machine = Machine(
-            workload=workload, guest=machine.guest, accelerator=found.accelerator, ready=machine.ready, owner=owner
-        )
-        return machine, Prepared(
-            accelerator=found.accelerator.name, warnings=warnings(workload, found), networks=networks
+            narrow = await to_thread.run_sync(_narrow, machine.guest, self._context.data_dir)
+        return replace(machine, accelerator=found.accelerator), Prepared(
+            accelerator=found.accelerator.name,
+            warnings=tuple(f"{workload.name}: {words}" for words in (*warnings(workload, found), *narrow)),
+            networks=networks,
         )
 
     async def _machine(self, workload: Workload, owner: tuple[int, int] | None) -> Machine:
         explicit = os.environ.get(VARIABLE)
         guest = await make_guest(workload, self._context.cache_dir, kernel=Path(explicit) if explicit else None)
-        await self._check_runtime_dir(owner)
-        guest = await to_thread.run_sync(staged, guest, self._context.runtime_dir, owner)
+        await to_thread.run_sync(check_entrance, self._context.runtime_dir, owner, _RUNTIME_DIR)
+        guest = await to_thread.run_sync(staged, guest, self._context.data_dir, owner)
         return Machine(
             workload=workload, guest=guest, accelerator=Accelerator("qemu"), ready=ready_of(workload), owner=owner
         )
-
-    async def _check_runtime_dir(self, owner: tuple[int, int] | None) -> None:
-        # The serial port's socket is there in any case.
-        runtime_dir = self._context.runtime_dir
-        if not await to_thread.run_sync(can_enter, runtime_dir, owner):
-            raise UsageError(
-                f"QEMU's user cannot enter {runtime_dir}: run density as root, or set XDG_RUNTIME_DIR to a directory"
-                " that others may enter"
-            )
 
     async def _container(self, workload: Workload) -> Machine:
         all_there_is = await self._connections.call(host_memory)
@@ -188,15 +185,32 @@ def warnings(workload: Workload, found: Found) -> tuple[str, ...]:
     if workload.accelerator != "auto" or found.accelerator.name == "kvm":
         return ()
     tried = "; ".join(shorten(reason, REASON_LENGTH, placeholder=" ...") for reason in found.tried)
-    slow = f"{workload.name}: emulated (TCG), many times slower than KVM, under which the guest did not come up"
+    slow = "emulated (TCG), many times slower than KVM, under which the guest did not come up"
     return (f"{slow}: {tried}",)
 
 
-def _check_disk(workload: Workload, owner: tuple[int, int] | None) -> None:
+def _check_disk(workload: Workload, data_dir: Path, owner: tuple[int, int] | None) -> None:
     try:
         check_readable(disk_guest(workload), owner)
+        check_entrance(data_dir, owner, _ELSEWHERE)
+        _check_kept_on_disk(data_dir)
     except UsageError as error:
-        raise UsageError(f"{workload.name}: {error}") from None
+        raise type(error)(f"{workload.name}: {error}") from None
+
+
+def _check_kept_on_disk(data_dir: Path) -> None:
+    if kind := kept_in_memory(data_dir.resolve()):
+        raise UsageError(f"VM disks would be in {data_dir}, a {kind} that is kept in memory; {_ELSEWHERE}")
+
+
+def _narrow(guest: Guest, data_dir: Path) -> Iterator[str]:
+    """What a person should know where one VM alone can fill the disk that takes what it writes. Blocks."""
+    free = disk_usage(data_dir).free
+    if guest.overlay and free < guest.disk_bytes:
+        yield (
+            f"a VM may write {format_bytes(guest.disk_bytes)} to its disk, and {format_bytes(free)} are free"
+            f" in {data_dir}; {_ELSEWHERE}"
+        )
 
 
 def _bare(workload: Workload) -> Machine:

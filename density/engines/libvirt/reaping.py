@@ -1,18 +1,17 @@
 """Finding and removing our domains by the mark in their metadata."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import libvirt
-from anyio import to_thread
 
 from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.domain import NAMESPACE, Mark, parse_mark
-from density.engines.libvirt.hypervisor import Driver
-from density.engines.libvirt.lifecycle import LOGS, destroy, remove_files
+from density.engines.libvirt.lifecycle import destroy, remove_files
 from density.errors import EngineUnavailable
+from density.threads import in_thread
 
 ATTEMPTS = 3
 _PREFIX = "density-"
@@ -48,26 +47,26 @@ def find(connection: libvirt.virConnect, run_id: str | None) -> dict[str, Mark]:
     return found
 
 
-def remove_logs(driver: Driver, run_id: str | None, kept: Collection[str]) -> None:
-    """Remove a driver's logs of domains of this run (None: of any) that ended with nobody there; not of those kept."""
+def remove_logs(logs: Path, run_id: str | None, kept: Collection[str]) -> None:
+    """Remove a daemon's logs of domains of this run (None: of any) that ended with nobody there; not of those kept."""
     with suppress(OSError):
-        for path in (LOGS / driver).glob(f"{_PREFIX}{run_id}-*.log" if run_id else f"{_PREFIX}*.log"):
+        for path in logs.glob(f"{_PREFIX}{run_id}-*.log" if run_id else f"{_PREFIX}*.log"):
             if path.stem not in kept:
                 path.unlink(missing_ok=True)
 
 
-async def destroy_all(connections: Connections, found: Mapping[str, Mark], runtime_base: Path) -> None:
+async def destroy_all(connections: Connections, found: Mapping[str, Mark], data_of: Callable[[str], Path]) -> None:
     """Destroy these domains, and remove their files; what does not go is for the caller to find.
 
     Args:
-        runtime_base: the directory with a directory for each run.
+        data_of: where a run keeps what grows.
     """
     async with anyio.create_task_group() as group:
         for name, mark in found.items():
-            group.start_soon(_destroy, connections, name, runtime_base / mark.run_id, mark.instance_id)
+            group.start_soon(_destroy, connections, name, data_of(mark.run_id), mark.instance_id)
 
 
-async def _destroy(connections: Connections, name: str, runtime_dir: Path, instance_id: str) -> None:
+async def _destroy(connections: Connections, name: str, data_dir: Path, instance_id: str) -> None:
     with suppress(libvirt.libvirtError, EngineUnavailable):
         await connections.call(lambda connection: destroy(connection, name))
-        await to_thread.run_sync(remove_files, runtime_dir, name, instance_id)
+        await in_thread(remove_files, data_dir, name, instance_id)

@@ -9,27 +9,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from density.errors import UsageError
+from density.errors import CannotRun, UsageError
 from density.payload.guests import Guest
 
 DIRECTORY = "guests"
 
 
-def staged(guest: Guest, runtime_dir: Path, owner: tuple[int, int] | None) -> Guest:
-    """The guest with files that QEMU's user can read; others are copied into the runtime directory. Blocks.
+def staged(guest: Guest, data_dir: Path, owner: tuple[int, int] | None) -> Guest:
+    """The guest with files that QEMU's user can read; others are copied to where the run keeps what grows. Blocks.
 
     Raises:
         UsageError: it is a disk image, which is too large to copy, or an image below one.
+        CannotRun: QEMU's user cannot reach the copies.
     """
     if guest.overlay:
         check_readable(guest, owner)
     if all(can_read(path, owner) for path in guest.files):
         return guest
+    check_entrance(data_dir, owner, "the key data of [engines] names another directory for what it has to read")
     return replace(
         guest,
-        kernel=_copied(guest.kernel, runtime_dir, owner),
-        initramfs=_copied(guest.initramfs, runtime_dir, owner),
-        disk=_copied(guest.disk, runtime_dir, owner),
+        kernel=_copied(guest.kernel, data_dir, owner),
+        initramfs=_copied(guest.initramfs, data_dir, owner),
+        disk=_copied(guest.disk, data_dir, owner),
     )
 
 
@@ -48,6 +50,16 @@ def check_readable(guest: Guest, owner: tuple[int, int] | None) -> None:
         raise UsageError(f"QEMU's user{_who(owner)} cannot read {path}{above}: {remedy}")
 
 
+def check_entrance(directory: Path, owner: tuple[int, int] | None, remedy: str) -> None:
+    """Make sure that QEMU's user can reach what will be in this directory. Blocks.
+
+    Raises:
+        CannotRun: it cannot.
+    """
+    if not can_enter(directory, owner):
+        raise CannotRun(f"QEMU's user{_who(owner)} cannot enter {directory}: {remedy}")
+
+
 def _who(owner: tuple[int, int] | None) -> str:
     try:
         return f" ({pwd.getpwuid(owner[0]).pw_name})" if owner else ""
@@ -55,9 +67,9 @@ def _who(owner: tuple[int, int] | None) -> str:
         return f" (uid {owner[0]})" if owner else ""
 
 
-def unstage(runtime_dir: Path) -> None:
+def unstage(data_dir: Path) -> None:
     """Remove the copies; what runs has read them, or holds them open."""
-    shutil.rmtree(runtime_dir / DIRECTORY, ignore_errors=True)
+    shutil.rmtree(data_dir / DIRECTORY, ignore_errors=True)
 
 
 def can_read(path: Path, owner: tuple[int, int] | None) -> bool:
@@ -105,11 +117,13 @@ def _allows(path: Path, owner: tuple[int, int], what: str) -> bool:
     return bool(status.st_mode & others)
 
 
-def _copied(path: Path | None, runtime_dir: Path, owner: tuple[int, int] | None) -> Path | None:
+def _copied(path: Path | None, data_dir: Path, owner: tuple[int, int] | None) -> Path | None:
     if path is None or can_read(path, owner):
         return path
-    directory = runtime_dir / DIRECTORY
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    directory = data_dir / DIRECTORY
+    # QEMU's user has to read them; they are what density makes for everybody, with nothing of anyone's in them.
+    directory.mkdir(mode=0o711, exist_ok=True)
+    directory.chmod(0o711)
     copy = directory / path.name
     if not copy.exists():
         shutil.copyfile(path, copy)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from density.engines.base import EngineContext
-from density.engines.libvirt.lifecycle import LOG_FILES
+from density.engines.libvirt.hypervisor import all_directories
 from density.engines.libvirt.machine import overlay_path
 from density.model import Workload, object_name
 from density.payload.guests import make_guest
@@ -38,8 +38,9 @@ async def disk_use(context: EngineContext, workload: Workload, instance_id: str)
     """
     explicit = os.environ.get(VARIABLE)
     guest = await make_guest(workload, context.cache_dir, kernel=Path(explicit) if explicit else None)
-    overlay = overlay_path(context.runtime_dir, instance_id)
-    logs = (directory / f"{object_name(context.run_id, instance_id)}.log" for directory in LOG_FILES)
+    overlay = overlay_path(context.data_dir, instance_id)
+    name = object_name(context.run_id, instance_id)
+    logs = (directories.logs / f"{name}.log" for directories in all_directories())
     own = 0
     for path in (overlay, *logs):
         with suppress(OSError):

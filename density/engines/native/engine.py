@@ -24,6 +24,7 @@ from density.payload.arguments import payload_arguments
 from density.payload.background import background
 from density.payload.build import payload_binary
 from density.payload.channel import ChannelClosed
+from density.threads import in_thread
 from density.units import format_seconds
 
 log = logger(__name__)
@@ -175,7 +176,7 @@ class NativeEngine:
 
     async def _processes(self, run_id: str | None) -> dict[int, str]:
         try:
-            return await anyio.to_thread.run_sync(lambda: dict(processes.find(run_id)))
+            return await in_thread(lambda: dict(processes.find(run_id)))
         except OSError as error:
             raise EngineUnavailable(self.name, f"the host's processes cannot be listed: {error}") from error
 

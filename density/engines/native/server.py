@@ -13,6 +13,7 @@ from anyio.abc import UNIXSocketStream
 from density.engines.native.replies import Reply, parse_reply
 from density.errors import EngineUnavailable
 from density.payload.protocol import Lines
+from density.threads import in_thread
 
 ARGV0 = "density-native"
 """First word of the command line of every process here, so that a clean-up takes no container's payload for one."""
@@ -77,7 +78,7 @@ async def fork_server(binary: Path, *, run_id: str, procs_files: Sequence[str]) 
         ours, theirs = socket.socketpair()
         with theirs, anyio.CancelScope(shield=True):  # or nobody would end what was just started
             try:
-                process = await anyio.to_thread.run_sync(_start, binary, words, theirs.fileno())
+                process = await in_thread(_start, binary, words, theirs.fileno())
                 stream = await UNIXSocketStream.from_socket(ours)
             except BaseException:
                 ours.close()  # the end of its input ends a fork server
@@ -125,4 +126,4 @@ async def _ended(process: subprocess.Popen[bytes]) -> None:
         await wait_for_end(process.pid)
     if process.poll() is None:
         process.kill()
-        await anyio.to_thread.run_sync(process.wait)
+        await in_thread(process.wait)

@@ -121,9 +121,12 @@ class SimulatedEngine:
     async def stop(self, instance_ids: Sequence[str]) -> None:
         """As the contract says; a hundredth of a second each."""
         for instance_id in instance_ids:
-            if instance := self._instances.pop(instance_id, None):
-                self._changes.report(instance, Phase.STOPPING)
-                await anyio.sleep(0.01)
+            instance = self._instances.get(instance_id)
+            if instance is None:
+                continue
+            self._changes.report(instance, Phase.STOPPING)
+            await anyio.sleep(0.01)  # cancelled here, it is still there
+            if self._instances.pop(instance_id, None):
                 self.host.give_back(instance.workload.name)
                 self._changes.report(instance, Phase.REMOVED)
 

@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from density.errors import UsageError
+from density.payload.sockets import Owner, admit
 
 FORMATS = ("qcow2", "raw")
+SECONDS = 60.0
+"""For one call of qemu-img, which reads and writes a few blocks: longer only where a file system hangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One image file of a chain; `format` is one of `FORMATS`."""
+    """One image file of a chain; `format` is one of `FORMATS`, `size_bytes` that of the disk it makes (0: not said)."""
 
     path: Path
     format: str
+    size_bytes: int = 0
 
 
 def image_chain(path: Path) -> tuple[Layer, ...]:
@@ -58,32 +62,37 @@ def _layer(said: Mapping[str, Any]) -> Layer:
         raise UsageError(f"the disk image {path} is encrypted; allowed are images that boot without a secret")
     if data := said.get("format-specific", {}).get("data", {}).get("data-file"):
         raise UsageError(f"the disk image {path} keeps its data in {data}; allowed are images of one file each")
-    return Layer(path, found)
+    return Layer(path, found, int(said.get("virtual-size") or 0))
 
 
-def make_overlay(overlay: Path, base: Path, *, base_format: str, owner: tuple[int, int] | None) -> None:
+def make_overlay(overlay: Path, base: Path, *, base_format: str, owner: Owner | None) -> None:
     """A qcow2 image that reads through to `base` and keeps what is written to itself. Blocks.
 
     Args:
-        owner: user and group of QEMU, who has to write to it; None where everybody may.
+        owner: user and group of QEMU, who has to write to it beside ourselves; None: it runs as we do.
 
     Raises:
-        OSError: it cannot be made, with qemu-img's own words.
+        OSError: it cannot be made, with qemu-img's own words, or not be opened to QEMU's user.
     """
-    overlay.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    # 0711: QEMU's user passes through it to its own.
+    overlay.parent.mkdir(mode=0o711, exist_ok=True)
+    overlay.parent.chmod(0o711)
     _qemu_img("create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(overlay))
-    if owner and os.geteuid() == 0:
-        os.chown(overlay, *owner)
-        overlay.chmod(0o600)
-    else:
-        overlay.chmod(0o666)
+    overlay.chmod(0o600)
+    admit(overlay, owner)
 
 
 def _qemu_img(*words: str) -> str:
     try:
-        return subprocess.run(["qemu-img", *words], check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(
+            ["qemu-img", *words],
+            check=True, capture_output=True, text=True, errors="surrogateescape", timeout=SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"qemu-img {words[0]} has not ended after {SECONDS:g} s") from error
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or [f"ended with {error.returncode}"]
         # It says "Could not open 'x': " once for each of its own layers.
         parts = [part for part, _ in groupby(lines[0].removeprefix("qemu-img: ").split(": "))]
         raise OSError(f"qemu-img: {': '.join(parts)}") from error
+    return done.stdout

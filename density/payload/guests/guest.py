@@ -14,7 +14,6 @@ from density.payload.guests.disk import Layer, image_chain
 from density.payload.guests.files import keep
 from density.payload.guests.initramfs import payload_initramfs
 from density.payload.guests.kernel import guest_kernel
-from density.payload.protocol import LEASE_SECONDS
 from density.units import format_bytes
 
 SERIAL_DEVICE = "/dev/ttyS0"
@@ -52,6 +51,7 @@ class Guest:
         disk: a disk image to boot from.
         disk_format: `raw` or `qcow2`.
         overlay: the disk is written to, so that each VM needs an overlay of its own.
+        disk_bytes: how large the disk is to its VM, which may write all of it to its overlay.
         below: the images that the disk reads through to, the nearest first.
     """
 
@@ -62,6 +62,7 @@ class Guest:
     disk: Path | None = None
     disk_format: str = "raw"
     overlay: bool = False
+    disk_bytes: int = 0
     below: tuple[Layer, ...] = ()
 
     @property
@@ -113,9 +114,9 @@ def memory_bytes(workload: Workload) -> int:
     return memory
 
 
-def command_line(workload: Workload, instance_id: str, run_id: str) -> str:
+def command_line(workload: Workload, instance_id: str, run_id: str, *, lease_seconds: float) -> str:
     """The payload guest's kernel command line; the kernel hands what follows `--` to the payload."""
-    controller = ("--serial", SERIAL_DEVICE, "--lease", f"{LEASE_SECONDS:g}")
+    controller = ("--serial", SERIAL_DEVICE, "--lease", f"{lease_seconds:g}")
     arguments = payload_arguments(workload, instance_id, run_id, *controller)
     return " ".join(["console=ttyS0", "quiet", "panic=-1", "--", *arguments])
 
@@ -133,6 +134,7 @@ def disk_guest(workload: Workload) -> Guest:
         disk=top.path,
         disk_format=top.format,
         overlay=True,
+        disk_bytes=top.size_bytes,
         below=tuple(below),
     )
 

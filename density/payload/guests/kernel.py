@@ -6,7 +6,7 @@ from pathlib import Path
 
 from anyio.to_thread import run_sync
 
-from density.errors import UsageError
+from density.errors import CannotRun, UsageError
 from density.payload.guests.files import keep_copy
 from density.payload.guests.packages import fetch_kernel
 
@@ -76,7 +76,7 @@ async def _fetched(cache_dir: Path) -> Path:
         async with fetch_kernel() as found:
             return await run_sync(keep_copy, cache_dir / found.name, found)
     except OSError as error:
-        raise UsageError(
+        raise CannotRun(
             "the payload guest needs a Linux kernel, and there is none in /boot and none could be fetched"
             f' ({error}): put one somewhere and name it in {VARIABLE}, or use guest = "null"'
         ) from error

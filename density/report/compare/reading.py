@@ -5,6 +5,7 @@ from pathlib import Path
 
 from density.controller.paths import alive_runs
 from density.controller.session import PROFILE
+from density.documents import read_document
 from density.errors import UsageError
 from density.profile.problems import flat
 from density.profile.toml import parse_toml
@@ -17,7 +18,7 @@ def read_groups(directories: Sequence[Sequence[Path]]) -> list[Group]:
 
     Raises:
         UsageError: fewer than two groups, a run that is named twice, or no record.
-        DensityError: a damaged record.
+        RecordError: a damaged record.
     """
     if len(directories) < 2:
         raise UsageError("a comparison needs two runs or more: the baseline, then what is held against it")
@@ -40,6 +41,6 @@ def _read(directory: Path, alive: Container[str]) -> Run:
 def _settings(path: Path) -> Mapping[str, object]:
     """Every key of the profile as it was used, with the defaults, by dotted keys; empty where it cannot be read."""
     try:
-        return dict(flat(parse_toml(path.read_text(encoding="utf-8"))))
+        return dict(flat(parse_toml(read_document(path))))
     except (OSError, ValueError):
         return {}

@@ -15,7 +15,7 @@ def read_measured(run_dirs: Sequence[Path]) -> list[Measured]:
 
     Raises:
         UsageError: no record there, one of another version, or a run that was cut off before anything came to rest.
-        DensityError: a record is damaged.
+        RecordError: a record is damaged.
     """
     found = []
     for run_dir in run_dirs:

@@ -1,0 +1,85 @@
+"""What becomes of the reaper once its run is dead: it removes everything of that run, again and again until it is gone.
+
+A program of its own: `python -m density.controller.aftermath RUN BASE INTENT`. What it does is in the run's log.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from density.controller.clean import CleanReport, MakeEngine, clean
+from density.controller.engines import real_engine
+from density.controller.intent import Intent, read_intent
+from density.errors import DensityError
+from density.log import NAME as LOG
+from density.log import LogFile, logger
+
+log = logger("density.controller.aftermath")
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+PATIENCE_SECONDS = 600.0
+"""An engine that was down when the run died may be back by then; what is left after that is for `density clean`."""
+
+
+async def remove(run_id: str, base: Path, intent: Path) -> bool:
+    """Remove everything of a run that died, asking the engines that its intent names; whether all of it is gone.
+
+    Args:
+        base: the runtime base.
+        intent: the file that names what the run may have made; it goes once all of that is gone.
+    """
+    pause = FIRST_PAUSE_SECONDS
+    with anyio.move_on_after(PATIENCE_SECONDS):
+        while True:
+            report = await clean(run_id, base=base, engines=_makers(intent))
+            gone = not report.left and not any(part.unavailable for part in report.parts)
+            _tell(report)
+            if gone:
+                await anyio.to_thread.run_sync(lambda: intent.unlink(missing_ok=True))
+                return True
+            await anyio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    return False
+
+
+def _makers(path: Path) -> dict[str, MakeEngine]:
+    """How to make each engine that was intended; none where the run died before it could say so."""
+    intent = _read(path)
+    places = intent.places if intent else ()
+    return {
+        f"{place.engine} {place.endpoint}".rstrip(): partial(
+            lambda place, context: real_engine(place.engine, context, place.endpoints), place
+        )
+        for place in places
+    }
+
+
+def _read(path: Path) -> Intent | None:
+    try:
+        return read_intent(path) if path.exists() else None
+    except DensityError as error:
+        log.warning("intent not read", error=str(error))
+        return None
+
+
+def _tell(report: CleanReport) -> None:
+    for part in report.parts:
+        if part.removed or part.left or part.unavailable:
+            log.warning(
+                "removed after density died", part=part.name, removed=" ".join(part.removed), left=" ".join(part.left),
+                unavailable=part.unavailable, problem=part.problem,
+            )  # fmt: skip
+
+
+def main(run_id: str, base: str, intent: str) -> int:
+    """The program."""
+    found = _read(Path(intent))
+    with LogFile((found.run_dir if found else Path(base, run_id)) / LOG):
+        return 0 if anyio.run(remove, run_id, Path(base), Path(intent)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""Where a run keeps what grows, which is no file system in memory: VM disks, copies of guests, containers' roots."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from density.controller.paths import make_base, state_dir
+from density.errors import UsageError
+
+
+def data_base() -> Path:
+    """The directory with a directory for each run, where the profile names no other place. Not made here."""
+    return state_dir() / "data"
+
+
+def data_path(run_id: str, wanted: str = "") -> Path:
+    """Where a run keeps what grows; `wanted` is the profile's `engines.data`. Not made here."""
+    return Path(wanted) / f"density-{run_id}" if wanted else data_base() / run_id
+
+
+@contextmanager
+def data_directory(path: Path) -> Iterator[Path]:
+    """Make the directory of a run, which is not there yet; afterwards it goes where it is empty.
+
+    What is still in it then is for `density clean`, to which the run's intent names it.
+
+    Raises:
+        UsageError: it cannot be made, or others could put theirs in its place.
+    """
+    try:
+        if path.parent == data_base():
+            make_base(state_dir())
+            make_base(path.parent)
+        _refuse_open(path.parent)
+        path.mkdir(mode=0o711)
+        # QEMU runs as another user and has to reach its disks, whose own modes keep everybody else out.
+        path.chmod(0o711)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be made: {error.strerror}; the key data of [engines] names another place for "
+                         "what grows") from error  # fmt: skip
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            path.rmdir()
+
+
+def kept_data() -> tuple[str, ...]:
+    """The runs that have a directory in the base, sorted."""
+    try:
+        return tuple(sorted(path.name for path in data_base().iterdir()))
+    except OSError:
+        return ()
+
+
+def remove_data(paths: Sequence[Path]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remove these directories of runs; those that were there and are gone, and those that are left. Blocks."""
+    there = [path for path in paths if os.path.lexists(path)]
+    for path in there:
+        shutil.rmtree(path, ignore_errors=True)  # which follows no link
+    left = tuple(str(path) for path in there if os.path.lexists(path))
+    return tuple(str(path) for path in there if str(path) not in left), left
+
+
+def _refuse_open(directory: Path) -> None:
+    """Where others may rename what is ours, they could put theirs in its place; a sticky one such as /tmp is fine.
+
+    Raises:
+        UsageError: it is such a directory.
+        OSError: it is not there.
+    """
+    mode = directory.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+        raise UsageError(f"others may write to {directory}, where VM disks are to be: chmod go-w {directory}")
