@@ -134,9 +134,8 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         channel=channel,
         placement=slice_.placement() if slice_ else None,
     )
-    watchdog = Watchdog(
-        QuickReader().read, Bounds(profile.reserve), cut=channel.cut, kill=slice_.kill if slice_ else lambda: 0
-    )
+    kill = slice_.kill if slice_ else int
+    watchdog = Watchdog(QuickReader().read, Bounds(profile.reserve), cut=channel.cut, kill=kill)
     stack.enter_context(watchdog.watching())
     await stack.enter_async_context(background(watchdog.beating))
     engines, missing = await enter_engines(profile, stack, context, skip=profile.endpoints.missing == "skip")
@@ -150,6 +149,7 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         left=left,
         warnings=warnings,
         populations=slice_.populations if slice_ else dict,
+        kill=kill,
         watchdog=watchdog,
         protection=protected,
     )

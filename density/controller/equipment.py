@@ -58,6 +58,7 @@ class Equipment:
         left: filled when the equipment is put away: names of what could not be removed.
         warnings: what the person should know about how the run is equipped.
         populations: processes that each limit of the slice holds now: `memory`, `tasks`, `cpus` -> count.
+        kill: kills whatever runs in the slice, from any thread; says how many processes there were.
         watchdog: looks at the loop and the host from outside the loop; None where nothing real is at stake.
         protection: keeps density itself alive while instances are launched.
     """
@@ -70,5 +71,6 @@ class Equipment:
     left: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
     populations: Callable[[], Mapping[str, int]] = dict
+    kill: Callable[[], int] = int
     watchdog: Watchdog | None = None
     protection: Callable[[], AbstractContextManager[None]] = nullcontext

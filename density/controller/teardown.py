@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NoReturn
 
 import anyio
 
@@ -11,11 +13,16 @@ from density.engines.base import Engine
 from density.errors import EngineUnavailable, in_short, meant
 from density.events import InstanceChanged, StageEntered, TornDown, Warned
 from density.model import Failure, Phase, object_name
+from density.payload.background import background
+from density.state import RunState
+from density.threads import in_thread
 
 _GONE = frozenset({Phase.FAILED, Phase.LOST, Phase.REMOVED})
 _RUNNING = frozenset({Phase.READY, Phase.STOPPING})
 NEWS_SECONDS = 5.0
 """How long to wait for the engines' word that each instance is gone; their own lists have said so already."""
+STUCK_SECONDS = 15.0
+"""Longer than the engines wait for payloads to end by themselves (10 s)."""
 
 
 @dataclass(slots=True)
@@ -36,16 +43,23 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
         if instance.phase in _RUNNING:
             ids[bus.state.workloads[instance.workload].workload.engine].append(instance_id)
 
+    unlisted: list[str] = []
+
+    def lost(mine: list[str], why: str) -> None:
+        """The engine does not list what it holds: what is not seen to go may still be there."""
+        unlisted.extend(mine)
+        torn.left.append(why)
+
     async def clear(engine: Engine, mine: list[str]) -> None:
         try:
             await _stop(bus, engine, mine)
             reaped = await engine.reap(run_id)
         except EngineUnavailable as gone:
-            torn.left.append(f"what {gone.engine} may still hold ({gone.reason})")
+            lost(mine, f"what {gone.engine} may still hold ({gone.reason})")
             return
         except Exception as error:  # noqa: BLE001 — a fault in one engine is no reason to leave what the others hold
             bus.fault(f"removing by {engine.name}", error)
-            torn.left.append(f"what {engine.name} may still hold ({in_short(error)})")
+            lost(mine, f"what {engine.name} may still hold ({in_short(error)})")
             return
         names = {object_name(run_id, instance_id) for instance_id in mine}.union(reaped.removed)
         torn.removed += names.difference(reaped.left)
@@ -53,12 +67,37 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
         if reaped.problem:
             bus.emit(Warned(anyio.current_time(), f"{engine.name}: {reaped.problem}"))
 
-    async with anyio.create_task_group() as group:
+    async with background(partial(_kill_what_stays, bus, equipment)), anyio.create_task_group() as group:
         for name, engine in equipment.engines.items():
             group.start_soon(clear, engine, ids[name])
     with anyio.move_on_after(NEWS_SECONDS):
-        await bus.until(lambda state: not any(counts[phase] for counts in state.counts.values() for phase in _RUNNING))
+        await bus.until(lambda state: not _running(state))
+    for instance_id in unlisted:
+        gone = bus.state.instances[instance_id].phase not in _RUNNING
+        (torn.removed if gone else torn.left).append(object_name(run_id, instance_id))
     return torn
+
+
+async def _kill_what_stays(bus: Bus, equipment: Equipment) -> NoReturn:
+    """Where nothing goes any more, kill what is in the slice: an engine on a full host cannot fork to end anything.
+
+    The engines find it ended then, and remove what is left of it.
+    """
+    running = _running(bus.state)
+    killed = 0
+    while True:
+        await anyio.sleep(STUCK_SECONDS)
+        before, running = running, _running(bus.state)
+        if not running or running < before:
+            continue
+        if (count := await in_thread(equipment.kill)) and not killed:
+            message = f"the engines removed nothing for {STUCK_SECONDS:.0f} s: killed {count:,} processes of the slice"
+            bus.emit(Warned(anyio.current_time(), message))
+        killed += count
+
+
+def _running(state: RunState) -> int:
+    return sum(counts[phase] for counts in state.counts.values() for phase in _RUNNING)
 
 
 async def _stop(bus: Bus, engine: Engine, instance_ids: list[str]) -> None:

@@ -96,7 +96,7 @@ class Committer:
         finally:
             with anyio.CancelScope(shield=True):
                 channel.forget(instance_id)
-                await removal.remove(self._clients, name)
+                await removal.for_each([name], lambda each: removal.remove(self._clients, each), removal.Pace(1))
 
     @asynccontextmanager
     async def _committed(self, container: str) -> AsyncGenerator[str]:

@@ -86,6 +86,7 @@ class DockerEngine:
         self._book = KernelBook()
         self._slice_use = SliceUse(context.placement)
         self._daemons: Mapping[str, int] = {}
+        self._removals_at_once = removal.AT_ONCE
         self._files_limits: dict[str, float] = {}
         # One at a time: a wave that fails looks at the same files for each of its instances.
         self._looking = CapacityLimiter(1)
@@ -124,6 +125,7 @@ class DockerEngine:
         info, version = await self._ask(lambda client: (client.info(), client.version()))
         known = await in_thread(engine_info, info, version, self._clients.endpoint)
         self._daemons = known.daemons
+        self._removals_at_once = removal.removals_at_once(version)
         listed = await removal.list_labelled(self._clients, self._context.run_id)
         ids = (found["Labels"].get(INSTANCE_LABEL, "") for found in listed if found["State"] == "running")
         return replace(known, running=tuple(ids))
@@ -172,23 +174,24 @@ class DockerEngine:
                 self._change(instance, Phase.FAILED, failure=Failure("cancelled", "stopped before it was ready"))
             self._change(instance, Phase.STOPPING)
             instance.interrupt()
+        payloads = (each for each in leaving if is_payload(each.workload) and each.container_id)
+        await self._context.channel.dismiss([each.instance_id for each in payloads])
         farewell = anyio.current_time() + FAREWELL_SECONDS
-        await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell))
+        # Once: what does not go at once is for `reap`, when the others are gone.
+        await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell), self._pace(), attempts=1)
 
     async def reap(self, run_id: str | None) -> Reaped:
-        """Remove by label, look again, and again where something appeared late or would not go; then saved images."""
+        """Remove by label, look again, and again while some go, or something appeared late; then saved images."""
         seen: dict[str, str] = {}
         found = await removal.list_labelled(self._clients, run_id)
-        keeps_up = True
-        for _ in range(removal.ATTEMPTS):
-            if not found or not keeps_up:
-                break
-            seen |= removal.parse_names(found)
+        keeps_up, in_vain = True, 0
+        while found and keeps_up and in_vain < removal.ATTEMPTS:
+            names = removal.parse_names(found)
+            seen |= names
             await self.stop([each["Labels"].get(INSTANCE_LABEL, "") for each in found if self._is_ours(each)])
-            keeps_up = await removal.for_each(
-                removal.parse_names(found), lambda each: removal.remove(self._clients, each)
-            )
+            keeps_up = await removal.for_each(names, lambda each: removal.remove(self._clients, each), self._pace())
             found = await removal.list_labelled(self._clients, run_id)
+            in_vain = 0 if len(found) < len(names) else in_vain + 1
         left = removal.parse_names(found)
         images = await removal.remove_images(self._clients, run_id) if keeps_up else ()
         gone = set(seen.values()) - set(left.values())
@@ -197,6 +200,9 @@ class DockerEngine:
             left=(*sorted(left.values()), *images),
             problem="" if keeps_up else removal.STALLED,
         )
+
+    def _pace(self) -> removal.Pace:
+        return removal.Pace(self._removals_at_once)
 
     async def _connect(self) -> Mapping[str, Any]:
         """What the daemon says of itself, which has to be one of this machine."""
@@ -296,12 +302,10 @@ class DockerEngine:
 
     async def _stop_one(self, instance: Instance, farewell: float) -> bool:
         if is_payload(instance.workload) and instance.container_id:
-            await self._context.channel.dismiss([instance.instance_id])
             with anyio.CancelScope(deadline=farewell):
                 await instance.ended.wait()
         name = object_name(self._context.run_id, instance.instance_id)
-        # Once: what does not go at once is for `reap`, when the others are gone.
-        gone = await removal.remove(self._clients, instance.container_id or name, attempts=1)
+        gone = await removal.remove(self._clients, instance.container_id or name)
         if gone and instance.instance_id in self._instances:
             self._change(instance, Phase.REMOVED)
             self._forget(instance)
@@ -404,7 +408,7 @@ class DockerEngine:
             return
         with suppress(EngineUnavailable):
             name = object_name(self._context.run_id, instance.instance_id)
-            await removal.remove(self._clients, instance.container_id or name, attempts=1)
+            await removal.remove(self._clients, instance.container_id or name)
 
     def _forget(self, instance: Instance) -> None:
         self._instances.pop(instance.instance_id, None)

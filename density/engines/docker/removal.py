@@ -1,8 +1,9 @@
 """Finding and removing containers by label."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, create_task_group
@@ -13,10 +14,14 @@ from density.model import LABEL
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.2
-CONCURRENCY = 4
-"""Removals at once. Of 160 containers without network 42 a second were removed 8 or 16 at a time, 38 at 4, 24 at 1 (two
-cores, Docker 20.10); the more containers end at once, the likelier a daemon of before 23.0 locks itself up."""
-
+AT_ONCE = 4
+"""Removals at once, to begin with, and at most on a daemon of before 23.0: the more containers end at once there, the
+likelier it locks itself up."""
+MOST_AT_ONCE = 16
+"""At most on others. Of 160 containers without network 42 a second were removed 8 or 16 at a time, 38 at 4, 24 at 1
+(two cores, Docker 20.10)."""
+_LOCKS_UP_BEFORE = 23
+_VERSION = re.compile(r"\d+")
 REMOVE_SECONDS = 20
 """For the daemon's answer: one that is locked up never gives it."""
 STALLED_SECONDS = 60.0
@@ -50,29 +55,29 @@ async def list_labelled(clients: Clients, run_id: str | None) -> list[Mapping[st
     return found
 
 
-async def remove(clients: Clients, reference: str, *, attempts: int = ATTEMPTS) -> bool:
-    """Remove one container by force; whether it is gone. Tries again while the daemon is busy with it.
+def removals_at_once(version: Mapping[str, Any]) -> int:
+    """How many removals a daemon is given at once at most, from its `version` answer."""
+    if any("podman" in str(each.get("Name", "")).lower() for each in version.get("Components") or ()):
+        return MOST_AT_ONCE
+    found = _VERSION.match(str(version.get("Version", "")))
+    return MOST_AT_ONCE if found and int(found[0]) >= _LOCKS_UP_BEFORE else AT_ONCE
+
+
+async def remove(clients: Clients, reference: str) -> bool:
+    """Remove one container by force; whether it is gone.
 
     Raises:
         EngineUnavailable: the daemon cannot be reached.
     """
-    pause = FIRST_PAUSE_SECONDS
-    for attempt in range(attempts):
-        if attempt:
-            await anyio.sleep(pause)
-            pause *= 2
-        try:
-            await clients.call(
-                lambda client: client.remove_container(reference, v=True, force=True), seconds=REMOVE_SECONDS
-            )
-        except CLIENT_ERRORS as error:
-            if is_missing(error):
-                return True
-            if is_refused(error):
-                raise unavailable(clients.endpoint, error) from error
-        else:
-            return True
-    return False
+    try:
+        await clients.call(
+            lambda client: client.remove_container(reference, v=True, force=True), seconds=REMOVE_SECONDS
+        )
+    except CLIENT_ERRORS as error:
+        if is_refused(error):
+            raise unavailable(clients.endpoint, error) from error
+        return is_missing(error)
+    return True
 
 
 async def remove_images(clients: Clients, run_id: str | None) -> tuple[str, ...]:
@@ -98,8 +103,29 @@ async def remove_image(clients: Clients, reference: str) -> bool:
     return False
 
 
-async def for_each(items: Iterable[Item], remove_one: Callable[[Item], Awaitable[bool]]) -> bool:
-    """Remove all items, a few at once, with a function that says whether the item is gone.
+class Pace:
+    """How many removals are under way at once: one more after each that worked, half as many after one that did not.
+
+    Attributes:
+        limiter: whose places they take.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.limiter = CapacityLimiter(min(AT_ONCE, most))
+        self._most = most
+
+    def ended(self, *, gone: bool) -> None:
+        """A removal came to its end."""
+        now = int(self.limiter.total_tokens)
+        self.limiter.total_tokens = min(self._most, now + 1) if gone else max(1, now // 2)
+
+
+async def for_each(
+    items: Iterable[Item], remove_one: Callable[[Item], Awaitable[bool]], pace: Pace, *, attempts: int = ATTEMPTS
+) -> bool:
+    """Remove all items, several at once, with a function that says whether the item is gone.
+
+    What is not gone is tried again after growing pauses, in which the others have its place.
 
     Returns:
         Whether the daemon kept up; else it has stalled, and the items that were not done by then are left.
@@ -107,22 +133,43 @@ async def for_each(items: Iterable[Item], remove_one: Callable[[Item], Awaitable
     Raises:
         EngineUnavailable: the daemon cannot be reached; the items that had not begun by then are left out.
     """
-    limiter = CapacityLimiter(CONCURRENCY)
-    gone: list[EngineUnavailable] = []
+    gone = _Reachable(remove_one, pace)
 
     async def one(item: Item) -> None:
-        async with limiter:
-            if not gone:
-                try:
-                    if await remove_one(item):
-                        patience.deadline = anyio.current_time() + STALLED_SECONDS
-                except EngineUnavailable as error:
-                    gone.append(error)
+        for attempt in range(attempts):
+            if attempt:
+                await anyio.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+            if await gone.after(item, patience):
+                return
 
     with anyio.move_on_after(STALLED_SECONDS) as patience:
         async with create_task_group() as group:
             for item in items:
                 group.start_soon(one, item)
-    if gone:
-        raise gone[0]
+    if gone.error:
+        raise gone.error
     return not patience.cancelled_caught
+
+
+class _Reachable(Generic[Item]):
+    """One removal after another of a daemon that may go away; `error` says that it did."""
+
+    def __init__(self, remove_one: Callable[[Item], Awaitable[bool]], pace: Pace) -> None:
+        self.error: EngineUnavailable | None = None
+        self._remove_one = remove_one
+        self._pace = pace
+
+    async def after(self, item: Item, patience: anyio.CancelScope) -> bool:
+        """Whether the item need not be tried again: it is gone, or the daemon is."""
+        async with self._pace.limiter:
+            if self.error:
+                return True
+            try:
+                gone = await self._remove_one(item)
+            except EngineUnavailable as error:
+                self.error = error
+                return True
+        self._pace.ended(gone=gone)
+        if gone:
+            patience.deadline = anyio.current_time() + STALLED_SECONDS
+        return gone
