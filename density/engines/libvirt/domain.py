@@ -1,11 +1,13 @@
 """Domain XML: written from a `Domain`, and our mark read back from it. Pure."""
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from density.errors import UsageError
 from density.model import DiskIo
 from density.payload.guests import Guest
 from density.payload.guests.disk import Layer
@@ -14,6 +16,9 @@ NAMESPACE = "urn:density:instance"
 """Namespace of the metadata element that marks our domains: `<instance run=RUN id=INSTANCE/>`."""
 
 ET.register_namespace("density", NAMESPACE)
+
+_UNSAYABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""XML cannot carry most control characters or half a character, and libvirt's schema has no lines in names or paths."""
 
 Hypervisor = Literal["kvm", "qemu", "lxc", "test"]
 TB_CACHE_MIB = 16
@@ -88,7 +93,11 @@ class Domain:
 
 
 def domain_xml(domain: Domain) -> str:
-    """The domain as libvirt wants it: no USB, video, sound, balloon or graphics, which cost memory and start time."""
+    """The domain as libvirt wants it: no USB, video, sound, balloon or graphics, which cost memory and start time.
+
+    Raises:
+        UsageError: a path or a name has a character that XML cannot carry, or libvirt does not take.
+    """
     root = ET.Element("domain", type=domain.hypervisor)
     _text(root, "name", domain.name)
     metadata = ET.SubElement(root, "metadata")
@@ -103,6 +112,7 @@ def domain_xml(domain: Domain) -> str:
         _text(ET.SubElement(root, "os"), "type", "hvm")
     else:
         _machine(root, domain)
+    _refuse_unsayable(root)
     return ET.tostring(root, encoding="unicode")
 
 
@@ -111,6 +121,13 @@ def parse_mark(xml: str) -> Mark | None:
     element = ET.fromstring(xml)  # noqa: S314 — libvirt's own words, from a socket that only root serves
     run_id, instance_id = element.get("run"), element.get("id")
     return Mark(run_id, instance_id) if run_id and instance_id else None
+
+
+def _refuse_unsayable(root: ET.Element) -> None:
+    for element in root.iter():
+        for words in (element.text or "", *element.attrib.values()):
+            if _UNSAYABLE.search(words):
+                raise UsageError(f"libvirt takes no control characters and no bytes that are not text, as in {words!r}")
 
 
 def _container(root: ET.Element, domain: Domain, program: Program) -> None:

@@ -132,6 +132,14 @@ def serial_path(xml: str) -> str:
 
 
 def _restore(connection: libvirt.virConnect, path: Path, old: str, new: str) -> None:
-    """Run what is in the file, with its serial port at another socket."""
-    xml = connection.saveImageGetXMLDesc(str(path))
-    connection.restoreFlags(str(path), xml.replace(old, new), libvirt.VIR_DOMAIN_SAVE_RUNNING)
+    xml = with_serial(connection.saveImageGetXMLDesc(str(path)), old, new)
+    connection.restoreFlags(str(path), xml, libvirt.VIR_DOMAIN_SAVE_RUNNING)
+
+
+def with_serial(xml: str, old: str, new: str) -> str:
+    """A domain with its serial port, and the console that stands for it, at another socket."""
+    root = ET.fromstring(xml)  # noqa: S314 — libvirt's own words, from root's socket
+    for source in root.iterfind("devices/*/source"):
+        if source.get("path") == old:
+            source.set("path", new)
+    return ET.tostring(root, encoding="unicode")
