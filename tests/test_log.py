@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 from density import log
@@ -97,7 +98,7 @@ def test_a_call_that_the_daemon_refuses_is_in_it(tmp_path: Path) -> None:
 
     with LogFile(tmp_path / "x.log"):
         clients = Clients(find_endpoint(""), concurrency=1)
-        clients.connect()
+        anyio.run(clients.connect)
         with clients.borrow() as client, pytest.raises(APIError):
             client.inspect_container("density-is-not-there")
         with clients.borrow() as client, pytest.raises(APIError):

@@ -43,7 +43,8 @@ _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"maximum number of (active connections|pending replies)", r"DBus\.Error\.(LimitsExceeded|NoReply|TimedOut)",
         r"StartTransientUnit.*timed? ?out", r"timed out.*StartTransientUnit", r"timeout waiting for systemd",
         r"(failed to activate|activating) service .*timed out", r"connection timed out.*(dbus|systemd|bus)",
-        r"timed out during operation", r"deadline exceeded", r"start timed out", r"too many requests",
+        r"timed out during operation", r"no answer within", r"deadline exceeded", r"start timed out",
+        r"too many requests",
         r"too many outstanding (requests|operations)", r"max_clients", r"did not receive a reply",
         r"(rtnl|netlink).*(timed out|timeout)",
     )),
@@ -178,11 +179,11 @@ _COMPILED = tuple((kind, re.compile("|".join(patterns), re.IGNORECASE)) for kind
 
 ENGINE_KINDS = frozenset({"refused", "engine", "no_image", "overloaded"})
 """Kinds that say of the engine that it cannot launch, and nothing of what the host has."""
-OTHER_KINDS = ENGINE_KINDS | {"own_limit", "timeout", "unhealthy", "exited", "cancelled"}
+OTHER_KINDS = ENGINE_KINDS | {"own_limit", "timeout", "unhealthy", "paused", "exited", "cancelled"}
 """Kinds that name nothing of the host that ran out. An engine gives those that it knows of beyond the words:
 `own_limit` (the kernel refused or killed at a limit of the instance itself), `timeout` (never ready in time),
-`unhealthy` (its health check fails after it was ready), `exited` (ended before it was ready), `refused` (no
-connection), `cancelled` (the run was ended first), `engine` (anything else).
+`unhealthy` (its health check fails after it was ready), `paused` (by somebody else than density), `exited` (ended
+before it was ready), `refused` (no connection), `cancelled` (the run was ended first), `engine` (anything else).
 """
 EXHAUSTION = frozenset(kind for kind, _ in _CLASSES) - OTHER_KINDS
 """Kinds that mean a resource ran out, so that launching more is pointless."""

@@ -20,8 +20,8 @@ from engines.contract import CASES, MIB, Session, context_in, opened
 from support.addresses import free_address
 
 from density.engines.docker import DockerEngine
-from density.engines.docker import session as session_module
 from density.engines.docker.client import Clients, Endpoint
+from density.engines.docker.session import Patience
 from density.errors import EngineUnavailable, UsageError
 from density.model import LABEL, Failure, Phase, Readiness, Workload, object_name
 
@@ -322,7 +322,7 @@ async def test_no_daemon(runtime_dir: Path) -> None:
 async def test_one_connection_a_client() -> None:
     """However many containers it asks about, a client keeps a single connection."""
     clients = Clients(Endpoint(docker_guest.ENDPOINT), concurrency=2)
-    await anyio.to_thread.run_sync(clients.connect)
+    await clients.connect()
 
     def ask(client: APIClient) -> None:
         for number in range(30):
@@ -363,7 +363,6 @@ def _open_sockets() -> int:
 
 async def test_silence_is_no_trouble(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long time without events makes the engine listen anew, miss nothing, and not take the daemon for gone."""
-    monkeypatch.setattr(session_module, "SILENCE_SECONDS", 0.1)
     listened = [threading.Event() for _ in range(4)]
     left = iter(listened)
     events = APIClient.events
@@ -373,7 +372,8 @@ async def test_silence_is_no_trouble(runtime_dir: Path, monkeypatch: pytest.Monk
         return events(*args, **options)
 
     monkeypatch.setattr(APIClient, "events", counted)
-    async with opened(DOCKER, runtime_dir) as session:
+    impatient = replace(DOCKER, make=lambda context: DockerEngine(context, patience=Patience(silence=0.1)))
+    async with opened(impatient, runtime_dir) as session:
         [instance_id] = await session.launch(DOCKER.ready)
         await anyio.to_thread.run_sync(listened[-1].wait)
         await DOCKER.kill(session.engine, session.context.run_id, instance_id)

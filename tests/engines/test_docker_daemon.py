@@ -11,7 +11,8 @@ from engines import docker_guest
 from engines.contract import CASES, Case, opened
 from support.dockerd import Dockerd
 
-from density.engines.docker import DockerEngine, engine
+from density.engines.docker import DockerEngine
+from density.engines.docker.session import Patience
 from density.errors import EngineUnavailable
 from density.model import LABEL, Phase, Readiness, Workload
 
@@ -117,7 +118,8 @@ async def test_daemon_gone(case: Case, daemon: Dockerd, runtime_dir: Path, monke
             assert change.failure.kind == "refused"
             with pytest.raises(EngineUnavailable, match="does not answer"):
                 await session.engine.describe()
-            monkeypatch.setattr(engine, "GONE_SECONDS", 0.0)
+            assert isinstance(session.engine, DockerEngine)
+            monkeypatch.setattr(session.engine._clients, "patience", Patience(gone=0.0))
             with pytest.raises(EngineUnavailable, match="has not answered"):
                 await session.engine.launch(case.ready, "c-00002")
         finally:

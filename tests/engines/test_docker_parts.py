@@ -12,10 +12,11 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from density.controller.equip import engine_disks
 from density.engines.docker import DockerEngine, removal
+from density.engines.docker.answers import Container, Image, Info, ListedContainer
 from density.engines.docker.client import Clients, Endpoint, unavailable
 from density.engines.docker.context import Context, active_context
 from density.engines.docker.feed import INSTANCE_LABEL, Heard, parse_status
-from density.engines.docker.health import Health, HealthCheck, parse_health, parse_healthcheck
+from density.engines.docker.health import Health, HealthCheck, health_of, healthcheck_of
 from density.engines.docker.instance import Instance
 from density.engines.docker.machine import Machine, daemons_machine, is_elsewhere, this_machine
 from density.engines.docker.not_ready import Found, not_ready, unhealthy
@@ -49,7 +50,7 @@ def image(**check: object) -> dict[str, object]:
 )
 def test_healthcheck(described: dict[str, Any], check: HealthCheck | None) -> None:
     """`HEALTHCHECK NONE` is none, and what an image leaves open is Docker's own."""
-    assert parse_healthcheck(described) == check
+    assert healthcheck_of(Image.of({"Id": "x", **described})) == check
 
 
 def test_first_check() -> None:
@@ -63,8 +64,8 @@ def test_health() -> None:
     """The last check's exit code and output, and how many failed in a row."""
     log = [{"ExitCode": 0, "Output": "fine"}, {"ExitCode": 1, "Output": "no\n\n database \n"}]
     state = {"State": {"Health": {"FailingStreak": 3, "Log": log}}}
-    assert parse_health(state) == Health(3, 1, ("no", "database"))
-    assert parse_health({"State": {}}) == Health()
+    assert health_of(Container.of(state)) == Health(3, 1, ("no", "database"))
+    assert health_of(Container.of({"State": {}})) == Health()
 
 
 @pytest.mark.parametrize(
@@ -83,20 +84,20 @@ def test_not_ready_says_what_was_tried() -> None:
     instance.tried.what = "GET http://127.0.0.1:80/"
     for answer in ("connection refused", "404 Not Found"):
         instance.tried.note(answer)
-    failure = not_ready(instance, Found(("one",) * 30, Health(), {}))
+    failure = not_ready(instance, Found(("one",) * 30, Health(), None))
     assert failure.kind == "timeout"
     for said in ("within 6 s", "GET http://127.0.0.1:80/", "2 times", "404 Not Found"):
         assert said in failure.message
     assert len(failure.evidence) == 20
     instance.unhealthy = True
-    sick = not_ready(instance, Found(("up",), Health(4, 1, ("no database",)), {}))
+    sick = not_ready(instance, Found(("up",), Health(4, 1, ("no database",)), None))
     assert "4 times" in sick.message
     assert sick.evidence == ("no database", "up")
 
 
 def test_unhealthy_is_a_failure_of_its_own() -> None:
     """With how often the check failed, its exit code and what it printed."""
-    failure = unhealthy(Found(("up",), Health(3, 7, ("no", "database")), {}))
+    failure = unhealthy(Found(("up",), Health(3, 7, ("no", "database")), None))
     assert failure.kind == "unhealthy"
     assert "exit code 7" in failure.message
     assert failure.evidence == ("no", "database", "up")
@@ -104,8 +105,8 @@ def test_unhealthy_is_a_failure_of_its_own() -> None:
 
 def test_a_line_that_was_missed_is_found() -> None:
     """The last lines of the log are searched as the follower does."""
-    assert Found(("x", "READY"), Health(), {}).has_line("^READY$")
-    assert not Found(("x", "NOT READY"), Health(), {}).has_line("^READY$")
+    assert Found(("x", "READY"), Health(), None).has_line("^READY$")
+    assert not Found(("x", "NOT READY"), Health(), None).has_line("^READY$")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_this_machine_is_what_a_daemon_here_says() -> None:
     """Both ways to describe a machine agree on what they have in common."""
     this = this_machine()
     said = {"Name": this.name, "KernelVersion": this.kernel, "MemTotal": this.memory_bytes}
-    assert daemons_machine(said) == this
+    assert daemons_machine(Info.of(said)) == this
 
 
 def make_context(home: Path, name: str, host: str) -> None:
@@ -178,15 +179,16 @@ async def test_what_started_while_the_list_was_fetched_is_alive(monkeypatch: pyt
                 "stopped": Instance("stopped", WEB, Phase.READY),
             }
 
-            async def listed(clients: Clients, run_id: str | None) -> list[dict[str, Any]]:
+            async def listed(clients: Clients, run_id: str | None) -> tuple[ListedContainer, ...]:
                 engine._instances["new"] = Instance("new", WEB, Phase.STARTED)
                 engine._instances["stopped"].phase = Phase.STOPPING
                 labels = {INSTANCE_LABEL: "sick"}
-                return [{"Labels": labels, "State": "running", "Status": "Up 9 seconds (unhealthy)"}]
+                status = "Up 9 seconds (unhealthy)"
+                return (ListedContainer.of({"Id": "x", "Labels": labels, "State": "running", "Status": status}),)
 
             monkeypatch.setattr(removal, "list_labelled", listed)
             monkeypatch.setattr(engine, "_hear", heard.append)
-            await engine._reconcile()
+            await engine._look_for_missed()
     assert heard == [Heard("died", "gone"), Heard("unhealthy", "sick")]
 
 

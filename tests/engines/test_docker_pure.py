@@ -9,15 +9,24 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from density.engines.base import EngineContext
 from density.engines.docker import ending as ending_module
+from density.engines.docker.answers import (
+    Container,
+    DockerNetwork,
+    Event,
+    HostSettings,
+    Info,
+    ListedContainer,
+    Version,
+)
 from density.engines.docker.client import Endpoint, find_endpoint, unavailable, words
-from density.engines.docker.daemon import engine_info, find_daemons, maps_users, parse_clock
-from density.engines.docker.ending import Ending, Known, ending_failure, parse_ending, parse_limits, start_failure
-from density.engines.docker.feed import INSTANCE_LABEL, Heard, parse_event
+from density.engines.docker.daemon import clock_of, engine_info, find_daemons, maps_users
+from density.engines.docker.ending import Ending, Known, ending_failure, ending_of, limits_of, start_failure
+from density.engines.docker.feed import INSTANCE_LABEL, Heard, meaning_of
 from density.engines.docker.images import parse_problem, payload_tag, payload_tar
 from density.engines.docker.instance import Instance
-from density.engines.docker.networks import parse_bridge, parse_usable
+from density.engines.docker.networks import bridge_of, usable_of
 from density.engines.docker.preparing import find_problems
-from density.engines.docker.removal import parse_names
+from density.engines.docker.removal import names_of
 from density.engines.docker.spec import WORKLOAD_LABEL, container_document
 from density.engines.own_limits import Limits
 from density.errors import EngineUnavailable
@@ -49,7 +58,7 @@ def event(action: str, **attributes: str) -> dict[str, object]:
 )
 def test_event(said: dict[str, object], heard: Heard | None) -> None:
     """Of the daemon's events, an end, a want of memory and a health that changed matter, and nothing else."""
-    assert parse_event(said) == heard
+    assert meaning_of(Event.of(said)) == heard
 
 
 @pytest.mark.parametrize(
@@ -71,15 +80,18 @@ def test_event(said: dict[str, object], heard: Heard | None) -> None:
 def test_usable_addresses(pool: dict[str, object], used: list[str], usable: int | None) -> None:
     """A network gives out its range without its own address, broadcast, gateway, reserved ones and those in use."""
     containers = {str(number): {"IPv4Address": address} for number, address in enumerate(used)}
-    assert parse_usable({"IPAM": {"Config": [pool]}, "Containers": containers}) == usable
+    assert usable_of(DockerNetwork.of({"IPAM": {"Config": [pool]}, "Containers": containers})) == usable
 
 
 def test_bridge() -> None:
     """The bridge device is named by option or after the network's id; other drivers have none."""
     option = {"com.docker.network.bridge.name": "docker0"}
-    assert parse_bridge({"Driver": "bridge", "Id": "0123456789abcdef", "Options": option}) == "docker0"
-    assert parse_bridge({"Driver": "bridge", "Id": "0123456789abcdef", "Options": None}) == "br-0123456789ab"
-    assert parse_bridge({"Driver": "macvlan", "Id": "0123456789abcdef"}) == ""
+    assert bridge_of(DockerNetwork.of({"Driver": "bridge", "Id": "0123456789abcdef", "Options": option})) == "docker0"
+    assert (
+        bridge_of(DockerNetwork.of({"Driver": "bridge", "Id": "0123456789abcdef", "Options": None}))
+        == "br-0123456789ab"
+    )
+    assert bridge_of(DockerNetwork.of({"Driver": "macvlan", "Id": "0123456789abcdef"})) == ""
 
 
 def test_payload_image_follows_from_its_binary() -> None:
@@ -149,10 +161,10 @@ def test_another_image_has_what_docker_gives(tmp_path: Path) -> None:
 
 def test_daemons_that_map_users() -> None:
     """Root in a container is another user outside of it where the daemon maps users, or is not run by root."""
-    assert maps_users({"SecurityOptions": ["name=seccomp,profile=default", "name=userns"]})
-    assert maps_users({"SecurityOptions": ["name=rootless"]})
-    assert not maps_users({"SecurityOptions": ["name=seccomp,profile=builtin"]})
-    assert not maps_users({"SecurityOptions": None})
+    assert maps_users(Info.of({"SecurityOptions": ["name=seccomp,profile=default", "name=userns"]}))
+    assert maps_users(Info.of({"SecurityOptions": ["name=rootless"]}))
+    assert not maps_users(Info.of({"SecurityOptions": ["name=seccomp,profile=builtin"]}))
+    assert not maps_users(Info.of({"SecurityOptions": None}))
 
 
 def test_document_of_another_image(tmp_path: Path) -> None:
@@ -343,21 +355,24 @@ def test_a_start_that_its_own_limit_prevents_is_told_as_that() -> None:
 def test_limits_of_a_container() -> None:
     """Zero, minus one and nothing at all mean that there is no limit."""
     settings = {"Memory": 64 * MIB, "PidsLimit": 100, "Ulimits": [{"Name": "nofile", "Soft": 64, "Hard": 128}]}
-    assert parse_limits(settings) == Limits(memory_bytes=64 * MIB, tasks=100, files=64)
-    assert parse_limits({"Memory": 0, "PidsLimit": -1, "Ulimits": None}) == Limits()
-    assert parse_limits({"PidsLimit": None}) == Limits()
+    assert limits_of(HostSettings.of(settings)) == Limits(memory_bytes=64 * MIB, tasks=100, files=64)
+    assert limits_of(HostSettings.of({"Memory": 0, "PidsLimit": -1, "Ulimits": None})) == Limits()
+    assert limits_of(HostSettings.of({"PidsLimit": None})) == Limits()
 
 
 def test_ending_as_described() -> None:
     """A container that runs again has no exit code."""
-    assert parse_ending({"State": {"Running": True, "ExitCode": 0}}, ()).exit_code is None
+    assert ending_of(Container.of({"State": {"Running": True, "ExitCode": 0}}), ()).exit_code is None
     state = {"Running": False, "ExitCode": 137, "OOMKilled": True, "Error": "a\nb"}
-    assert parse_ending({"State": state}, ("x",)) == Ending(137, out_of_memory=True, error="a b", lines=("x",))
+    assert ending_of(Container.of({"State": state}), ("x",)) == Ending(
+        137, out_of_memory=True, error="a b", lines=("x",)
+    )
 
 
 def test_names() -> None:
     """Containers go by their names, or by their ids while they have none."""
-    assert parse_names([{"Id": "a", "Names": ["/one"]}, {"Id": "b", "Names": None}]) == {"a": "one", "b": "b"}
+    listed = ListedContainer.list_of([{"Id": "a", "Names": ["/one"]}, {"Id": "b", "Names": None}])
+    assert names_of(listed) == {"a": "one", "b": "b"}
 
 
 def test_daemons_without_a_socket(tmp_path: Path) -> None:
@@ -377,8 +392,15 @@ def test_info() -> None:
         "NCPU": 4,
         "SystemTime": "2026-11-24T08:00:00.123456789Z",
     }
-    info = engine_info(said, {"Version": "27.0"}, Endpoint("tcp://127.0.0.1:2375"))
+    info = engine_info(
+        Info.of(said), Version.of({"Version": "27.0", "ApiVersion": "1.46"}), Endpoint("tcp://127.0.0.1:2375")
+    )
     said_here = {name: fact for name, fact in info.facts.items() if "state_dir" not in name}
-    assert said_here == {"cgroup_driver": "systemd", "cgroup_version": "1", "root_dir": "/var/lib/docker"}
-    assert parse_clock(said) == 1795507200
-    assert parse_clock({}) == 0
+    assert said_here == {
+        "cgroup_driver": "systemd",
+        "cgroup_version": "1",
+        "root_dir": "/var/lib/docker",
+        "api_version": "1.46",
+    }
+    assert clock_of(Info.of(said)) == 1795507200
+    assert clock_of(Info()) == 0

@@ -88,11 +88,11 @@ def behind_tls(certificates: Path, runtime_dir: Path) -> Iterator[str]:
         yield endpoint
 
 
-def _import(endpoint: str, layer: bytes, image: str) -> None:
+async def _import(endpoint: str, layer: bytes, image: str) -> None:
     """Into the daemon, which has a network namespace of its own and so reaches no registry."""
     repository, _, tag = image.partition(":")
     clients = Clients(find_endpoint(endpoint), concurrency=1)
-    clients.connect()
+    await clients.connect()
     with clients.borrow() as client:
         client.import_image_from_data(layer, repository=repository, tag=tag, changes=['ENTRYPOINT ["/guest"]'])
     clients.close()
@@ -115,7 +115,7 @@ async def test_a_daemon_behind_tls(
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(certificates))
     image = "density-test-remote:there"
-    _import(behind_tls, docker_guest.layer(tmp_path), image)
+    await _import(behind_tls, docker_guest.layer(tmp_path), image)
     with short_directory() as directory:
         async with opened(case, directory) as session:
             found = (await session.engine.describe()).daemons["dockerd"]

@@ -1,11 +1,13 @@
 """Streams of a Docker daemon: who ends them, who closes their connections, and what is read of a log."""
 
+import json
 import re
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 from engines.contract import short_directory
 from support.fake_docker import FakeDocker, Respond, fake_docker, framed
@@ -41,7 +43,7 @@ def directory() -> Iterator[Path]:
 def connected(directory: Path, *, concurrency: int = 4) -> Clients:
     """Clients of the fake daemon in this directory."""
     clients = Clients(Endpoint(f"unix://{directory}/docker.sock"), concurrency=concurrency)
-    clients.connect()
+    anyio.run(clients.connect)
     return clients
 
 
@@ -132,7 +134,7 @@ def test_the_feed_is_ended_while_nothing_happens(directory: Path) -> None:
     }
 
     def answer(_: dict[str, str]) -> Iterator[bytes]:
-        yield str(event).replace("'", '"').encode()
+        yield json.dumps(event).encode() + b"\n"
         if len(sent) < 2:
             sent.append(1)
             return
@@ -151,7 +153,7 @@ def test_the_feed_is_ended_while_nothing_happens(directory: Path) -> None:
         silence.set()
         clients.close()
         until(lambda: open_sockets(server) == 0)
-    assert [each for each in heard if each.what != "reconnected"] == [Heard("unhealthy", "a")]
+    assert [each for each in heard if each.what != "missed"] == [Heard("unhealthy", "a")]
 
 
 def test_connections_are_not_hoarded(directory: Path) -> None:

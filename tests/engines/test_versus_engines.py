@@ -220,8 +220,9 @@ def test_the_serial_socket_is_found_in_a_domain() -> None:
 def test_what_a_second_build_adds_is_its_new_layers() -> None:
     """Layers of both images are shared; steps of the history without a layer take nothing."""
     build = import_module("density.engines.docker.build")
-    first = {"RootFS": {"Layers": ["a", "b", "c"]}}
-    second = {"RootFS": {"Layers": ["a", "x", "y"]}}
+    answers = import_module("density.engines.docker.answers")
+    first = answers.Image.of({"Id": "1", "RootFS": {"Layers": ["a", "b", "c"]}})
+    second = answers.Image.of({"Id": "2", "RootFS": {"Layers": ["a", "x", "y"]}})
     assert build.added_bytes([0, 5, 0, 7, 100], first, second) == 12
     assert build.added_bytes([0, 5, 7, 100], first, first) == 0
 
@@ -245,9 +246,10 @@ def test_a_containers_layer_is_found_by_its_root(tmp_path: Path) -> None:
     (layer / "fs/written").write_bytes(b"x" * 5000)
     mountinfo = f"1 0 0:9 / / rw shared:1 - overlay overlay rw,lowerdir=/a,upperdir={layer}/fs,workdir={layer}/work\n"
     (process / "mountinfo").write_text(f"2 1 0:5 / /proc rw - proc proc rw\n{mountinfo}")
-    container = {"State": {"Pid": 9}, "LogPath": str(log / "id-json.log")}
-    assert usage.kept_bytes(container, root=tmp_path) == usage.allocated(layer) + usage.allocated(log)
-    assert usage.kept_bytes({**container, "LogPath": ""}, root=tmp_path) is None
-    assert usage.kept_bytes({**container, "State": {"Pid": 0}}, root=tmp_path) is None
+    described = {"State": {"Pid": 9}, "LogPath": str(log / "id-json.log")}
+    of = import_module("density.engines.docker.answers").Container.of
+    assert usage.kept_bytes(of(described), root=tmp_path) == usage.allocated(layer) + usage.allocated(log)
+    assert usage.kept_bytes(of({**described, "LogPath": ""}), root=tmp_path) is None
+    assert usage.kept_bytes(of({**described, "State": {"Pid": 0}}), root=tmp_path) is None
     (process / "mountinfo").write_text("1 0 0:9 / / rw shared:1 - btrfs /dev/sda rw\n")
-    assert usage.kept_bytes(container, root=tmp_path) is None
+    assert usage.kept_bytes(of(described), root=tmp_path) is None

@@ -4,17 +4,45 @@ import json
 import socketserver
 import struct
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-Answer = dict[str, Any] | list[Any] | Iterator[bytes]
-"""A document, or the chunks of a stream."""
+
+@dataclass(frozen=True)
+class Question:
+    """What the daemon is asked: the path without the API's version, the parameters, the document that was sent."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    document: Any = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """An answer of another status than 200; None: without a document."""
+
+    code: int
+    document: Any = None
+
+
+@dataclass(frozen=True)
+class Wire:
+    """These bytes as they are, in pieces, with nothing of HTTP added; then the connection is closed."""
+
+    pieces: Iterable[bytes]
+
+
+Answer = dict[str, Any] | list[Any] | Iterator[bytes] | Status | Wire
+"""A document, or the chunks of a stream, or something else."""
 Respond = Callable[[dict[str, str]], Answer]
 """From the question's parameters to the answer."""
+Daemon = Callable[[Question], Answer]
 
 
 def framed(text: str) -> bytes:
@@ -23,15 +51,27 @@ def framed(text: str) -> bytes:
     return struct.pack(">BxxxL", 1, len(data)) + data
 
 
+def by_path(answers: Mapping[str, Respond]) -> Daemon:
+    """A daemon that answers by path alone, and has nothing else."""
+
+    def answer(question: Question) -> Answer:
+        respond = answers.get(question.path)
+        if respond is None:
+            return Status(404, {"message": f"no such object: {question.path}"})
+        return respond(dict(question.query))
+
+    return answer
+
+
 class FakeDocker(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Answers by path, without the version in it; counts the connections that were made to it."""
+    """Lets a daemon answer, each connection in a thread; counts the connections that were made to it."""
 
     daemon_threads = True
     request_queue_size = 128
     block_on_close = False
 
-    def __init__(self, socket_path: Path, answers: dict[str, Respond]) -> None:
-        self.answers = answers
+    def __init__(self, socket_path: Path, daemon: Daemon) -> None:
+        self.daemon = daemon
         self.connections = 0
         super().__init__(str(socket_path), _Handler)
 
@@ -39,6 +79,9 @@ class FakeDocker(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         """Count it."""
         self.connections += 1
         super().process_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 — the library's own
+        """Clients may hang up at any time."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -51,28 +94,36 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
-        """Look the answer up."""
+        """Let the daemon answer."""
         assert isinstance(self.server, FakeDocker)
+        answer = self.server.daemon(self._question())
+        if isinstance(answer, Wire):
+            self._wire(answer)
+        elif isinstance(answer, Status):
+            self._document(answer.code, answer.document)
+        elif isinstance(answer, dict | list):
+            self._document(200, answer)
+        else:
+            self._stream(answer)
+
+    do_POST = do_DELETE = do_GET  # noqa: N815 — the library calls them by these names
+
+    def _question(self) -> Question:
         parts = urlsplit(self.path)
-        path = parts.path
+        path = unquote(parts.path)
         if path.startswith("/v1"):
             path = "/" + path[1:].partition("/")[2]
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        answer = self.server.answers.get(path)
-        if answer is None:
-            self._document(404, {"message": f"no such object: {path}"})
-            return
-        found = answer(query)
-        if isinstance(found, dict | list):
-            self._document(200, found)
-        else:
-            self._stream(found)
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        document = json.loads(sent) if sent and "json" in self.headers.get("Content-Type", "") else None
+        return Question(self.command, path, query, document)
 
     def _document(self, status: int, document: Any) -> None:  # noqa: ANN401 — any JSON
-        body = json.dumps(document).encode()
+        body = b"" if document is None else json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
@@ -87,12 +138,16 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
+    def _wire(self, answer: Wire) -> None:
+        self.close_connection = True
+        for piece in answer.pieces:
+            self.wfile.write(piece)
+
 
 @contextmanager
-def fake_docker(directory: Path, answers: dict[str, Respond]) -> Generator[FakeDocker]:
+def served(directory: Path, daemon: Daemon) -> Generator[FakeDocker]:
     """The daemon while this is entered, on `docker.sock` in the directory."""
-    version = {"ApiVersion": "1.41", "Version": "20.10"}
-    with FakeDocker(directory / "docker.sock", {"/version": lambda _: version, **answers}) as server:
+    with FakeDocker(directory / "docker.sock", daemon) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
@@ -100,3 +155,11 @@ def fake_docker(directory: Path, answers: dict[str, Respond]) -> Generator[FakeD
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def fake_docker(directory: Path, answers: dict[str, Respond]) -> Generator[FakeDocker]:
+    """A daemon that answers by path alone, on `docker.sock` in the directory."""
+    version = {"ApiVersion": "1.41", "Version": "20.10"}
+    with served(directory, by_path({"/version": lambda _: version, **answers})) as server:
+        yield server

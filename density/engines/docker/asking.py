@@ -3,10 +3,10 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import anyio.to_thread
+from docker.errors import APIError
 
 from density.engines.docker import images
-from density.engines.docker.client import CLIENT_ERRORS, Clients, find_endpoint, has_answered, unavailable, words
+from density.engines.docker.client import CLIENT_ERRORS, Clients, find_endpoint, unavailable, words
 from density.errors import DensityError
 
 
@@ -20,10 +20,10 @@ async def connected(endpoint: str) -> AsyncGenerator[Clients]:
     """
     clients = Clients(find_endpoint(endpoint), concurrency=1)
     try:
-        await anyio.to_thread.run_sync(clients.connect)
+        await clients.connect()
         yield clients
     except CLIENT_ERRORS as error:
-        if has_answered(error):
+        if isinstance(error, APIError):
             raise DensityError(f"docker: {words(error)}") from error
         raise unavailable(clients.endpoint, error) from error
     finally:

@@ -5,19 +5,20 @@ import tarfile
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import anyio
 import anyio.to_thread
 from docker import APIClient
 from docker.errors import APIError
 
+from density.engines.docker.answers import HistoryStep, Image, Step
 from density.engines.docker.asking import connected
 from density.engines.docker.client import Clients, is_missing
 from density.errors import DensityError
 from density.model import LABEL
 
 REPOSITORY = "density-built"
+BUILD_SECONDS = 900.0
 DOCKERFILE = """\
 FROM scratch
 COPY base /base
@@ -55,35 +56,36 @@ async def build_twice(endpoint: str, *, run_id: str, base: bytes, programs: tupl
         _image(clients, run_id, base, programs[0], fresh=True) as (seconds, first),
         _image(clients, run_id, base, programs[1], fresh=False) as (again_seconds, second),
     ):
-        sizes = await clients.call(lambda client: client.history(second["Id"]))  # type: ignore[no-untyped-call]
-    added = added_bytes([int(each["Size"]) for each in sizes], first, second)
-    return Built(seconds, again_seconds, int(first["Size"]), added)
+        steps = HistoryStep.list_of(await clients.call(lambda client: client.history(second.id)))  # type: ignore[no-untyped-call]
+    added = added_bytes([step.size for step in steps], first, second)
+    return Built(seconds, again_seconds, first.size, added)
 
 
-def added_bytes(sizes: list[int], first: Mapping[str, Any], second: Mapping[str, Any]) -> int:
+def added_bytes(sizes: list[int], first: Image, second: Image) -> int:
     """Bytes of the layers that the second image does not share with the first.
 
     Args:
         sizes: of the second image's history, the newest step first; steps without a layer have 0.
-        first, second: as `inspect` describes the images.
+        first, second: the images.
     """
-    known = set(first["RootFS"]["Layers"])
-    layers = second["RootFS"]["Layers"]
+    known = set(first.root.layers)
     newest = [size for size in sizes if size > 0]
-    return sum(size for layer, size in zip(reversed(layers), newest, strict=False) if layer not in known)
+    return sum(size for layer, size in zip(reversed(second.root.layers), newest, strict=False) if layer not in known)
 
 
 @asynccontextmanager
 async def _image(
     clients: Clients, run_id: str, base: bytes, program: bytes, *, fresh: bool
-) -> AsyncGenerator[tuple[float, Mapping[str, Any]]]:
+) -> AsyncGenerator[tuple[float, Image]]:
     tag = f"{REPOSITORY}:{run_id}-{'first' if fresh else 'again'}"
     context = await anyio.to_thread.run_sync(context_tar, base, program)
     try:
         began = anyio.current_time()
-        await clients.call(lambda client: _build(client, context, tag, {LABEL: run_id}, fresh=fresh))
+        await clients.call(
+            lambda client: _build(client, context, tag, {LABEL: run_id}, fresh=fresh), seconds=BUILD_SECONDS
+        )
         seconds = anyio.current_time() - began
-        yield seconds, await clients.call(lambda client: client.inspect_image(tag))  # type: ignore[no-untyped-call]
+        yield seconds, Image.of(await clients.call(lambda client: client.inspect_image(tag)))  # type: ignore[no-untyped-call]
     finally:
         with anyio.CancelScope(shield=True):
             await clients.call(lambda client: _forget(client, tag))
@@ -105,9 +107,9 @@ def _build(client: APIClient, context: bytes, tag: str, labels: Mapping[str, str
         fileobj=io.BytesIO(context), custom_context=True, tag=tag, labels=dict(labels), nocache=fresh, rm=True,
         forcerm=True, decode=True,
     )  # fmt: skip
-    for step in steps:
-        if problem := step.get("error"):
-            raise DensityError(f"docker: the image was not built: {' '.join(str(problem).split())}")
+    for step in map(Step.of, steps):
+        if step.error:
+            raise DensityError(f"docker: the image was not built: {' '.join(step.error.split())}")
 
 
 def _forget(client: APIClient, tag: str) -> None:

@@ -1,14 +1,16 @@
 """Connections to a Docker daemon: which endpoint, one SDK client for each call under way, and the daemon's words."""
 
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import anyio
 from anyio import CapacityLimiter
-from docker import APIClient
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, TLSParameterError
 from docker.tls import TLSConfig
@@ -16,8 +18,9 @@ from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException, Timeout
 from urllib3.exceptions import HTTPError
 
+from density.engines.docker.answers import MalformedAnswerError, Version
 from density.engines.docker.context import active_context
-from density.engines.docker.session import CALL_SECONDS, Interrupt, LeanClient
+from density.engines.docker.session import Interrupt, LeanClient, Patience, layers
 from density.errors import EngineUnavailable
 from density.threads import in_thread
 
@@ -90,54 +93,56 @@ class Clients:
 
     Attributes:
         api_version: that is spoken with the daemon.
+        patience: for how long it is waited for.
     """
 
-    def __init__(self, endpoint: Endpoint, *, concurrency: int) -> None:
+    def __init__(self, endpoint: Endpoint, *, concurrency: int, patience: Patience = Patience()) -> None:
         """`concurrency`: calls under way at once, and connections kept for them; more wait their turn."""
         self.endpoint = endpoint
+        self.patience = patience
+        self.api_version = MINIMUM_DOCKER_API_VERSION
         self._concurrency = concurrency
         self._limiter = CapacityLimiter(concurrency)
+        # Those that were given up end a moment later, and take no place of the others meanwhile.
+        self._threads = CapacityLimiter(math.inf)
         self._idle: list[LeanClient] = []
         self._closed = False
-        self.api_version = MINIMUM_DOCKER_API_VERSION
 
-    def connect(self) -> None:
-        """Find out which API version to speak. Blocks.
+    async def connect(self) -> None:
+        """Find out which API version to speak.
 
         Raises:
             EngineUnavailable: nobody answers, or not in a language of the SDK.
         """
-        client = self._make()
         try:
-            self.api_version = str(client.version(api_version=False)["ApiVersion"])
-            self._idle.append(self._make())
+            said = await self.call(lambda client: client.version(api_version=False), seconds=self.patience.hello)
+            self.api_version = Version.of(said).api_version
+            self._close_idle()  # they speak the oldest version
         except CLIENT_ERRORS as error:
             raise unavailable(self.endpoint, error) from error
-        finally:
-            client.close()
 
     def close(self) -> None:
         """Close the connections that are idle; a call under way closes its own when it is over."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
 
     @contextmanager
-    def borrow(self, interrupt: Interrupt | None = None) -> Iterator[LeanClient]:
+    def borrow(self, interrupt: Interrupt | None = None, *, seconds: float = 0.0) -> Iterator[LeanClient]:
         """A client for the thread that asks, until it gives it back.
 
         Args:
-            interrupt: what may end the streams that are read meanwhile, from another thread.
+            interrupt: what may end what is waited for meanwhile, from another thread.
+            seconds: without a word of an answer; 0: as for any question.
         """
         try:
             client = self._idle.pop()
         except IndexError:
             client = self._make()
-        client.interrupt = interrupt
+        client.begin(seconds or self.patience.answer, interrupt)
         try:
             yield client
         finally:
-            client.end_streams()
+            client.end()
             interrupted = interrupt is not None and interrupt.fired.is_set()
             if interrupted or len(self._idle) >= self._concurrency:
                 client.close()
@@ -146,27 +151,82 @@ class Clients:
             if self._closed:
                 self.close()
 
-    async def call(self, function: Callable[[APIClient], Result], *, seconds: int = CALL_SECONDS) -> Result:
-        """Run one call in a worker thread, for at most so long without an answer.
+    async def call(
+        self, function: Callable[[LeanClient], Result], *, seconds: float = 0.0, makes: bool = False
+    ) -> Result:
+        """Run one call in a worker thread, and give it up where it takes too long or the caller is cancelled.
 
-        Never abandoned: what it makes is known when this comes back.
+        Args:
+            function: takes a client.
+            seconds: for all of it, however much has come of the answer by then; 0: as for any question.
+            makes: what it makes has to be known, so a cancelled caller still waits for it, for a short time.
+
+        Raises:
+            requests.exceptions.Timeout: there is no whole answer by then.
         """
+        seconds = seconds or self.patience.answer
+        interrupt = Interrupt()
 
         def work() -> Result:
-            with self.borrow() as client:
-                client.timeout = seconds
+            with self.borrow(interrupt, seconds=seconds + 1) as client:  # the deadline of the caller comes first
                 return function(client)
 
-        return await in_thread(work, limiter=self._limiter)
+        async def answer() -> Result:
+            return await in_thread(work, limiter=self._threads, abandon_on_cancel=True)
+
+        async with self._limiter:
+            try:
+                return await _within(seconds, answer, more_seconds=self.patience.give_up if makes else 0.0)
+            except TimeoutError:
+                raise Timeout(f"no answer within {seconds:g} s") from None
+            finally:
+                interrupt.fire()
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     def _make(self) -> LeanClient:
         return LeanClient(
-            self.endpoint.url if self.endpoint.is_local else "",
-            base_url=self.endpoint.url,
+            self.endpoint.url,
             version=self.api_version,
-            timeout=CALL_SECONDS,
-            tls=self.endpoint.tls or False,
+            tls=self.endpoint.tls,
+            silence_seconds=self.patience.silence,
         )
+
+
+async def _within(seconds: float, work: Callable[[], Awaitable[Result]], *, more_seconds: float) -> Result:
+    """What this gives, if it comes in time; a caller who is cancelled meanwhile waits `more_seconds` for it at most.
+
+    Raises:
+        TimeoutError: it did not come in time.
+    """
+    if not more_seconds:
+        with anyio.fail_after(seconds):
+            return await work()
+    done: list[Result] = []
+    failed: list[Exception] = []
+    scope = anyio.CancelScope(deadline=anyio.current_time() + seconds, shield=True)
+
+    async def hurry() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            scope.deadline = min(scope.deadline, anyio.current_time() + more_seconds)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(hurry)
+        with scope:
+            try:
+                done.append(await work())
+            except Exception as error:  # noqa: BLE001 — raised below: the group would wrap it
+                failed.append(error)
+        group.cancel_scope.cancel()
+    if failed:
+        raise failed[0]
+    if not done:
+        raise TimeoutError
+    return done[0]
 
 
 def has_answered(error: BaseException) -> bool:
@@ -176,12 +236,17 @@ def has_answered(error: BaseException) -> bool:
 
 def is_refused(error: BaseException) -> bool:
     """Whether the daemon could not be reached, or hung up."""
-    return not isinstance(error, APIError | Timeout)
+    return not isinstance(error, APIError | MalformedAnswerError | Timeout)
+
+
+def is_at_fault(error: APIError) -> bool:
+    """Whether the daemon blames itself, and not what it was asked for."""
+    return error.status_code is None or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def is_missing(error: BaseException) -> bool:
     """Whether the daemon said that there is no such object."""
-    return isinstance(error, APIError) and error.status_code == 404
+    return isinstance(error, APIError) and error.status_code == HTTPStatus.NOT_FOUND
 
 
 def words(error: BaseException) -> str:
@@ -192,21 +257,22 @@ def words(error: BaseException) -> str:
 
 def _root(error: BaseException) -> str:
     """The system's own words: `requests` and `urllib3` wrap them in several layers of their own."""
-    inner: BaseException | None = error
-    while inner is not None:
+    inner = error
+    for inner in layers(error):
         if isinstance(inner, OSError) and inner.strerror:
             return inner.strerror.lower()
-        wrapped = [part for part in inner.args if isinstance(part, BaseException)]
-        inner = wrapped[-1] if wrapped else inner.__cause__ or inner.__context__
-    return str(error)
+    said = str(inner) or type(inner).__name__
+    return said[:1].lower() + said[1:]
 
 
 def unavailable(endpoint: Endpoint, error: BaseException) -> EngineUnavailable:
-    """The error for an endpoint that does not answer."""
+    """The error for an endpoint that does not answer, or not as a daemon does."""
     if "PermissionError" in str(error) or isinstance(error, PermissionError):
         return EngineUnavailable(
             "docker", f"may not open {endpoint.url}", remedy="run as root, or join the group `docker`"
         )
+    if isinstance(error, APIError | MalformedAnswerError):
+        return EngineUnavailable("docker", f"{endpoint.url} answers, and cannot be used: {words(error)}")
     context = active_context() if endpoint.is_default else None
     remedy = context.remedy if context else REMEDY
     return EngineUnavailable("docker", f"{endpoint.url} does not answer: {words(error)}", remedy=remedy)

@@ -11,6 +11,7 @@ import anyio
 
 from density.engines.base import EngineContext
 from density.engines.docker import images, removal
+from density.engines.docker.answers import ArchiveFile, Image
 from density.engines.docker.asking import connected
 from density.engines.docker.client import Clients
 from density.engines.docker.spec import container_document
@@ -52,7 +53,10 @@ class Committer:
         binary = await anyio.Path(path).read_bytes()
         image = await self._clients.call(lambda client: images.ensure_payload(client, binary))
         async with self._container(workload, ids[0], image) as container:
-            await self._clients.call(lambda client: client.put_archive(container, "/", _state(state_bytes)))
+            work = self._clients.patience.work
+            await self._clients.call(
+                lambda client: client.put_archive(container, "/", _state(state_bytes)), seconds=work
+            )
             began = anyio.current_time()
             async with self._committed(container) as saved:
                 seconds = anyio.current_time() - began
@@ -65,13 +69,14 @@ class Committer:
         async with self._container(workload, instance_id, image) as container:
             seconds = anyio.current_time() - began
             _, found = await self._clients.call(lambda client: client.get_archive(container, f"/{STATE}"))
-        if found["size"] != state_bytes:
-            raise DensityError(f"docker: the committed image has {found['size']} of {state_bytes} bytes")
+        size = ArchiveFile.of(found).size
+        if size != state_bytes:
+            raise DensityError(f"docker: the committed image has {size} of {state_bytes} bytes")
         return seconds
 
     async def _size(self, image: str) -> int:
         found = await self._clients.call(lambda client: client.inspect_image(image))  # type: ignore[no-untyped-call]
-        return int(found["Size"])
+        return Image.of(found).size
 
     @asynccontextmanager
     async def _container(self, workload: Workload, instance_id: str, image: str) -> AsyncGenerator[str]:
@@ -86,8 +91,13 @@ class Committer:
             secret=channel.expect(instance_id),
         )
         try:
-            await self._clients.call(lambda client: client.create_container_from_config(document, name))  # type: ignore[no-untyped-call]
-            await self._clients.call(lambda client: client.start(name))
+            work = self._clients.patience.work
+            await self._clients.call(
+                lambda client: client.create_container_from_config(document, name),  # type: ignore[no-untyped-call]
+                seconds=work,
+                makes=True,
+            )
+            await self._clients.call(lambda client: client.start(name), seconds=work, makes=True)
             with anyio.fail_after(READY_SECONDS):
                 await channel.hello(instance_id)
             yield name
@@ -104,7 +114,9 @@ class Committer:
         name = f"{REPOSITORY}:{self._context.run_id}"
         try:
             await self._clients.call(
-                lambda client: client.commit(container, repository=REPOSITORY, tag=self._context.run_id)
+                lambda client: client.commit(container, repository=REPOSITORY, tag=self._context.run_id),
+                seconds=self._clients.patience.work,
+                makes=True,
             )
             yield name
         finally:

@@ -1,13 +1,13 @@
 """What a Docker daemon says of itself, and which processes it is."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
+from density.engines.docker.answers import Info, Version
 from density.engines.docker.client import Endpoint
 from density.engines.docker.owners import read_listeners, sockets_of
 from density.engines.docker.state_dirs import state_dirs
@@ -15,42 +15,41 @@ from density.engines.listener import listener
 from density.model import EngineInfo
 
 
-def engine_info(info: Mapping[str, Any], version: Mapping[str, Any], endpoint: Endpoint) -> EngineInfo:
-    """An `EngineInfo` from the daemon's `info` and `version` answers and from the process list of its host."""
+def engine_info(info: Info, version: Version, endpoint: Endpoint) -> EngineInfo:
+    """An `EngineInfo` from the daemon's answers and from the process list of its host."""
     daemons = find_daemons(endpoint)
     facts = {
-        "api_version": version.get("ApiVersion", ""),
-        "cgroup_driver": info.get("CgroupDriver", ""),
-        "cgroup_version": info.get("CgroupVersion", "1"),
-        "storage_driver": info.get("Driver", ""),
-        "root_dir": info.get("DockerRootDir", ""),
-        "kernel": info.get("KernelVersion", ""),
-        "runtime": info.get("DefaultRuntime", ""),
+        "api_version": version.api_version,
+        "cgroup_driver": info.cgroup_driver,
+        "cgroup_version": info.cgroup_version,
+        "storage_driver": info.driver,
+        "root_dir": info.docker_root_dir,
+        "kernel": info.kernel_version,
+        "runtime": info.default_runtime,
         **state_dirs(daemons),
     }
     return EngineInfo(
         name="docker",
-        version=version.get("Version", ""),
+        version=version.version,
         endpoint=endpoint.url,
-        limits={"cpus": float(info.get("NCPU", 0)), "memory_bytes": float(info.get("MemTotal", 0))},
+        limits={"cpus": float(info.cpus), "memory_bytes": float(info.memory)},
         daemons=daemons,
-        facts={name: str(value) for name, value in facts.items() if value},
+        facts={name: value for name, value in facts.items() if value},
     )
 
 
-def parse_clock(info: Mapping[str, Any]) -> int:
-    """The daemon's own time in whole UNIX seconds, rounded down, from its `info`; 0 where it does not say."""
-    said = str(info.get("SystemTime", ""))
+def clock_of(info: Info) -> int:
+    """The daemon's own time in whole UNIX seconds, rounded down; 0 where it does not say."""
     try:
         # Nanoseconds are more than `fromisoformat` takes, and a whole second is enough.
-        return int(datetime.fromisoformat(f"{said[:19]}+00:00").timestamp())
+        return int(datetime.fromisoformat(f"{info.system_time[:19]}+00:00").timestamp())
     except ValueError:
         return 0
 
 
-def maps_users(info: Mapping[str, Any]) -> bool:
-    """Whether root in a container is another user outside of it, from the daemon's `info`."""
-    options = {part for option in info.get("SecurityOptions") or () for part in str(option).split(",")}
+def maps_users(info: Info) -> bool:
+    """Whether root in a container is another user outside of it."""
+    options = {part for option in info.security_options for part in option.split(",")}
     return not options.isdisjoint({"name=userns", "name=rootless"})
 
 

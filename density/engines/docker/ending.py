@@ -1,19 +1,18 @@
 """How a container ended, as a failure that a person can act on."""
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
-
-from docker import APIClient
 
 from density.ceilings.errors import classify, heard
+from density.engines.docker.answers import Container, HostSettings
 from density.engines.docker.client import CLIENT_ERRORS
 from density.engines.docker.instance import Instance
 from density.engines.docker.log import EVIDENCE_LINES, evidence, read_tail
 from density.engines.docker.owners import is_held_by, may_look
+from density.engines.docker.session import LeanClient
 from density.engines.docker.spec import is_payload
 from density.engines.own_limits import ANY_PORT, Limits, candidates, fixed_port, memory_killed, reached, wanted_port
 from density.host.kernel_log import Logged
@@ -66,35 +65,35 @@ class Known:
     siblings: Sequence[str] = ()
 
 
-def parse_ending(container: Mapping[str, Any], lines: tuple[str, ...]) -> Ending:
-    """An `Ending` from the daemon's description of a container and the last lines of its log."""
-    state = container["State"]
+def ending_of(container: Container, lines: tuple[str, ...]) -> Ending:
+    """How a container ended, with the last lines of its log."""
+    state = container.state
     return Ending(
-        exit_code=None if state.get("Running") else state.get("ExitCode"),
-        out_of_memory=bool(state.get("OOMKilled")),
-        error=" ".join(str(state.get("Error", "")).split()),
+        exit_code=None if state.running else state.exit_code,
+        out_of_memory=state.out_of_memory,
+        error=" ".join(state.error.split()),
         lines=lines,
-        limits=parse_limits(container.get("HostConfig") or {}),
+        limits=limits_of(container.settings),
     )
 
 
-def parse_limits(settings: Mapping[str, Any]) -> Limits:
-    """What a container may use, from the `HostConfig` of its description."""
-    files = [limit for limit in settings.get("Ulimits") or () if limit.get("Name") == "nofile"]
+def limits_of(settings: HostSettings) -> Limits:
+    """What a container may use."""
+    files = [limit.soft for limit in settings.ulimits if limit.name == "nofile"]
     return Limits(
-        memory_bytes=float(settings.get("Memory") or 0),
-        tasks=float(max(0, settings.get("PidsLimit") or 0)),
-        files=float(max(0, files[-1].get("Soft", 0))) if files else 0.0,
+        memory_bytes=float(max(0, settings.memory)),
+        tasks=float(max(0, settings.pids_limit)),
+        files=float(max(0, files[-1])) if files else 0.0,
     )
 
 
-def read_ending(client: APIClient, container_id: str) -> Ending:
+def read_ending(client: LeanClient, container_id: str) -> Ending:
     """Ask the daemon how a container ended; what it cannot say stays empty. Blocks."""
     lines: tuple[str, ...] = ()
     with suppress(*CLIENT_ERRORS):
         lines = evidence(read_tail(client, container_id, lines=EVIDENCE_LINES))
     with suppress(*CLIENT_ERRORS):
-        return parse_ending(client.inspect_container(container_id), lines)
+        return ending_of(Container.of(client.inspect_container(container_id)), lines)
     return Ending(lines=lines)
 
 

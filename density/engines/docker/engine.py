@@ -1,11 +1,11 @@
 """Docker as an engine."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, create_task_group, from_thread, to_thread
@@ -15,6 +15,7 @@ from density.ceilings.errors import classify
 from density.engines.base import EngineContext
 from density.engines.changes import Changes
 from density.engines.docker import removal
+from density.engines.docker.answers import Container, Created, Info, ListedContainer, Version
 from density.engines.docker.client import (
     CLIENT_ERRORS,
     Clients,
@@ -25,7 +26,7 @@ from density.engines.docker.client import (
     unavailable,
     words,
 )
-from density.engines.docker.daemon import engine_info, maps_users, parse_clock
+from density.engines.docker.daemon import clock_of, engine_info, maps_users
 from density.engines.docker.ending import Known, ending_failure, port_clash, read_ending, start_failure
 from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard, parse_status
 from density.engines.docker.instance import Instance
@@ -33,6 +34,7 @@ from density.engines.docker.machine import daemons_machine, is_elsewhere, this_m
 from density.engines.docker.not_ready import look, not_ready, unhealthy
 from density.engines.docker.preparing import Preparer
 from density.engines.docker.readiness import NeverReadyError, Waiter
+from density.engines.docker.session import Patience
 from density.engines.docker.spec import container_document, is_payload
 from density.engines.own_limits import KernelBook, SliceUse, reached_alive
 from density.errors import EngineUnavailable
@@ -51,15 +53,14 @@ from density.model import (
     object_name,
 )
 from density.threads import in_thread
+from density.units import format_seconds
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
 CALLS_AT_ONCE = 32
-GONE_SECONDS = 10.0
-"""A daemon that does not answer for this long is gone; before, its launches fail one by one."""
-FAREWELL_SECONDS = 10.0
-"""Payloads that were told to go have this long together before they are removed by force."""
+BETWEEN_LISTS_SECONDS = 0.5
+"""Where much is missed."""
 
 Result = TypeVar("Result")
 
@@ -73,10 +74,16 @@ class DockerEngine:
 
     name: EngineName = "docker"
 
-    def __init__(self, context: EngineContext, *, endpoint: str = "") -> None:
-        """`endpoint`: `unix:///path` or `tcp://host:port`; empty: `DOCKER_HOST`, else Docker's own default."""
+    def __init__(self, context: EngineContext, *, endpoint: str = "", patience: Patience = Patience()) -> None:
+        """Not connected yet.
+
+        Args:
+            context: of the run.
+            endpoint: `unix:///path` or `tcp://host:port`; empty: `DOCKER_HOST`, else Docker's own default.
+            patience: for how long the daemon is waited for.
+        """
         self._context = context
-        self._clients = Clients(find_endpoint(endpoint), concurrency=CALLS_AT_ONCE)
+        self._clients = Clients(find_endpoint(endpoint), concurrency=CALLS_AT_ONCE, patience=patience)
         self._changes = Changes()
         self._instances: dict[str, Instance] = {}
         self._images: dict[str, str] = {}
@@ -88,6 +95,7 @@ class DockerEngine:
         self._daemons: Mapping[str, int] = {}
         self._removals_at_once = removal.AT_ONCE
         self._files_limits: dict[str, float] = {}
+        self._missed = self._reconciling = False
         # One at a time: a wave that fails looks at the same files for each of its instances.
         self._looking = CapacityLimiter(1)
         self._feed: Feed
@@ -99,11 +107,11 @@ class DockerEngine:
         except BaseException:
             self._clients.close()
             raise
-        self._cgroup_driver = str(info.get("CgroupDriver", ""))
+        self._cgroup_driver = info.cgroup_driver
         if maps_users(info):
             self._context.channel.admit_others()
-        self._preparer = Preparer(self._clients, self._context, cpus=float(info.get("NCPU", 1)))
-        self._feed = Feed(self._clients, self._context.run_id, since=parse_clock(info))
+        self._preparer = Preparer(self._clients, self._context, cpus=float(info.cpus or 1))
+        self._feed = Feed(self._clients, self._context.run_id, since=clock_of(info))
         self._group = create_task_group()
         await self._group.__aenter__()
         self._group.start_soon(self._listen)
@@ -113,6 +121,7 @@ class DockerEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._feed.close()
+        self._group.cancel_scope.deadline = anyio.current_time() + self._clients.patience.leave
         try:
             # The error in the body is the caller's: handed to the group, it would come back as a group of errors.
             await self._group.__aexit__(None, None, None)
@@ -122,12 +131,14 @@ class DockerEngine:
 
     async def describe(self) -> EngineInfo:
         """Version, endpoint, limits, daemons; `facts` has `cgroup_driver`, `root_dir` and the like."""
-        info, version = await self._ask(lambda client: (client.info(), client.version()))
+        info, version = await self._ask(
+            lambda client: (Info.of(client.info()), Version.of(client.version(api_version=False)))
+        )
         known = await in_thread(engine_info, info, version, self._clients.endpoint)
         self._daemons = known.daemons
         self._removals_at_once = removal.removals_at_once(version)
         listed = await removal.list_labelled(self._clients, self._context.run_id)
-        ids = (found["Labels"].get(INSTANCE_LABEL, "") for found in listed if found["State"] == "running")
+        ids = (found.labels.get(INSTANCE_LABEL, "") for found in listed if found.state == "running")
         return replace(known, running=tuple(ids))
 
     async def check(self, workload: Workload) -> None:
@@ -176,7 +187,7 @@ class DockerEngine:
             instance.interrupt()
         payloads = (each for each in leaving if is_payload(each.workload) and each.container_id)
         await self._context.channel.dismiss([each.instance_id for each in payloads])
-        farewell = anyio.current_time() + FAREWELL_SECONDS
+        farewell = anyio.current_time() + self._clients.patience.farewell
         # Once: what does not go at once is for `reap`, when the others are gone.
         await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell), self._pace(), attempts=1)
 
@@ -186,13 +197,15 @@ class DockerEngine:
         found = await removal.list_labelled(self._clients, run_id)
         keeps_up, in_vain = True, 0
         while found and keeps_up and in_vain < removal.ATTEMPTS:
-            names = removal.parse_names(found)
+            names = removal.names_of(found)
             seen |= names
-            await self.stop([each["Labels"].get(INSTANCE_LABEL, "") for each in found if self._is_ours(each)])
+            await self.stop([each.labels.get(INSTANCE_LABEL, "") for each in found if self._is_ours(each)])
             keeps_up = await removal.for_each(names, lambda each: removal.remove(self._clients, each), self._pace())
             found = await removal.list_labelled(self._clients, run_id)
             in_vain = 0 if len(found) < len(names) else in_vain + 1
-        left = removal.parse_names(found)
+        if run_id == self._context.run_id:
+            self._note_gone(found)
+        left = removal.names_of(found)
         images = await removal.remove_images(self._clients, run_id) if keeps_up else ()
         gone = set(seen.values()) - set(left.values())
         return Reaped(
@@ -204,10 +217,18 @@ class DockerEngine:
     def _pace(self) -> removal.Pace:
         return removal.Pace(self._removals_at_once)
 
-    async def _connect(self) -> Mapping[str, Any]:
+    def _note_gone(self, listed: Iterable[ListedContainer]) -> None:
+        """What was told to go and is not listed is gone, whatever the daemon answered to its removal."""
+        there = {each.labels.get(INSTANCE_LABEL) for each in listed}
+        for instance in tuple(self._instances.values()):
+            if instance.phase is Phase.STOPPING and instance.instance_id not in there:
+                self._change(instance, Phase.REMOVED)
+                self._forget(instance)
+
+    async def _connect(self) -> Info:
         """What the daemon says of itself, which has to be one of this machine."""
-        await in_thread(self._clients.connect)
-        info: Mapping[str, Any] = await self._ask(lambda client: client.info())
+        await self._clients.connect()
+        info = await self._ask(lambda client: Info.of(client.info()), seconds=self._clients.patience.hello)
         there, here = daemons_machine(info), this_machine()
         if is_elsewhere(self._clients.endpoint, there, here):
             raise elsewhere(self._clients.endpoint, there.words, here.words)
@@ -215,17 +236,20 @@ class DockerEngine:
 
     async def _bring_up(self, instance: Instance, deadline: float) -> Failure | None:
         try:
-            if await self._create_and_start(instance):
+            if await self._create_and_start(instance, deadline):
                 return await self._await_ready(instance, deadline)
         except CLIENT_ERRORS as error:
             instance.may_exist = bool(instance.container_id) or not has_answered(error)
             message = words(error)
+            if anyio.current_time() >= deadline:
+                within = format_seconds(instance.workload.ready_timeout_seconds)
+                return Failure("timeout", f"not {_stage(instance)} within {within}: {message}")
             kind = "refused" if is_refused(error) else classify(message)
             logged = self._book.take(mark=instance.container_id) if instance.container_id else ()
             return start_failure(kind, message, instance, logged)
         return None
 
-    async def _create_and_start(self, instance: Instance) -> bool:
+    async def _create_and_start(self, instance: Instance, deadline: float) -> bool:
         """Whether it runs now; False where it was stopped meanwhile."""
         image = self._images[instance.workload.name]
         document = container_document(
@@ -239,17 +263,22 @@ class DockerEngine:
         name = object_name(self._context.run_id, instance.instance_id)
 
         def create(client: APIClient) -> str:
-            return str(client.create_container_from_config(document, name)["Id"])  # type: ignore[no-untyped-call]
+            return Created.of(client.create_container_from_config(document, name)).id  # type: ignore[no-untyped-call]
 
-        instance.container_id = await self._clients.call(create)
+        instance.container_id = await self._make(create, deadline)
         if not instance.is_alive:
             await self._drop(instance)
             return False
         self._change(instance, Phase.CREATED, details={"container": instance.container_id[:12]})
-        await self._clients.call(lambda client: client.start(instance.container_id))
+        await self._make(lambda client: client.start(instance.container_id), deadline)
         if instance.is_alive:
             self._change(instance, Phase.STARTED)
         return instance.is_alive
+
+    async def _make(self, function: Callable[[APIClient], Result], deadline: float) -> Result:
+        """A call that makes or starts a container, in the time that the instance has."""
+        left = min(self._clients.patience.work, deadline - anyio.current_time())
+        return await self._clients.call(function, seconds=max(left, 0.001), makes=True)
 
     async def _await_ready(self, instance: Instance, deadline: float) -> Failure | None:
         ready: tuple[float, Mapping[str, str]] | None = None
@@ -287,7 +316,7 @@ class DockerEngine:
         """
         with suppress(*CLIENT_ERRORS):
             found = await self._clients.call(lambda client: client.inspect_container(instance.container_id))
-            limit = await in_thread(files_limit, int(found["State"]["Pid"]), limiter=self._looking)
+            limit = await in_thread(files_limit, Container.of(found).state.pid, limiter=self._looking)
             self._files_limits[instance.workload.name] = limit
 
     async def _held_back(self, instance: Instance, late: Failure, pid: int) -> tuple[OwnLimit, ...]:
@@ -319,8 +348,11 @@ class DockerEngine:
         await to_thread.run_sync(self._feed.run, hear, limiter=CapacityLimiter(1))
 
     def _hear(self, heard: Heard) -> None:
-        if heard.what == "reconnected":
-            self._group.start_soon(self._reconcile)
+        if heard.what == "missed":
+            self._missed = True
+            if not self._reconciling:
+                self._reconciling = True
+                self._group.start_soon(self._reconcile)
             return
         instance = self._instances.get(heard.instance_id)
         if instance is None or instance.ended.is_set():
@@ -328,25 +360,39 @@ class DockerEngine:
         match heard.what:
             case "oom":
                 instance.out_of_memory = True
-            case "healthy":
-                instance.unhealthy = False
-                instance.healthy.set()
-            case "unhealthy":
-                instance.unhealthy = True
-                instance.healthy = anyio.Event()
-                if instance.phase is Phase.READY:
-                    instance.phase = Phase.LOST
-                    self._group.start_soon(self._report_lost, instance, anyio.current_time())
+            case "healthy" | "unhealthy":
+                self._hear_health(instance, heard)
+            case "paused" | "unpaused":
+                instance.paused = heard.what == "paused"
             case "died":
                 instance.exit_code = heard.exit_code
                 instance.ended.set()
-                if instance.phase is Phase.READY:
-                    instance.phase = Phase.LOST
-                    self._group.start_soon(self._report_lost, instance, anyio.current_time())
-                elif instance.phase is Phase.STARTED:
+                if instance.phase is Phase.STARTED:
                     instance.interrupt()
+        if instance.phase is Phase.READY and (instance.ended.is_set() or instance.unhealthy or instance.paused):
+            instance.phase = Phase.LOST
+            self._group.start_soon(self._report_lost, instance, anyio.current_time())
+
+    def _hear_health(self, instance: Instance, heard: Heard) -> None:
+        """The last word counts, in whatever order they come; 0 is a word of now."""
+        if 0 < heard.at < instance.health_at:
+            return
+        instance.health_at = max(instance.health_at, heard.at)
+        instance.unhealthy = heard.what == "unhealthy"
+        if instance.unhealthy:
+            instance.healthy = anyio.Event()
+        else:
+            instance.healthy.set()
 
     async def _reconcile(self) -> None:
+        """Look for what was missed, once after another."""
+        while self._missed:
+            self._missed = False
+            await self._look_for_missed()
+            await anyio.sleep(BETWEEN_LISTS_SECONDS)
+        self._reconciling = False
+
+    async def _look_for_missed(self) -> None:
         """Find what ended, or changed its health, while the daemon was away and did not tell.
 
         Only what ran before the list was asked for can be missed on it.
@@ -357,13 +403,16 @@ class DockerEngine:
             found = await removal.list_labelled(self._clients, self._context.run_id)
         except EngineUnavailable:
             return  # it went away again; the next return reconciles
-        listed = {each["Labels"].get(INSTANCE_LABEL): each for each in found if each["State"] in {"running", "paused"}}
+        listed = {each.labels.get(INSTANCE_LABEL): each for each in found if each.state in {"running", "paused"}}
         for instance in before:
             if instance.phase not in running:
                 continue
-            if instance.instance_id not in listed:
+            here = listed.get(instance.instance_id)
+            if here is None:
                 self._hear(Heard("died", instance.instance_id))
-            elif health := parse_status(str(listed[instance.instance_id].get("Status", ""))):
+            elif here.state == "paused":
+                self._hear(Heard("paused", instance.instance_id))
+            elif health := parse_status(here.status):
                 self._hear(Heard(health, instance.instance_id))
 
     async def _report_lost(self, instance: Instance, at: float) -> None:
@@ -371,6 +420,8 @@ class DockerEngine:
         try:
             if instance.ended.is_set():
                 failure = await self._how_it_ended(instance)
+            elif instance.paused:
+                failure = Failure("paused", "paused, by somebody else than density")
             else:
                 failure = unhealthy(await self._clients.call(lambda client: look(client, instance.container_id)))
         finally:
@@ -427,19 +478,22 @@ class DockerEngine:
         instance.phase = phase
         self._changes.report(instance, phase, at=at, failure=failure, details=details)
 
-    def _is_ours(self, container: Mapping[str, Any]) -> bool:
-        return bool(container["Labels"].get(LABEL) == self._context.run_id)
+    def _is_ours(self, container: ListedContainer) -> bool:
+        return container.labels.get(LABEL) == self._context.run_id
 
     def _refuse_when_gone(self) -> None:
-        since = self._feed.down_since
-        if since is not None and time.monotonic() - since > GONE_SECONDS:
+        since, gone = self._feed.down_since, self._clients.patience.gone
+        if since is not None and time.monotonic() - since > gone:
             raise EngineUnavailable(
-                "docker",
-                f"{self._clients.endpoint.url} has not answered for {GONE_SECONDS:.0f} s: {self._feed.down_reason}",
+                "docker", f"{self._clients.endpoint.url} has not answered for {gone:g} s: {self._feed.down_reason}"
             )
 
-    async def _ask(self, function: Callable[[APIClient], Result]) -> Result:
+    async def _ask(self, function: Callable[[APIClient], Result], *, seconds: float = 0.0) -> Result:
         try:
-            return await self._clients.call(function)
+            return await self._clients.call(function, seconds=seconds)
         except CLIENT_ERRORS as error:
             raise unavailable(self._clients.endpoint, error) from error
+
+
+def _stage(instance: Instance) -> str:
+    return "started" if instance.container_id else "created"

@@ -2,18 +2,29 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from docker import APIClient
 from urllib3.exceptions import ReadTimeoutError
 
+from density.engines.docker.answers import Event, MalformedAnswerError
 from density.engines.docker.client import CLIENT_ERRORS, Clients, words
 from density.engines.docker.session import Interrupt
+from density.log import logger
 from density.model import LABEL, LABELS
 
+log = logger(__name__)
 INSTANCE_LABEL = f"{LABELS}.instance"
+EVENTS = ("oom", "health_status", "pause", "unpause")
+"""Beside `die`."""
 RETRY_SECONDS = 0.5
+LONGEST_NUMBER = 11
+"""Letters of an exit code, which is a number of 32 bits."""
+MOST_RECENT = 65536
+"""Events of one second that are remembered."""
+
+What = Literal["died", "oom", "healthy", "unhealthy", "paused", "unpaused", "missed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +32,38 @@ class Heard:
     """One thing that happened to a container.
 
     Attributes:
-        what: it ended, its memory ran out, its health check passes again, or has failed as often as its image allows;
-            or `reconnected`: things may have been missed.
+        what: it ended, its memory ran out, its health check passes again, or has failed as often as its image allows,
+            somebody paused it or let it go on; or `missed`: something may have happened that was not reported.
         exit_code: of a container that ended, where the daemon said so.
+        at: when, in nanoseconds by the daemon's clock; 0: it did not say.
     """
 
-    what: Literal["died", "oom", "healthy", "unhealthy", "reconnected"]
+    what: What
     instance_id: str = ""
     exit_code: int | None = None
+    at: int = field(default=0, compare=False)
 
 
-def parse_event(event: Mapping[str, Any]) -> Heard | None:
+_MEANINGS: Mapping[str, What] = {
+    "oom": "oom",
+    "health_status: healthy": "healthy",
+    "health_status: unhealthy": "unhealthy",
+    "pause": "paused",
+    "unpause": "unpaused",
+}
+
+
+def meaning_of(event: Event) -> Heard | None:
     """What one of the daemon's events means here; None where it is of no interest."""
-    attributes = event.get("Actor", {}).get("Attributes", {})
-    instance_id = attributes.get(INSTANCE_LABEL, "")
-    match event.get("Action"):
-        case "die":
-            return Heard("died", instance_id, int(attributes.get("exitCode", 0)))
-        case "oom":
-            return Heard("oom", instance_id)
-        case "health_status: healthy":
-            return Heard("healthy", instance_id)
-        case "health_status: unhealthy":
-            return Heard("unhealthy", instance_id)
-        case _:
-            return None
+    instance_id = event.actor.attributes.get(INSTANCE_LABEL, "")
+    if event.action == "die":
+        return Heard("died", instance_id, _exit_code(event.actor.attributes.get("exitCode", "")))
+    what = _MEANINGS.get(event.action)
+    return Heard(what, instance_id, at=event.nanoseconds) if what else None
+
+
+def _exit_code(text: str) -> int | None:
+    return int(text) if len(text) <= LONGEST_NUMBER and text.lstrip("-").isdecimal() else None
 
 
 def parse_status(status: str) -> Literal["healthy", "unhealthy", ""]:
@@ -58,6 +76,9 @@ def parse_status(status: str) -> Literal["healthy", "unhealthy", ""]:
 class Feed:
     """Follows the events of one run; `run` blocks its thread until `close`.
 
+    The stream may be cut, late, or repeat itself, and an event may have any shape: then what it hides is looked for in
+    the daemon's list.
+
     Attributes:
         down_since: monotonic seconds since when the daemon has not answered; None while it does.
         down_reason: what was said when it last did not answer.
@@ -68,7 +89,7 @@ class Feed:
         self.down_since: float | None = None
         self.down_reason = ""
         self._clients = clients
-        self._filters = {"type": "container", "label": f"{LABEL}={run_id}", "event": ["die", "oom", "health_status"]}
+        self._filters = {"type": "container", "label": f"{LABEL}={run_id}", "event": ["die", *EVENTS]}
         self._since = since
         self._recent: set[tuple[int, str, str]] = set()
         self._interrupt = Interrupt()
@@ -96,22 +117,24 @@ class Feed:
         stream = client.events(since=self._since, filters=self._filters, decode=True)
         if self.down_since is not None:
             self.down_since = None
-            hear(Heard("reconnected"))
-        for event in stream:
-            if self._is_known(event):
+            hear(Heard("missed"))
+        for said in stream:
+            try:
+                event = Event.of(said)
+            except MalformedAnswerError as error:
+                log.warning("odd event", engine="docker", error=str(error))
+                hear(Heard("missed"))
                 continue
-            heard = parse_event(event)
-            if heard is not None:
+            if not self._is_known(event) and (heard := meaning_of(event)):
                 hear(heard)
         raise ConnectionError("its stream of events ended")
 
-    def _is_known(self, event: Mapping[str, Any]) -> bool:
-        """Whether it was heard before the stream was opened again, which repeats the last whole second."""
-        seconds = int(event.get("time", self._since))
-        if seconds > self._since:
-            self._since = seconds
+    def _is_known(self, event: Event) -> bool:
+        """Whether it was heard before: the stream, opened again, repeats the last whole second."""
+        if event.time > self._since or len(self._recent) >= MOST_RECENT:
+            self._since = max(self._since, event.time)
             self._recent.clear()
-        known = (int(event.get("timeNano", 0)), event.get("Actor", {}).get("ID", ""), str(event.get("Action")))
+        known = (event.nanoseconds, event.actor.attributes.get(INSTANCE_LABEL, ""), event.action)
         if known in self._recent:
             return True
         self._recent.add(known)

@@ -1,8 +1,8 @@
 """Health checks: what an image asks for, and what came of a container's."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from density.engines.docker.answers import Container, Image
 
 _SECOND = 1_000_000_000
 INTERVAL_SECONDS = 30.0
@@ -34,15 +34,15 @@ class HealthCheck:
         return self.interval_seconds
 
 
-def parse_healthcheck(image: Mapping[str, Any]) -> HealthCheck | None:
-    """The health check of an image, from the daemon's description; None where it has none, or `HEALTHCHECK NONE`."""
-    found = (image.get("Config") or {}).get("Healthcheck") or {}
-    if (found.get("Test") or ["NONE"])[0] == "NONE":
+def healthcheck_of(image: Image) -> HealthCheck | None:
+    """The health check of an image; None where it has none, or `HEALTHCHECK NONE`."""
+    found = image.config.healthcheck
+    if not found.test or found.test[0] == "NONE":
         return None
     return HealthCheck(
-        interval_seconds=(found.get("Interval") or 0) / _SECOND or INTERVAL_SECONDS,
-        start_period_seconds=(found.get("StartPeriod") or 0) / _SECOND,
-        start_interval_seconds=(found.get("StartInterval") or 0) / _SECOND or START_INTERVAL_SECONDS,
+        interval_seconds=found.interval / _SECOND or INTERVAL_SECONDS,
+        start_period_seconds=found.start_period / _SECOND,
+        start_interval_seconds=found.start_interval / _SECOND or START_INTERVAL_SECONDS,
     )
 
 
@@ -69,11 +69,11 @@ class Health:
         return f"exit code {self.exit_code}{said}"
 
 
-def parse_health(container: Mapping[str, Any]) -> Health:
-    """What came of the checks, from the daemon's description of a container."""
-    found = (container.get("State") or {}).get("Health") or {}
-    log = found.get("Log") or []
-    if not log:
-        return Health(failed=int(found.get("FailingStreak") or 0))
-    lines = tuple(line.strip() for line in str(log[-1].get("Output") or "").splitlines() if line.strip())
-    return Health(int(found.get("FailingStreak") or 0), int(log[-1].get("ExitCode") or 0), lines)
+def health_of(container: Container) -> Health:
+    """What came of a container's checks."""
+    found = container.state.health
+    if not found.log:
+        return Health(failed=found.failing_streak)
+    last = found.log[-1]
+    lines = tuple(line.strip() for line in last.output.splitlines() if line.strip())
+    return Health(found.failing_streak, last.exit_code, lines)

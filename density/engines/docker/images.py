@@ -2,17 +2,15 @@
 
 import hashlib
 import io
-import json
 import tarfile
-import threading
-import time
 from collections.abc import Iterable
-from typing import Any
+from contextlib import suppress
 
 from docker import APIClient
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError, NotFound
 
-from density.engines.docker.client import CLIENT_ERRORS, is_missing, words
+from density.engines.docker.answers import Image, MalformedAnswerError, Step, parse_json
+from density.engines.docker.client import CLIENT_ERRORS, is_at_fault, is_missing, words
 from density.errors import UsageError
 from density.model import LABELS
 
@@ -20,7 +18,7 @@ PAYLOAD_REPOSITORY = "density-payload"
 PAYLOAD_LABEL = f"{LABELS}.image"
 PAYLOAD_PATH = "/payload"
 CHANNEL_MOUNT = "/run/density"
-PULL_SECONDS = 900
+PULL_SECONDS = 900.0
 _NO_SUCH_CALL = "page not found"
 """What a daemon says that cannot ask a registry, such as Podman's."""
 
@@ -61,34 +59,35 @@ def ensure_payload(client: APIClient, binary: bytes) -> str:
     return name
 
 
-def ensure(client: APIClient, reference: str, cancelled: threading.Event) -> dict[str, Any]:
-    """What the daemon knows of an image, pulled where it is missing. Blocks, for a pull up to 15 minutes.
+def ensure(client: APIClient, reference: str) -> Image:
+    """What the daemon knows of an image, pulled where it is missing. Blocks, for as long as a pull takes.
 
     Raises:
         UsageError: it is not there and cannot be pulled.
     """
     found = find(client, reference)
     if found is None:
-        pull(client, reference, cancelled)
+        pull(client, reference)
         found = find(client, reference)
     if found is None:
-        raise _missing(reference, "it was pulled, yet it is not there")
+        raise missing(reference, "it was pulled, yet it is not there")
     return found
 
 
-def find(client: APIClient, reference: str) -> dict[str, Any] | None:
+def find(client: APIClient, reference: str) -> Image | None:
     """What the daemon knows of an image; None where it has none of that name.
 
     Raises:
         UsageError: that is no name of an image.
     """
     try:
-        found: dict[str, Any] = client.inspect_image(reference)  # type: ignore[no-untyped-call]
-    except ImageNotFound:
+        return Image.of(client.inspect_image(reference))  # type: ignore[no-untyped-call]
+    except NotFound:
         return None
     except APIError as error:
-        raise _missing(reference, words(error)) from error
-    return found
+        if is_at_fault(error):
+            raise
+        raise missing(reference, words(error)) from error
 
 
 def ask_registry(client: APIClient, reference: str) -> None:
@@ -101,38 +100,36 @@ def ask_registry(client: APIClient, reference: str) -> None:
         client.inspect_distribution(reference)  # type: ignore[no-untyped-call]
     except CLIENT_ERRORS as error:
         if not (is_missing(error) and _NO_SUCH_CALL in words(error).lower()):
-            raise _missing(reference, words(error)) from error
+            raise missing(reference, words(error)) from error
 
 
-def pull(client: APIClient, reference: str, cancelled: threading.Event) -> None:
-    """Pull an image; gives up after 15 minutes, or when told so."""
-    deadline = time.monotonic() + PULL_SECONDS
+def pull(client: APIClient, reference: str) -> None:
+    """Pull an image. Blocks, for as long as that takes.
+
+    Raises:
+        UsageError: it could not be pulled.
+    """
     # Without a tag the API would pull every tag there is.
     name = reference if "@" in reference or ":" in reference.rpartition("/")[2] else f"{reference}:latest"
     try:
         for chunk in client.pull(name, stream=True):
-            problem = parse_problem(chunk.decode(errors="replace").splitlines())
-            if problem:
-                raise _missing(reference, problem)
-            if cancelled.is_set() or time.monotonic() > deadline:
-                raise _missing(reference, f"the pull was not over in {PULL_SECONDS} s")
+            if problem := parse_problem(chunk.decode(errors="replace").splitlines()):
+                raise missing(reference, problem)
     except CLIENT_ERRORS as error:
-        raise _missing(reference, words(error)) from error
+        raise missing(reference, words(error)) from error
 
 
 def parse_problem(lines: Iterable[str]) -> str:
     """The error in a pull's progress, one JSON document a line; empty where there is none."""
     for line in lines:
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(said, dict) and said.get("error"):
-            return " ".join(str(said["error"]).split())
+        with suppress(MalformedAnswerError):  # half a line
+            if said := Step.of(parse_json(line)).error:
+                return " ".join(said.split())
     return ""
 
 
-def _missing(reference: str, said: str) -> UsageError:
+def missing(reference: str, said: str) -> UsageError:
+    """The error for an image that is not there and cannot be got, with the daemon's or the registry's words."""
     return UsageError(
         f"image {reference!r} cannot be had: {said} (load it with `docker pull {reference}`, `docker load` or"
         " `docker import`)"

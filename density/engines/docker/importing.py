@@ -60,8 +60,8 @@ def _imported(client: APIClient, layer: Layer) -> int:
     repository, _, tag = layer.tag.partition(":")
     client.import_image_from_file(str(layer.archive), repository=repository, tag=tag, changes=layer.changes())
     made = images.find(client, layer.tag)
-    if before and made and before["Id"] != made["Id"] and images.PAYLOAD_LABEL in (before["Config"]["Labels"] or {}):
+    if before and made and before.id != made.id and images.PAYLOAD_LABEL in before.config.labels:
         # It has no name any more; one that a container still uses stays until that is gone.
         with suppress(APIError):
-            client.remove_image(before["Id"])
-    return int(made["Size"]) if made else 0
+            client.remove_image(before.id)
+    return made.size if made else 0

@@ -22,6 +22,8 @@ class Instance:
         out_of_memory: the daemon said that its memory ran out.
         healthy: set while its health check passes.
         unhealthy: the daemon's last word on its health is that it has none.
+        health_at: when that word was, in nanoseconds by the daemon's clock.
+        paused: somebody paused it.
         tried: how it was asked whether it is ready.
         secret: what the channel knows its payload by.
     """
@@ -38,6 +40,8 @@ class Instance:
     out_of_memory: bool = False
     healthy: anyio.Event = field(default_factory=anyio.Event)
     unhealthy: bool = False
+    health_at: int = 0
+    paused: bool = False
     tried: Tried = field(default_factory=Tried)
     secret: str = field(default="", repr=False)
 

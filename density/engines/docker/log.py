@@ -5,10 +5,8 @@ import re
 import time
 from collections.abc import Callable, Sequence
 
-from docker import APIClient
-
 from density.engines.docker.client import CLIENT_ERRORS, Clients
-from density.engines.docker.session import Interrupt
+from density.engines.docker.session import Interrupt, LeanClient
 
 TAIL_LINES = 1000
 EVIDENCE_LINES, EVIDENCE_LETTERS = 20, 1000
@@ -28,9 +26,9 @@ CPU_SHARE, CPU_BURST_SECONDS = 0.1, 0.2
 measures nothing. What the follower misses then is found at the log's end."""
 
 
-def read_tail(client: APIClient, container_id: str, *, lines: int) -> tuple[str, ...]:
+def read_tail(client: LeanClient, container_id: str, *, lines: int) -> tuple[str, ...]:
     """The last lines of a container's log, oldest first. Blocks."""
-    said: bytes = client.logs(container_id, tail=lines)
+    said = client.read_log(container_id, lines=lines)
     # Only line feeds end a line here, as in the daemon; a terminal's carriage return before one is no part of it.
     *complete, unfinished = said.decode(errors="replace").split("\n")
     return tuple(line.rstrip("\r") for line in [*complete, *([unfinished] if unfinished else [])])
@@ -146,5 +144,5 @@ class LogFollower:
                     look_at, unlooked = time.monotonic() + LOOK_SECONDS, 0
         return False
 
-    def _is_in_tail(self, client: APIClient) -> bool:
+    def _is_in_tail(self, client: LeanClient) -> bool:
         return any(is_in(self._pattern, line) for line in read_tail(client, self._container_id, lines=TAIL_LINES))

@@ -1,11 +1,10 @@
 """Whether a daemon is of this machine: sensors, reserve and payloads work on this one alone."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from density.engines.docker.answers import Info
 from density.engines.docker.client import Endpoint
 from density.units import format_bytes
 
@@ -33,9 +32,9 @@ def this_machine(proc: Path = Path("/proc")) -> Machine:
     return Machine(system.nodename, system.release, int(total.split()[1]) * _KIB)
 
 
-def daemons_machine(info: Mapping[str, Any]) -> Machine:
-    """The one that the daemon runs on, from its `info`."""
-    return Machine(str(info.get("Name", "")), str(info.get("KernelVersion", "")), int(info.get("MemTotal") or 0))
+def daemons_machine(info: Info) -> Machine:
+    """The one that the daemon runs on."""
+    return Machine(info.name, info.kernel_version, info.memory)
 
 
 def is_elsewhere(endpoint: Endpoint, daemons: Machine, this: Machine) -> bool:

@@ -1,17 +1,15 @@
 """Why an instance did not become ready in time, or is healthy no more: what was tried, and what came back."""
 
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from docker import APIClient
-
+from density.engines.docker.answers import Container
 from density.engines.docker.client import CLIENT_ERRORS
-from density.engines.docker.health import Health, parse_health
+from density.engines.docker.health import Health, health_of
 from density.engines.docker.instance import Instance
 from density.engines.docker.log import EVIDENCE_LINES, TAIL_LINES, evidence, is_in, read_tail
+from density.engines.docker.session import LeanClient
 from density.model import Failure
 from density.units import format_counted, format_seconds
 
@@ -23,12 +21,12 @@ class Found:
     Attributes:
         lines: the last of its log, more than are shown.
         health: what came of its health checks.
-        container: as the daemon describes it; empty where it does not.
+        container: as the daemon describes it; None where it does not.
     """
 
     lines: tuple[str, ...]
     health: Health
-    container: Mapping[str, Any]
+    container: Container | None
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -38,7 +36,7 @@ class Found:
     @property
     def pid(self) -> int:
         """Of its first process; 0 where it does not run."""
-        return int((self.container.get("State") or {}).get("Pid") or 0)
+        return self.container.state.pid if self.container else 0
 
     def has_line(self, pattern: str) -> bool:
         """Whether a line matches: a log may have outrun its follower."""
@@ -46,15 +44,15 @@ class Found:
         return any(is_in(wanted, line) for line in self.lines)
 
 
-def look(client: APIClient, container_id: str) -> Found:
+def look(client: LeanClient, container_id: str) -> Found:
     """Look at a container; what the daemon cannot say stays empty. Blocks."""
     lines: tuple[str, ...] = ()
-    container: Mapping[str, Any] = {}
+    container: Container | None = None
     with suppress(*CLIENT_ERRORS):
         lines = read_tail(client, container_id, lines=TAIL_LINES)
     with suppress(*CLIENT_ERRORS):
-        container = client.inspect_container(container_id)
-    return Found(lines, parse_health(container), container)
+        container = Container.of(client.inspect_container(container_id))
+    return Found(lines, health_of(container) if container else Health(), container)
 
 
 def not_ready(instance: Instance, found: Found) -> Failure:

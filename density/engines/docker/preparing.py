@@ -1,18 +1,19 @@
 """What has to be true of a workload before any clock starts."""
 
-import threading
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import anyio
 from anyio import to_thread
 from docker import APIClient
 from docker.errors import APIError, NotFound
+from requests.exceptions import Timeout
 
 from density.engines.base import EngineContext
 from density.engines.docker import images, networks
-from density.engines.docker.client import Clients, words
-from density.engines.docker.health import parse_healthcheck
+from density.engines.docker.answers import DockerNetwork, Image
+from density.engines.docker.client import Clients, is_at_fault, words
+from density.engines.docker.health import healthcheck_of
 from density.engines.docker.netns import may_enter
 from density.engines.docker.owners import may_look
 from density.engines.docker.readiness import HOST_NETWORK
@@ -24,10 +25,12 @@ from density.units import format_bytes, format_seconds
 
 MEMORY_BYTES_AT_LEAST = 6 * 2**20
 """Docker refuses less (moby's linuxMinMemory)."""
-REGISTRY_SECONDS = 30
+REGISTRY_SECONDS = 30.0
 """For a registry to say whether it has an image."""
 PORTS = frozenset({"tcp", "http"})
 READY_WAYS = frozenset({"payload", "running", "healthy", "log", "tcp", "http"})
+
+Result = TypeVar("Result")
 
 
 class Preparer:
@@ -79,7 +82,9 @@ class Preparer:
                 if not self._payload_image:
                     path = await payload_binary(self._context.cache_dir)
                     binary = await anyio.Path(path).read_bytes()
-                    self._payload_image = await self._clients.call(lambda client: images.ensure_payload(client, binary))
+                    self._payload_image = await self._clients.call(
+                        lambda client: images.ensure_payload(client, binary), seconds=self._clients.patience.work
+                    )
             return self._payload_image
         found = await self._find_or_pull(workload.image)
         self._refuse_health(workload, found)
@@ -87,21 +92,16 @@ class Preparer:
 
     async def _check_image(self, workload: Workload) -> None:
         """Look at the image, which is not pulled: where the daemon has none, whether a registry does."""
-
-        def work(client: APIClient) -> Mapping[str, Any] | None:
-            found = images.find(client, workload.image)
-            if found is None:
-                images.ask_registry(client, workload.image)
-            return found
-
-        if found := await self._clients.call(work, seconds=REGISTRY_SECONDS):
+        if found := await self._clients.call(lambda client: images.find(client, workload.image)):
             self._refuse_health(workload, found)
+        else:
+            await self._ask_registry(workload.image, images.ask_registry, REGISTRY_SECONDS)
 
-    def _refuse_health(self, workload: Workload, image: Mapping[str, Any]) -> None:
+    def _refuse_health(self, workload: Workload, image: Image) -> None:
         """Refuse an instance that can only ever wait for its health check in vain."""
         if workload.ready.by != "healthy":
             return
-        check = parse_healthcheck(image)
+        check = healthcheck_of(image)
         if check is None:
             raise UsageError(
                 f"workload {workload.name!r}: ready = healthy, but image {workload.image!r} has no HEALTHCHECK"
@@ -114,39 +114,38 @@ class Preparer:
                 f" {format_seconds(workload.ready_timeout_seconds)} (set ready_timeout above it)"
             )
 
-    async def _find_or_pull(self, reference: str) -> Mapping[str, Any]:
-        cancelled = threading.Event()
+    async def _find_or_pull(self, reference: str) -> Image:
+        return await self._ask_registry(reference, images.ensure, images.PULL_SECONDS)
 
-        def work() -> Mapping[str, Any]:
-            with self._clients.borrow() as client:
-                return images.ensure(client, reference, cancelled)
-
+    async def _ask_registry(self, reference: str, ask: Callable[[APIClient, str], Result], seconds: float) -> Result:
+        """Where the answer depends on a registry, the daemon is not to blame for a late one."""
         try:
-            # A pull takes minutes: whoever is interrupted does not wait for it, and its thread stops at the next word.
-            return await to_thread.run_sync(work, abandon_on_cancel=True)
-        finally:
-            cancelled.set()
+            return await self._clients.call(lambda client: ask(client, reference), seconds=seconds)
+        except Timeout as error:
+            raise images.missing(reference, words(error)) from error
 
     async def _networks(self, workload: Workload) -> Prepared:
         if workload.network in networks.SHARED:
             return Prepared()
         try:
-            found = await self._clients.call(lambda client: client.inspect_network(workload.network))
+            found = DockerNetwork.of(await self._clients.call(lambda client: client.inspect_network(workload.network)))
         except NotFound:
-            known = await self._clients.call(lambda client: client.networks())
-            names = ", ".join(sorted(network["Name"] for network in known))
+            known = DockerNetwork.list_of(await self._clients.call(lambda client: client.networks()))
+            names = ", ".join(sorted(network.name for network in known))
             raise UsageError(
                 f"workload {workload.name!r}: Docker has no network {workload.network!r}; there are {names}"
                 f" (make it with `docker network create {workload.network}`)"
             ) from None
         except APIError as error:
+            if is_at_fault(error):
+                raise
             raise UsageError(f"workload {workload.name!r}: network {workload.network!r}: {words(error)}") from error
-        usable = networks.parse_usable(found)
+        usable = networks.usable_of(found)
         if usable == 0:
             raise UsageError(f"workload {workload.name!r}: network {workload.network!r} has no free address left")
-        if bridge := networks.parse_bridge(found):
+        if bridge := networks.bridge_of(found):
             # Whoever has an address here has a port of the bridge, and the ports are what is counted.
-            return Prepared(networks={bridge: usable + networks.parse_used(found) if usable else 0})
+            return Prepared(networks={bridge: usable + networks.used_of(found) if usable else 0})
         return Prepared(pools={workload.network: usable} if usable else {})
 
 

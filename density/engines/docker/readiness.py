@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import anyio
 from anyio import CapacityLimiter, to_thread
 
+from density.engines.docker.answers import Container
 from density.engines.docker.client import Clients
 from density.engines.docker.instance import Instance
 from density.engines.docker.log import LogFollower
@@ -134,8 +135,7 @@ class Waiter:
 
     async def _pid(self, instance: Instance) -> int:
         found = await self._clients.call(lambda client: client.inspect_container(instance.container_id))
-        pid: int = found["State"]["Pid"]
-        return pid
+        return Container.of(found).state.pid
 
 
 class Look:

@@ -1,13 +1,14 @@
 """Finding and removing containers by label."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, create_task_group
 
+from density.engines.docker.answers import ListedContainer, ListedImage, Version
 from density.engines.docker.client import CLIENT_ERRORS, Clients, is_missing, is_refused, unavailable
 from density.errors import EngineUnavailable
 from density.model import LABEL
@@ -22,7 +23,7 @@ MOST_AT_ONCE = 16
 (two cores, Docker 20.10)."""
 _LOCKS_UP_BEFORE = 23
 _VERSION = re.compile(r"\d+")
-REMOVE_SECONDS = 20
+REMOVE_SECONDS = 20.0
 """For the daemon's answer: one that is locked up never gives it."""
 STALLED_SECONDS = 60.0
 """Once nothing was removed for so long the daemon is taken to be locked up."""
@@ -34,32 +35,30 @@ STALLED = (
 Item = TypeVar("Item")
 
 
-def parse_names(containers: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Container id -> name, from the daemon's list."""
-    return {found["Id"]: (found.get("Names") or [found["Id"]])[0].lstrip("/") for found in containers}
+def names_of(containers: Iterable[ListedContainer]) -> dict[str, str]:
+    """Container id -> name."""
+    return {found.id: found.name for found in containers}
 
 
-async def list_labelled(clients: Clients, run_id: str | None) -> list[Mapping[str, Any]]:
-    """Containers of a run (None: of any), in whatever state, as the daemon describes them.
+async def list_labelled(clients: Clients, run_id: str | None) -> tuple[ListedContainer, ...]:
+    """Containers of a run (None: of any), in whatever state.
 
     Raises:
         EngineUnavailable: the daemon does not answer.
     """
     label = LABEL if run_id is None else f"{LABEL}={run_id}"
     try:
-        found: list[Mapping[str, Any]] = await clients.call(
-            lambda client: client.containers(all=True, filters={"label": label})
-        )
+        found = await clients.call(lambda client: client.containers(all=True, filters={"label": label}))
+        return ListedContainer.list_of(found)
     except CLIENT_ERRORS as error:
         raise unavailable(clients.endpoint, error) from error
-    return found
 
 
-def removals_at_once(version: Mapping[str, Any]) -> int:
-    """How many removals a daemon is given at once at most, from its `version` answer."""
-    if any("podman" in str(each.get("Name", "")).lower() for each in version.get("Components") or ()):
+def removals_at_once(version: Version) -> int:
+    """How many removals a daemon is given at once at most."""
+    if any("podman" in each.name.lower() for each in version.components):
         return MOST_AT_ONCE
-    found = _VERSION.match(str(version.get("Version", "")))
+    found = _VERSION.match(version.version)
     return MOST_AT_ONCE if found and int(found[0]) >= _LOCKS_UP_BEFORE else AT_ONCE
 
 
@@ -88,11 +87,11 @@ async def remove_images(clients: Clients, run_id: str | None) -> tuple[str, ...]
     """
     label = LABEL if run_id is None else f"{LABEL}={run_id}"
     try:
-        found = await clients.call(lambda client: client.images(filters={"label": label}))
+        found = ListedImage.list_of(await clients.call(lambda client: client.images(filters={"label": label})))
     except CLIENT_ERRORS as error:
         raise unavailable(clients.endpoint, error) from error
-    left = [image for image in found if not await remove_image(clients, image["Id"])]
-    return tuple(f"image {(image.get('RepoTags') or [image['Id']])[0]}" for image in left)
+    left = [image for image in found if not await remove_image(clients, image.id)]
+    return tuple(f"image {(image.names or (image.id,))[0]}" for image in left)
 
 
 async def remove_image(clients: Clients, reference: str) -> bool:

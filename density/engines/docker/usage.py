@@ -2,13 +2,12 @@
 
 import re
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import anyio.to_thread
 
+from density.engines.docker.answers import Container, Image, ListedContainer, ListedImage
 from density.engines.docker.asking import connected
 from density.engines.docker.feed import INSTANCE_LABEL
 from density.errors import DensityError
@@ -45,16 +44,19 @@ async def disk_use(endpoint: str, *, run_id: str, instance_id: str) -> DiskUse:
     """
     labels = [f"{LABEL}={run_id}", f"{INSTANCE_LABEL}={instance_id}"]
     async with connected(endpoint) as clients:
-        found = await clients.call(lambda client: client.containers(all=True, size=True, filters={"label": labels}))
+        found = ListedContainer.list_of(
+            await clients.call(lambda client: client.containers(all=True, size=True, filters={"label": labels}))
+        )
         if not found:
             raise DensityError(f"docker: there is no container of {instance_id}")
-        container = await clients.call(lambda client: client.inspect_container(found[0]["Id"]))
-        image = await clients.call(lambda client: client.inspect_image(found[0]["ImageID"]))  # type: ignore[no-untyped-call]
+        [listed, *_] = found
+        container = Container.of(await clients.call(lambda client: client.inspect_container(listed.id)))
+        image = Image.of(await clients.call(lambda client: client.inspect_image(listed.image)))  # type: ignore[no-untyped-call]
         # Of an image in containerd's store, `inspect` has the size of what is packed alone.
-        sizes = {each["Id"]: each["Size"] for each in await clients.call(lambda client: client.images())}
+        images = ListedImage.list_of(await clients.call(lambda client: client.images()))
     kept = await anyio.to_thread.run_sync(kept_bytes, container)
-    layers = len(image.get("RootFS", {}).get("Layers") or ())
-    return DiskUse(int(sizes.get(found[0]["ImageID"], image["Size"])), layers, int(found[0].get("SizeRw", 0)), kept)
+    sizes = {each.id: each.size for each in images}
+    return DiskUse(sizes.get(listed.image, image.size), len(image.root.layers), listed.size, kept)
 
 
 def parse_upper(mountinfo: str) -> str:
@@ -77,18 +79,18 @@ def allocated(path: Path, device: int | None = None) -> int:
     return status.st_blocks * _BLOCK_BYTES + below
 
 
-def kept_bytes(container: Mapping[str, Any], *, root: Path = Path("/")) -> int | None:
+def kept_bytes(container: Container, *, root: Path = Path("/")) -> int | None:
     """What the disk gave for a running container's layer and for the daemon's own files about it. Blocks.
 
     None where either cannot be seen.
 
     Args:
-        container: what the daemon's `inspect` says of it.
+        container: which one.
         root: the host's root directory.
     """
     try:
-        upper = parse_upper((root / f"proc/{container['State']['Pid']}/mountinfo").read_text())
-        log = container.get("LogPath", "")
+        upper = parse_upper((root / f"proc/{container.state.pid}/mountinfo").read_text())
+        log = container.log_path
         return allocated(Path(upper).parent) + allocated(Path(log).parent) if upper and log else None
     except OSError:
         return None
