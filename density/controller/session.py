@@ -91,13 +91,13 @@ class Session:
         """
         profile = with_reserve(profile)
         _allow_many_files()
-        await anyio.to_thread.run_sync(self._make_run_dir, profile)
         later = f"what is left is removed in {format_seconds(profile.lease_seconds)}"
         ends = _Ends(self.told, left=f"left at once; {later}, or now by: density clean {self.run_id}")
         failure: DensityError | None = None
         async with anyio.create_task_group() as group:
             await group.start(ends.listen)
             try:
+                await anyio.to_thread.run_sync(self._make_run_dir, profile)
                 problem, recorded = await self._recorded(profile, state, sinks, ends)
             except DensityError as error:
                 failure = error  # raised outside of the group, which would wrap it
