@@ -19,7 +19,7 @@ from density.controller.bus import Sink
 from density.controller.host_lock import only_run
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, RESULT, Ended, Session, new_run_id
-from density.errors import Unwritten, UsageError
+from density.errors import Unwritten, UsageError, in_short
 from density.live import live_view
 from density.log import is_shown
 from density.metrics.address import parse_address
@@ -138,7 +138,7 @@ def _write_page(run_dir: Path) -> Path | None:
     try:
         return write_page(run_dir)
     except Exception as error:  # noqa: BLE001 — the run is over and its result is written; a page can be made again
-        click.echo(f"the report was not written: {error}; density report {run_dir} tries again", err=True)
+        click.echo(f"the report was not written: {in_short(error)}; density report {run_dir} tries again", err=True)
         return None
 
 

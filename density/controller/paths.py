@@ -31,22 +31,26 @@ def cache_dir() -> Path:
     Raises:
         UsageError: this user has no home directory, as in a container that runs under any number.
     """
-    if os.geteuid() == 0:
-        return Path("/var/cache/density")
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "density"
-    try:
-        return Path.home() / ".cache" / "density"
-    except RuntimeError as error:
-        raise UsageError(f"user {os.geteuid()} has no home directory; set HOME, or XDG_CACHE_HOME") from error
+    return Path("/var/cache/density") if os.geteuid() == 0 else _of_user("XDG_CACHE_HOME", ".cache")
 
 
 def state_dir() -> Path:
-    """What outlives runs and reboots and is no cache, such as what runs were about to create. Not made here."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/density")
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local/state") / "density"
+    """What outlives runs and reboots and is no cache, such as what runs were about to create. Not made here.
+
+    Raises:
+        UsageError: this user has no home directory.
+    """
+    return Path("/var/lib/density") if os.geteuid() == 0 else _of_user("XDG_STATE_HOME", ".local/state")
+
+
+def _of_user(variable: str, below: str) -> Path:
+    """density's directory where this variable says, else below the home directory."""
+    if base := os.environ.get(variable):
+        return Path(base) / "density"
+    try:
+        return Path.home() / below / "density"
+    except RuntimeError as error:
+        raise UsageError(f"user {os.geteuid()} has no home directory; set HOME, or {variable}") from error
 
 
 def runs_dir() -> Path:

@@ -11,7 +11,7 @@ import pytest
 from support.recorded_runs import recorded
 
 from density.cli.streams import Output
-from density.controller.paths import cache_dir
+from density.controller.paths import cache_dir, state_dir
 from density.engines.docker.context import active_context
 from density.errors import UsageError
 
@@ -124,12 +124,14 @@ def test_what_cannot_be_encoded_is_shown_all_the_same(tmp_path: Path) -> None:
 
 def test_a_user_without_a_home_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A number that no account has, without HOME, as in containers: where to set one; the CLI has no context then."""
-    for name in ("HOME", "XDG_CACHE_HOME"):
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 54321)
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     with pytest.raises(UsageError, match=r"^user 54321 has no home directory; set HOME, or XDG_CACHE_HOME$"):
         cache_dir()
+    with pytest.raises(UsageError, match=r"^user 54321 has no home directory; set HOME, or XDG_STATE_HOME$"):
+        state_dir()
     assert active_context({}) is None
 
 

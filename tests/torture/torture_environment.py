@@ -76,7 +76,7 @@ PLACES = [
     Place("signals ignored", "(trap '' INT HUP TERM; exec DENSITY)"),
     Place("umask 777", "(umask 777; exec DENSITY)"),
     Place("no temporary directory", "env TMPDIR=/nonexistent TMP=/nonexistent TEMP=/nonexistent DENSITY"),
-    Place("directory deleted", "mkdir DIR/gone; cd DIR/gone; rmdir DIR/gone; DENSITY"),
+    Place("directory deleted", "mkdir DIR/gone; cd DIR/gone; rmdir DIR/gone; DENSITY", (USAGE,), ran=False),
     Place("directory deleted, runs in it", "mkdir DIR/gone; cd DIR/gone; rmdir DIR/gone; DENSITY --runs-dir runs",
           (USAGE,), ran=False),
     Place("runs in a file", "touch DIR/file; DENSITY --runs-dir DIR/file", (USAGE,), ran=False),
