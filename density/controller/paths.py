@@ -44,7 +44,7 @@ def state_dir() -> Path:
 
 
 def _of_user(variable: str, below: str) -> Path:
-    """density's directory where this variable says, else below the home directory."""
+    """The directory of density where this variable says, else below the home directory."""
     if base := os.environ.get(variable):
         return Path(base) / "density"
     try:
