@@ -227,7 +227,10 @@ def _leave_soon() -> None:
     """End the process even where a call to an engine does not come back; the record has all but the last second."""
     timer = threading.Timer(LEAVE_SECONDS, os._exit, (LEFT_BEHIND,))
     timer.daemon = True
-    timer.start()
+    try:
+        timer.start()
+    except RuntimeError:  # the host has no thread to give; what is left is for the reaper
+        os._exit(LEFT_BEHIND)
 
 
 def _allow_many_files() -> None:

@@ -33,6 +33,8 @@ async def run_command(command: Sequence[str]) -> None:
         done = await anyio.run_process(command, check=False, stdin=subprocess.DEVNULL)
     except OSError as error:
         raise SliceUnavailable(f"{command[0]}: {error.strerror}") from error
+    except RuntimeError as error:  # before Python 3.12 a thread waits for it, and the host may have none to give
+        raise SliceUnavailable(f"{command[0]}: {error}") from error
     if done.returncode:
         words = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise SliceUnavailable(f"{' '.join(command[:3])}: {words or f'exit {done.returncode}'}")

@@ -1,4 +1,4 @@
-"""A run until something fails leaves the host able to fork: short; `make torture` has the long one (torture_host.py)."""
+"""A run until something fails leaves the host able to fork; `make torture` has the long form (torture_host.py)."""
 
 import json
 from pathlib import Path
