@@ -19,6 +19,8 @@ from typing import Any, Self, TextIO, cast
 import structlog
 from structlog.typing import EventDict
 
+from density.text import visible
+
 NAME = "density.log"
 """Of the file in a run's directory."""
 ROOT = "density"
@@ -173,5 +175,6 @@ _LOGFMT = structlog.processors.LogfmtRenderer(key_order=["time", "clock", "level
 def _line(wrapped: Any, method: str, entry: EventDict) -> str:  # noqa: ANN401 — structlog's signature
     """One line, and below it the traceback where there is one."""
     traceback = entry.pop("exception", None)
-    line = _LOGFMT(wrapped, method, {key.replace(" ", "_"): value for key, value in entry.items()})
-    return line if traceback is None else f"{line}\n" + "\n".join(f"  | {part}" for part in traceback.splitlines())
+    line = visible(_LOGFMT(wrapped, method, {key.replace(" ", "_"): value for key, value in entry.items()}))
+    parts = [f"  | {visible(part)}" for part in traceback.splitlines()] if traceback else []
+    return "\n".join([line, *parts])

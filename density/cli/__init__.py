@@ -15,6 +15,7 @@ import click
 
 from density import __version__
 from density.cli.errors import INTERRUPTED, explain
+from density.cli.output import echo
 from density.cli.streams import Output, open_standard_files, outputs
 from density.errors import Unwritten, UsageError
 
@@ -146,7 +147,7 @@ def _main(settings: Settings, arguments: Sequence[str] | None) -> int:
     except click.Abort:
         return _fail(INTERRUPTED, ["interrupted"])
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        echo(error.format_message(), err=True)
         return error.exit_code
     except click.ClickException as error:
         return _fail(error.exit_code, [_usage(error)])
@@ -184,7 +185,7 @@ def _fail(code: int, sentences: Sequence[str]) -> int:
 def _say_errors(sentences: Sequence[str]) -> None:
     for sentence in sentences:
         line = f"error: {sentence}"
-        click.echo(_wrapped(line) if sys.stderr.isatty() and "\n" not in line else line, err=True)
+        echo(_wrapped(line) if sys.stderr.isatty() and "\n" not in line else line, err=True)
 
 
 def _wrapped(line: str) -> str:

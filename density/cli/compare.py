@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from density.cli.console import SafeConsole
 from density.cli.find import find_run
-from density.cli.output import form_of, put
+from density.cli.output import echo, form_of, put
 from density.errors import UsageError
 from density.report.compare.comparison import Comparison, compare
 from density.report.compare.document import document
@@ -65,7 +65,7 @@ def command(
     judged = judge(wanted, comparison)
     _write(comparison, judged, "json" if as_json else form or form_of(output, SUFFIXES), output)
     for each in judged:
-        click.echo(f"{'failed' if each.fired else 'passed'}: {each.sentence}", err=True)
+        echo(f"{'failed' if each.fired else 'passed'}: {each.sentence}", err=True)
     return MISSED if any(each.fired for each in judged) else 0
 
 
@@ -79,7 +79,7 @@ def _members(group: str) -> list[str]:
 
 def _write(comparison: Comparison, judged: Sequence[Judged], form: str, output: Path | None) -> None:
     if output is None and form == "text":
-        print_comparison(comparison, Console(highlight=False))
+        print_comparison(comparison, SafeConsole(highlight=False))
     else:
         put(_text(comparison, judged, form), output)
 
@@ -93,5 +93,5 @@ def _text(comparison: Comparison, judged: Sequence[Judged], form: str) -> str:
         case "json":
             return json.dumps(document(comparison, judged), indent=2, allow_nan=False) + "\n"
     file = io.StringIO()
-    print_comparison(comparison, Console(file=file, width=WIDTH, highlight=False))
+    print_comparison(comparison, SafeConsole(file=file, width=WIDTH, highlight=False))
     return file.getvalue()

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import anyio
 import click
-from rich.console import Console
 
+from density.cli.console import SafeConsole
+from density.cli.output import echo
 from density.controller.doctor import examine
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.preflight import refuse_problems
@@ -65,12 +66,12 @@ def command(
     diagnosis = diagnose(loaded, found, title=title, wanted=wanted or 0)
     if as_script:
         # What was asked for is the script: that it is needed is no failure.
-        click.echo(script(diagnosis), nl=False)
+        echo(script(diagnosis), nl=False)
         return 0
     if as_json:
-        click.echo(json.dumps(document(diagnosis), indent=2, allow_nan=False))
+        echo(json.dumps(document(diagnosis), indent=2, allow_nan=False))
     else:
-        print_diagnosis(diagnosis, Console(highlight=False))
+        print_diagnosis(diagnosis, SafeConsole(highlight=False))
     return DOES_NOT_FIT if wanted and not diagnosis.fits else 0
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import click
-from rich.console import Console
 from rich.text import Text
 
+from density.cli.console import SafeConsole
+from density.cli.output import echo
 from density.controller.doctor import examine
 from density.controller.preflight import refuse_problems
 from density.errors import EngineUnavailable
@@ -33,12 +33,12 @@ def show_plan(profile: Profile, *, runs_dir: Path, as_json: bool) -> int:
     for engine in found.engines:
         if engine.problem and engine.name in profile.engines:
             unasked = EngineUnavailable(engine.name, engine.problem, remedy=engine.remedy)
-            click.echo(f"not checked whether its workloads can run: {unasked}", err=True)
+            echo(f"not checked whether its workloads can run: {unasked}", err=True)
     diagnosis = diagnose(profile, found, title=profile.name)
     nearest = diagnosis.prospects[0].forecast.count if diagnosis.prospects else math.inf
     waves = planned_waves(profile.ramp, nearest)
     if as_json:
-        click.echo(json.dumps(_document(diagnosis, waves), indent=2, allow_nan=False))
+        echo(json.dumps(_document(diagnosis, waves), indent=2, allow_nan=False))
     else:
         _print(diagnosis, waves)
     return 0
@@ -50,7 +50,7 @@ def _print(diagnosis: Diagnosis, waves: list[int]) -> None:
     sizes = ", ".join(map(str, waves[:16])) + (f", ... ({len(waves)} waves)" if len(waves) > 16 else "")
     workloads = ", ".join(f"{each.name} ({each.engine}, share {each.share:g})" for each in profile.workloads)
     required = ", ".join(f"{name} {format_count(least)}" for name, least in profile.require.asked().items())
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     lines = (
         f"{profile.name}: nothing is started; costs {f'measured in run {run}' if run else 'not measured yet'}",
         f"workloads    {workloads}",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from density.cli.find import find_run
-from density.cli.output import unwritten
+from density.cli.output import echo, unwritten
 from density.controller.session import RECORD
 from density.events import Event
 from density.metrics.export import Exported, export
@@ -39,7 +39,7 @@ def command(run: str, _format: str, output: Path | None, runs_dir: Path | None) 
     if output is not None:
         _say(_to_file(output, events))
         return
-    _say(export(events, partial(click.echo, nl=False)))
+    _say(export(events, partial(echo, nl=False)))
 
 
 def _to_file(output: Path, events: Iterator[Event]) -> Exported:
@@ -53,4 +53,4 @@ def _to_file(output: Path, events: Iterator[Event]) -> Exported:
 def _say(exported: Exported) -> None:
     first, last = (datetime.fromtimestamp(wall).astimezone() for wall in (exported.first, exported.last))
     moments, series = format_count(exported.moments), format_count(exported.series)
-    click.echo(f"{moments} moments of {series} series, from {first:%Y-%m-%d %H:%M:%S} to {last:%H:%M:%S %Z}", err=True)
+    echo(f"{moments} moments of {series} series, from {first:%Y-%m-%d %H:%M:%S} to {last:%H:%M:%S %Z}", err=True)

@@ -8,6 +8,7 @@ import anyio
 import click
 from anyio.to_thread import run_sync
 
+from density.cli.output import echo
 from density.controller.paths import cache_dir
 from density.controller.versus.interruption import interruptible
 from density.payload.images import SERVICES, Container, DebianDisk, container_archive, debian_disk, write_copy
@@ -56,7 +57,7 @@ def debian(*, names: str, output: Path | None, suite: str, mirror: str, fresh: b
         return output or made
 
     path = _run(make)
-    click.echo(str(path))
+    echo(str(path))
 
 
 @command.command(
@@ -82,11 +83,11 @@ def container(*, service: str, suite: str, mirror: str, fresh: bool) -> None:
         return await import_layer("", layer)
 
     _say(f"{format_bytes(_run(make))}")
-    click.echo(wanted.tag)
+    echo(wanted.tag)
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    echo(line, err=True)
 
 
 def _run(make: Callable[[], Awaitable[Result]]) -> Result:

@@ -1,4 +1,7 @@
-"""Documents that a command writes: to a file, or to standard output."""
+"""What a command writes: lines for the person, and documents to a file or to standard output.
+
+Beside this and `SafeConsole` nothing in the package writes to a terminal, so that nothing from outside can steer one.
+"""
 
 import errno
 from collections.abc import Mapping
@@ -7,9 +10,17 @@ from pathlib import Path
 import click
 
 from density.errors import DensityError, Unwritten, UsageError
+from density.text import visible
 
 STDOUT = Path("-")
+LINES = "\n\t"
+"""What shapes lines, and stays as it is."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Write lines to standard output or standard error."""
+    click.echo(visible(text, keep=LINES), err=err, nl=nl)
 
 
 def put(content: str | bytes, path: Path | None) -> None:
@@ -19,12 +30,12 @@ def put(content: str | bytes, path: Path | None) -> None:
         UsageError: the file cannot be written.
         Unwritten: its disk is full.
     """
-    data = content if isinstance(content, bytes) else content.encode("utf-8", errors="replace")
     if path is None or path == STDOUT:
-        click.echo(data, nl=False)
+        shown = content if isinstance(content, bytes) else visible(content, keep=LINES).encode("utf-8")
+        click.echo(shown, nl=False)
         return
     try:
-        path.write_bytes(data)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", errors="replace"))
     except OSError as error:
         raise unwritten(path, error) from error
 

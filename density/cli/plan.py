@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from density.capacity.plan.basis import basis
 from density.capacity.plan.demand import add_up, demand_of_csv, demand_of_tables, parse_demand
@@ -18,6 +17,7 @@ from density.capacity.plan.hosts import HostSpec, check_together, parse_host, pa
 from density.capacity.plan.limits import MEASURED, host_type
 from density.capacity.plan.plan import Asked, Plan, plan
 from density.capacity.plan.policy import Policy, parse_overcommit
+from density.cli.console import SafeConsole
 from density.cli.find import LATEST, find_run
 from density.cli.output import form_of, put
 from density.documents import read_document
@@ -170,7 +170,7 @@ def _stdout_for_the_document() -> Iterator[None]:
 
 def _write(found: Plan, form: str, output: Path | None) -> None:
     if output is None and form == "text":
-        print_plan(found, Console(highlight=False))
+        print_plan(found, SafeConsole(highlight=False))
     else:
         put(_text(found, form), output)
 
@@ -182,5 +182,5 @@ def _text(found: Plan, form: str) -> str:
         case "json":
             return json.dumps(document(found), indent=2, allow_nan=False) + "\n"
     file = io.StringIO()
-    print_plan(found, Console(file=file, width=WIDTH, highlight=False))
+    print_plan(found, SafeConsole(file=file, width=WIDTH, highlight=False))
     return file.getvalue()

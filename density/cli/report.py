@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from density.cli.find import LATEST, find_run
-from density.cli.output import STDOUT, form_of, put
+from density.cli.output import STDOUT, echo, form_of, put
 from density.errors import UsageError
 from density.report.csv import csv_files
 from density.report.formats import ONE_FILE
@@ -83,4 +83,4 @@ def _write(directory: Path, files: Mapping[str, str | bytes], *, quiet: bool = F
 
 
 def _tell(path: Path, *, quiet: bool = False) -> None:
-    click.echo(str(path), err=quiet)
+    echo(str(path), err=quiet)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import click
 from rich.console import Console
 
+from density.cli.console import SafeConsole
 from density.cli.errors import INTERRUPTED, explain
 from density.cli.missed import missed
+from density.cli.output import echo
 from density.cli.streams import was_lost
 from density.controller.bus import Sink
 from density.controller.host_lock import only_run
@@ -68,7 +69,7 @@ def run_and_report(profile: Profile, wanted: Wanted) -> int:
 
 
 async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir: Path, linger: float) -> int:
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True, highlight=False)
     state = RunState()
     async with AsyncExitStack() as stack:
         sinks: list[Sink] = []
@@ -76,7 +77,7 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
         if (address := parse_address(wanted.metrics)) is not None:
             server = MetricsServer(state, address, tls=tls, per_instance=wanted.per_instance)
             sinks.append(await stack.enter_async_context(server))
-            click.echo(f"metrics at {server.url}", err=True)
+            echo(f"metrics at {server.url}", err=True)
         ended = await _watched(profile, state, sinks, run_id=run_id, run_dir=run_dir, quiet=wanted.quiet)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # The run is over; a signal that comes too late to end it does not take its result.
@@ -86,9 +87,9 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
             _report(document, run_dir, console, as_json=wanted.as_json, summed_up=summed_up)
             page = await in_thread(_write_page, run_dir)
             if page and (not wanted.as_json or was_lost()):
-                click.echo(f"{'report':<11} {page}", err=True)
+                echo(f"{'report':<11} {page}", err=True)
         if sinks and linger and not ended.interrupted:
-            click.echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
+            echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
             await _linger(linger)
     return unwritten or _exit_code(ended, document)
 
@@ -104,9 +105,9 @@ async def _watched(
     profile: Profile, state: RunState, sinks: list[Sink], *, run_id: str, run_dir: Path, quiet: bool
 ) -> Ended:
     if quiet or is_shown():
-        session = Session(run_id=run_id, run_dir=run_dir, told=lambda line: click.echo(line, err=True))
+        session = Session(run_id=run_id, run_dir=run_dir, told=lambda line: echo(line, err=True))
         return await session.run(profile, state, sinks)
-    async with live_view(state, Console(stderr=True, highlight=False), ramp=profile.ramp) as view:
+    async with live_view(state, SafeConsole(stderr=True, highlight=False), ramp=profile.ramp) as view:
         session = Session(run_id=run_id, run_dir=run_dir, told=view.tell)
         return await session.run(profile, state, [*sinks, view])
 
@@ -118,7 +119,7 @@ def _write_result(document: dict[str, Any], run_dir: Path) -> int:
         path.write_text(_text(document) + "\n", encoding="utf-8")
     except OSError as error:
         path.unlink(missing_ok=True)
-        click.echo(f"error: {path} could not be written: {error.strerror}", err=True)
+        echo(f"error: {path} could not be written: {error.strerror}", err=True)
         return Unwritten.exit_code
     return 0
 
@@ -129,16 +130,16 @@ def _text(document: dict[str, Any]) -> str:
 
 def _report(document: dict[str, Any], run_dir: Path, console: Console, *, as_json: bool, summed_up: bool) -> None:
     if as_json:
-        click.echo(_text(document))
+        echo(_text(document))
     elif summed_up:
-        print_summary(document, Console(highlight=False) if console.is_terminal else console, run_dir=str(run_dir))
+        print_summary(document, SafeConsole(highlight=False) if console.is_terminal else console, run_dir=str(run_dir))
 
 
 def _write_page(run_dir: Path) -> Path | None:
     try:
         return write_page(run_dir)
     except Exception as error:  # noqa: BLE001 — the run is over and its result is written; a page can be made again
-        click.echo(f"the report was not written: {in_short(error)}; density report {run_dir} tries again", err=True)
+        echo(f"the report was not written: {in_short(error)}; density report {run_dir} tries again", err=True)
         return None
 
 
@@ -146,7 +147,7 @@ def _exit_code(ended: Ended, document: dict[str, Any]) -> int:
     if ended.problem is not None:
         code, sentences = explain(ended.problem, with_traceback=False)
         for sentence in sentences:
-            click.echo(f"error: {sentence}", err=True)
+            echo(f"error: {sentence}", err=True)
         return code
     torn = ended.state.torn_down
     if torn is None or torn.left:
@@ -155,5 +156,5 @@ def _exit_code(ended: Ended, document: dict[str, Any]) -> int:
         return INTERRUPTED
     sentences = list(missed(document))
     for sentence in sentences:
-        click.echo(f"failed: {sentence}", err=True)
+        echo(f"failed: {sentence}", err=True)
     return MISSED if sentences else 0

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from density.cli.output import echo
 from density.profile.schema import profile_schema
 
 
@@ -13,4 +14,4 @@ def command() -> None:
 
     Editors complete and check a profile that names it in its first line: #:schema PATH
     """
-    click.echo(json.dumps(profile_schema(), indent=2, ensure_ascii=False))
+    echo(json.dumps(profile_schema(), indent=2, ensure_ascii=False))

@@ -9,6 +9,7 @@ import anyio
 import click
 
 from density.cli.errors import INTERRUPTED
+from density.cli.output import echo
 from density.controller.host_lock import only_run
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, new_run_id
@@ -66,10 +67,10 @@ def command(  # noqa: PLR0913 — one parameter an option
     page = markdown(made, comparison.subjects, told)
     _keep(run_dir, found, page)
     if as_json:
-        click.echo(json.dumps(found, indent=2, allow_nan=False))
+        echo(json.dumps(found, indent=2, allow_nan=False))
     else:
-        click.echo(page if as_markdown else text(made, comparison.subjects, told))
-        click.echo(f"\nkept in {run_dir}", err=as_markdown)
+        echo(page if as_markdown else text(made, comparison.subjects, told))
+        echo(f"\nkept in {run_dir}", err=as_markdown)
     return _exit_code(comparison)
 
 
@@ -78,7 +79,7 @@ async def _compare(profile: Profile, run_id: str, run_dir: Path, rows: tuple[str
 
     def say(line: str) -> None:
         if not quiet:
-            click.echo(f"{anyio.current_time() - began:5.0f} s  {line}", err=True)
+            echo(f"{anyio.current_time() - began:5.0f} s  {line}", err=True)
 
     return await compare(profile, run_id=run_id, run_dir=run_dir, say=say, rows=rows)
 

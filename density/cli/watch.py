@@ -9,7 +9,9 @@ import click
 from anyio.abc import TaskStatus
 from rich.console import Console
 
+from density.cli.console import SafeConsole
 from density.cli.find import LATEST, find_run
+from density.cli.output import echo
 from density.controller.session import PROFILE, RECORD
 from density.errors import DensityError
 from density.live import live_view
@@ -41,7 +43,7 @@ def command(run: str, runs_dir: Path | None) -> None:
 
 async def _watch(run_dir: Path) -> None:
     followed = Followed(run_dir / RECORD)
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     await followed.catch_up()
     if followed.is_over:
         _say(_ended(followed.state))
@@ -107,4 +109,4 @@ def _summary(state: RunState, console: Console, run_dir: Path) -> None:
 
 
 def _say(line: str) -> None:
-    click.echo(line)
+    echo(line)

@@ -9,9 +9,10 @@ from density.ceilings.catalog import BY_ID
 from density.ceilings.reading import Reading
 from density.live.bar import Glyphs, bar, heat
 from density.live.head import spread
-from density.live.words import INDENT, clean
+from density.live.words import INDENT
 from density.metrics.current import current_readings
 from density.state import RunState
+from density.text import one_line
 from density.units import format_bytes, format_count, format_value
 
 CEILINGS = 3
@@ -32,7 +33,7 @@ def ceilings(state: RunState, width: int, glyphs: Glyphs) -> Iterator[Text]:
             head = Text("Nearest ceilings", "bold")
             yield spread(head, Text(f"{'use of limit':>{_USE}} {'at count':>{_AT}}", "bright_black"), width)
         ceiling = BY_ID[reading.ceiling]
-        label = f"{reading.ceiling} {clean(reading.subject)}"
+        label = f"{reading.ceiling} {one_line(reading.subject)}"
         use = f"{format_value(reading.used, ceiling.unit)} of {format_value(reading.limit, ceiling.unit)}"
         at = f"{glyphs.about}{format_count(max(count, 0))}" if math.isfinite(count) else "-"
         reserve = 1 - reading.reserve / reading.limit if reading.reserve and reading.limit else None

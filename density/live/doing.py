@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from density.live.bar import Glyphs
 from density.live.waves import all_waves, is_going_on, to_launch
-from density.live.words import STAGES, clean, listed, to_remove
+from density.live.words import STAGES, listed, to_remove
 from density.model import EngineName
 from density.profile.spec import Ramp
 from density.state import RunState
+from density.text import one_line
 from density.units import format_count
 
 NOUNS: Mapping[EngineName, tuple[str, str]] = {
@@ -102,4 +103,4 @@ def _near(state: RunState, glyphs: Glyphs) -> str:
     if nearest is None or state.outcome is not None:
         return ""
     left = format_count(max(nearest.count - state.alive, 0))
-    return f"{clean(f'{nearest.ceiling} {nearest.subject}')} in {glyphs.about}{left}"
+    return f"{one_line(f'{nearest.ceiling} {nearest.subject}')} in {glyphs.about}{left}"

@@ -1,6 +1,6 @@
 """What the live view shows, as lines of text: a pure function of the state.
 
-Names and messages come from outside: they go through `clean` and into `Text` as they are, never through rich's markup.
+Names and messages come from outside: they go through `one_line` and into `Text` as they are, never through markup.
 """
 
 from collections.abc import Iterable, Iterator

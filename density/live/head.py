@@ -10,9 +10,10 @@ from density.events import CeilingForecast
 from density.live.bar import Glyphs, bar
 from density.live.doing import doing
 from density.live.remaining import done_share, seconds_left
-from density.live.words import about, clean, sentences
+from density.live.words import about, sentences
 from density.profile.spec import Ramp
 from density.state import RunState
+from density.text import one_line
 from density.units import format_count, format_seconds
 
 _LEFT = 23
@@ -27,10 +28,10 @@ def spread(left: Text, right: Text, width: int) -> Text:
 
 def title(state: RunState, now: float, width: int) -> Text:
     """Profile, run, and the time since its start."""
-    left = Text.assemble(("density", "bold"), "  ", (clean(state.profile_name), "bold cyan"))
+    left = Text.assemble(("density", "bold"), "  ", (one_line(state.profile_name), "bold cyan"))
     time = Text(_clock(max(now - state.started_at, 0.0) if state.run_id else 0.0))
     if state.run_id:
-        run, until = f"  run {clean(state.run_id)}", f"  until {state.until}"
+        run, until = f"  run {one_line(state.run_id)}", f"  until {state.until}"
         fits = left.cell_len + cell_len(run + until) + time.cell_len < width
         left.append(run + (until if fits else ""), "bright_black")
     return spread(left, time, width)

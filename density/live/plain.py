@@ -10,9 +10,9 @@ import anyio
 
 from density.events import Event, HostSampled
 from density.live.say import say, standing
-from density.live.words import clean
 from density.profile.spec import Ramp
 from density.state import RunState
+from density.text import one_line
 from density.threads import in_thread
 
 QUIET_SECONDS = 10.0
@@ -42,7 +42,7 @@ class PlainView:
 
     def tell(self, line: str) -> None:
         """Say a line that is no event."""
-        self._queue.put(f"{clean(line)}\n")
+        self._queue.put(f"{one_line(line)}\n")
 
     def restore(self) -> None:
         """Nothing to give back; as the terminal's view has it."""
@@ -64,7 +64,7 @@ class PlainView:
 
     def _say(self, line: str, at: float) -> None:
         self._said_at = at
-        self._queue.put(f"[{_elapsed(at - self._state.started_at)}] {line}\n")
+        self._queue.put(f"[{_elapsed(at - self._state.started_at)}] {one_line(line)}\n")
 
     def _run(self) -> None:
         try:

@@ -22,7 +22,7 @@ from density.events import (
 from density.live.bar import ASCII
 from density.live.doing import doing
 from density.live.remaining import seconds_left
-from density.live.words import STAGES, about, clean, listing
+from density.live.words import STAGES, about, listing
 from density.profile.spec import Ramp
 from density.state import RunState
 from density.units import format_bytes, format_count, format_seconds
@@ -36,7 +36,7 @@ def say(event: object, state: RunState) -> str:  # noqa: ARG001 — what its reg
 
 @say.register
 def _(event: RunStarted, state: RunState) -> str:  # noqa: ARG001
-    return f"run {clean(event.run_id)}: profile {clean(event.profile_name)}, until {event.until}"
+    return f"run {event.run_id}: profile {event.profile_name}, until {event.until}"
 
 
 @say.register
@@ -46,7 +46,7 @@ def _(event: StageEntered, state: RunState) -> str:  # noqa: ARG001
 
 @say.register
 def _(event: WorkloadSkipped, state: RunState) -> str:  # noqa: ARG001
-    return clean(f"skipped {event.workload}: {event.reason}")
+    return f"skipped {event.workload}: {event.reason}"
 
 
 @say.register
@@ -74,7 +74,7 @@ def _(event: Forecasted, state: RunState) -> str:  # noqa: ARG001
 
 
 def _said(ceiling: CeilingForecast) -> str:
-    name = clean(f"{ceiling.ceiling} {ceiling.subject}")
+    name = f"{ceiling.ceiling} {ceiling.subject}"
     if ceiling.is_vague:
         return f"{name} not known yet"
     known = " (not measured yet)" if ceiling.typical else ""
@@ -89,30 +89,30 @@ def _(event: InstanceChanged, state: RunState) -> str:
     tally = state.workloads[event.workload].failures.get(event.failure.kind)
     if tally is None or tally.count > 1:
         return ""
-    name, message = clean(event.instance_id), clean(event.failure.message)
+    name, message = event.instance_id, event.failure.message
     return f"{name} {event.phase.value}: {event.failure.kind}: {message}"
 
 
 @say.register
 def _(event: Warned, state: RunState) -> str:  # noqa: ARG001
-    return f"warning: {clean(event.message)}"
+    return f"warning: {event.message}"
 
 
 @say.register
 def _(event: Stopped, state: RunState) -> str:  # noqa: ARG001
-    return f"stopped: {clean(event.reason)}"
+    return f"stopped: {event.reason}"
 
 
 @say.register
 def _(event: Held, state: RunState) -> str:  # noqa: ARG001
     if not event.kept:
-        return f"hold failed: {clean(failure(event))}"
+        return f"hold failed: {failure(event)}"
     return f"held: {listing(event.counts_after) or 'none'} ready, everything was kept"
 
 
 @say.register
 def _(event: TornDown, state: RunState) -> str:  # noqa: ARG001
-    left = f"left behind: {clean(', '.join(event.left))}" if event.left else "nothing is left"
+    left = f"left behind: {', '.join(event.left)}" if event.left else "nothing is left"
     return f"removed {format_count(event.removed)} in {format_seconds(event.seconds)}, {left}"
 
 

@@ -20,10 +20,10 @@ from density.events import Event
 from density.live.bar import ASCII, UNICODE
 from density.live.frame import frame
 from density.live.terminal import Terminal
-from density.live.words import clean
 from density.log import logger
 from density.profile.spec import Ramp
 from density.state import RunState
+from density.text import one_line
 from density.threads import in_thread
 
 log = logger(__name__)
@@ -57,7 +57,7 @@ class TerminalView:
 
     def tell(self, line: str) -> None:
         """Show the person a line that stays, above the view, within PERIOD_SECONDS."""
-        self._told.put(clean(line))
+        self._told.put(one_line(line))
 
     def restore(self) -> None:
         """Give the terminal back at once, for an exit that leaves no context manager; nothing is drawn from then on."""

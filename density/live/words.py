@@ -1,4 +1,4 @@
-"""Words that both views use, and the cleaning of words that come from outside."""
+"""Words that both views use."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
@@ -9,6 +9,7 @@ from density.events import Stage
 from density.live.bar import Glyphs
 from density.model import Phase
 from density.state import RunState
+from density.text import one_line
 
 INDENT = "  "
 STAGES: Mapping[Stage, str] = {
@@ -22,11 +23,6 @@ STAGES: Mapping[Stage, str] = {
 }
 _STARTING = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
 _REMOVABLE = (*_STARTING, Phase.READY, Phase.STOPPING)
-
-
-def clean(text: str) -> str:
-    """One line without anything that a terminal would obey: control, escape, direction and invisible characters."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def shorten(text: str, width: int, ellipsis: str) -> str:
@@ -50,7 +46,7 @@ def to_remove(state: RunState) -> int:
 
 def listing(counts: Mapping[str, int]) -> str:
     """`16 web, 8 vm`; nothing for zeros."""
-    return ", ".join(f"{count:,} {clean(name)}" for name, count in counts.items() if count)
+    return ", ".join(f"{count:,} {one_line(name)}" for name, count in counts.items() if count)
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -76,5 +72,5 @@ def about(seconds: float) -> str:
 def sentences(texts: Iterable[str], width: int, glyphs: Glyphs, style: str) -> Iterator[Text]:
     """Each on two lines at most."""
     for text in texts:
-        for line in wrap(clean(text), width - len(INDENT), max_lines=2, placeholder=glyphs.ellipsis):
+        for line in wrap(one_line(text), width - len(INDENT), max_lines=2, placeholder=glyphs.ellipsis):
             yield Text.assemble(INDENT, (line, style))

@@ -6,9 +6,10 @@ from itertools import islice
 from rich.text import Text
 
 from density.live.bar import Glyphs
-from density.live.words import INDENT, clean, listing, shorten, starting
+from density.live.words import INDENT, listing, shorten, starting
 from density.model import Phase
 from density.state import RunState, WorkloadState
+from density.text import one_line
 from density.units import format_count
 
 _ENGINE = 14
@@ -29,7 +30,7 @@ def workloads(state: RunState, width: int, most: int) -> Iterator[Text]:
     for name, workload in islice(state.workloads.items(), most):
         counts = state.counts[name]
         ready = state.alive_at_end[name] if state.torn_down and state.alive_at_end else counts[Phase.READY]
-        line = Text(f"{INDENT}{clean(name):<{name_width}.{name_width}}")
+        line = Text(f"{INDENT}{one_line(name):<{name_width}.{name_width}}")
         line.append(f" {_engine(workload):<{_ENGINE}.{_ENGINE}}" if wide else "")
         for count, style in (
             (ready, "green"),
@@ -55,7 +56,7 @@ def failures(state: RunState, width: int, glyphs: Glyphs, most: int) -> Iterator
         if event.failure and (key := (event.workload, event.failure.kind)) not in last and len(last) < most:
             tally = state.workloads[event.workload].failures[event.failure.kind]
             what = f"{event.failure.kind} {glyphs.times}{format_count(tally.count)}"
-            last[key] = (clean(event.instance_id)[:24], what, clean(event.failure.message))
+            last[key] = (one_line(event.instance_id)[:24], what, one_line(event.failure.message))
     names, kinds = (max((len(row[column]) for row in last.values()), default=0) for column in (0, 1))
     for name, what, message in last.values():
         line = Text.assemble(f"{INDENT}{name:<{names}} ", (f"{what:<{kinds}}", "red"), "  ")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from density.report.history import Life, Wave
 from density.report.recorded import Recorded
 from density.statistics import quantile
+from density.text import visible
 
 Cell = str | float | int | None
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -25,7 +26,9 @@ def _written(rows: Iterable[Iterable[Cell]]) -> str:
 
 def _safe(cell: Cell) -> Cell:
     """Words that a spreadsheet would take for a formula get a quote in front, which it shows as text."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    return f"'{visible(cell)}" if cell.startswith(_FORMULA) else visible(cell)
 
 
 def _instances(run: Recorded) -> Iterator[Iterable[Cell]]:

@@ -14,6 +14,7 @@ from density.evidence import Judged
 from density.report.facts import how_found
 from density.report.history import Rest
 from density.report.recorded import Recorded
+from density.text import visible
 from density.units import format_count, format_counted, format_some, format_value
 
 _LONGEST = 2000
@@ -163,5 +164,5 @@ def _removal(run: Recorded) -> Case:
 
 def _clean(text: str) -> str:
     """Without what XML cannot hold, and not longer than a CI server shows."""
-    kept = "".join(letter if letter.isprintable() else " " for letter in text)
+    kept = visible(text)
     return kept if len(kept) <= _LONGEST else f"{kept[:_LONGEST]}…"

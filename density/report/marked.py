@@ -3,13 +3,15 @@
 import re
 from collections.abc import Collection, Sequence
 
+from density.text import one_line
+
 LONGEST = 1200
 _SPECIAL = re.compile(r"([\\`*_\[\]|~<>&$@]|^[#+-](?=[ #+-]|$)|(?<=^\d)\.(?= |$)|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 
 
 def escape(text: str, longest: int = LONGEST) -> str:
     """Words from outside as one line without meaning in Markdown or HTML: no mark-up, no link, no mention."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    line = one_line(text)
     short = line if len(line) <= longest else f"{line[:longest]}… ({len(line) - longest:,} more letters)"
     return _SPECIAL.sub(r"\\\1", short).replace(r"\<", "&lt;").replace(r"\>", "&gt;").replace(r"\&", "&amp;")
 

@@ -94,7 +94,8 @@ def main() -> int:
         line, status = str(error), 3
     except OSError as error:
         line, status = str(error), 1
-    sys.stdout.write(line + "\n")
+    # What an engine says is shown, not obeyed: control characters as `\\x1b`.
+    sys.stdout.write(line.encode("unicode_escape").decode("ascii") + "\n")
     return status
 
 

@@ -11,10 +11,11 @@ from density.events import CeilingForecast, Event, Forecasted, InstanceChanged, 
 from density.live.bar import ASCII, UNICODE, Glyphs, bar
 from density.live.ceilings import nearest_readings
 from density.live.frame import frame
-from density.live.words import clean, shorten
+from density.live.words import shorten
 from density.model import Failure, Phase
 from density.profile.spec import Ramp
 from density.state import RunState, fold
+from density.text import one_line
 
 RAMP = Ramp(start=4, calibrate=0)
 
@@ -49,7 +50,7 @@ def test_the_whole_view_at_80_columns_and_24_lines(events: list[Event]) -> None:
         "Last failures",
         "  guest-0 try_again ×1  OCI runtime create…o start: can't get final child's PID",
         "Warnings",
-        "  [bold]emulated ]0;title guests",
+        "  [bold]emulated\\x1b]0;title\\x07 guests",
     ]
 
 
@@ -77,14 +78,14 @@ def test_the_whole_view_at_60_columns_in_ascii(events: list[Event]) -> None:
         "Last failures",
         "  guest-0 try_again x1  OCI runtim...get final child's PID",
         "Warnings",
-        "  [bold]emulated ]0;title guests",
+        "  [bold]emulated\\x1b]0;title\\x07 guests",
     ]
 
 
 def test_a_wide_view_has_longer_bars_and_messages(events: list[Event]) -> None:
     """At 120 columns the failure is there as a whole, and the bars end where the lines do."""
     lines = _lines(fold(events), width=119)
-    assert any(line.endswith("[red]runc [2J unable to start: can't get final child's PID") for line in lines)
+    assert any(line.endswith("[red]runc\\x1b[2J\\u202e unable to start: can't get final child's PID") for line in lines)
     assert {len(lines[number]) for number in (0, 2, 4, 5)} == {119}
 
 
@@ -192,7 +193,7 @@ def test_a_bar_is_as_wide_as_asked(share: float, width: int, mark: float | None)
 @given(st.text())
 def test_clean_text_is_one_printable_line(text: str) -> None:
     """Nothing of a foreign text can move the cursor or turn the direction of writing."""
-    assert clean(text).isprintable()
+    assert one_line(text).isprintable()
 
 
 @given(st.text(), st.integers(3, 50))

@@ -23,7 +23,7 @@ from density.state import RunState, fold
 pytestmark = pytest.mark.anyio
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
-CLEANED = "OCI runtime create failed: [red]runc [2J unable to start: can't get final child's PID"
+CLEANED = "OCI runtime create failed: [red]runc\\x1b[2J\\u202e unable to start: can't get final child's PID"
 DRAWING = re.compile(r"\x1b\[(?:[0-9;]*m|[0-9]+A|2K|J|\?25[lh])")
 """Everything that the view may send besides text: styles, cursor up, erase, cursor off and on."""
 RAMP = Ramp(start=4, calibrate=0)
@@ -233,7 +233,7 @@ async def test_a_line_for_the_person_stays_on_the_screen(terminal: FakeTerminal,
     async with view:
         view.tell("interrupted:\x1b[2J removing everything")
     drawn = terminal.close()
-    assert drawn.count("interrupted: [2J removing everything\r") == 1
+    assert drawn.count("interrupted:\\x1b[2J removing everything\r") == 1
     assert drawn.index("interrupted") < drawn.rindex("Preparing")
     file = io.StringIO()
     plain = live_view(RunState(), Console(file=file))
@@ -255,7 +255,7 @@ async def test_plain_lines_where_there_is_no_terminal(events: list[Event]) -> No
     assert file.getvalue().splitlines() == [
         "[  0:00] run r1: profile quick[bold], until safe",
         "[  0:00] Preparing engines, images and guests",
-        "[  0:00] warning: [bold]emulated ]0;title guests",
+        "[  0:00] warning: [bold]emulated\\x1b]0;title\\x07 guests",
         "[  0:01] measured the host at rest",
         "[  0:01] Ramping up",
         "[  0:01] wave 1: launching 3 web, 1 guest, to have 4",

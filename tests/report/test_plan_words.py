@@ -131,7 +131,7 @@ def test_an_objective_that_no_count_kept() -> None:
 
 def test_a_subject_is_only_text() -> None:
     """Whatever a bridge is called, nothing of it reaches the terminal's controls."""
-    assert name_of(("network.bridge_ports", "br\x1b[31m0")) == "network.bridge_ports br [31m0"
+    assert name_of(("network.bridge_ports", "br\x1b[31m0")) == r"network.bridge_ports br\x1b[31m0"
 
 
 def test_costs_that_are_not_measured_are_said() -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 from density.capacity.footprint import Line
 from density.capacity.typical import TYPICAL_SPREAD
 from density.ceilings.catalog import BY_ID
+from density.text import visible
 
 Key = tuple[str, str]
 """Id and subject."""
@@ -43,7 +44,7 @@ def name_of(key: Key) -> str:
             return "CPUs given"
         case _:
             # A subject is what an engine or a person called something.
-            return "".join(letter if letter.isprintable() else " " for letter in " ".join(filter(None, key)))
+            return visible(" ".join(filter(None, key)))
 
 
 def unit_of(key: Key) -> str:

@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from density.report.charts.palette import BAND, GRID, INK, MUTED, SURFACE
 from density.report.charts.svg import inline
 from density.report.result import Document
+from density.text import one_line
 from density.units import format_count, format_seconds
 
 WIDTH_INCHES = 6.0
@@ -154,7 +155,7 @@ def png(chart: Chart) -> bytes:
 
 def label(text: str, longest: int = 28) -> str:
     """A name from outside as one short line that every font and XML takes."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    line = one_line(text)
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 

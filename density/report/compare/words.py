@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from density.capacity.compare.difference import Difference
 from density.report.compare.comparison import CAPACITIES, Against, Comparison, Finding, Row
 from density.report.compare.groups import CREATED, RATE, READY, Group, name
+from density.text import visible
 from density.units import format_count, format_digits, format_value
 
 LONGEST, LONGEST_SENTENCE = 120, 400
@@ -24,7 +25,7 @@ _FOOTPRINTS = ("memory.available", "tasks.pid_max")
 
 def clean(text: str, longest: int = LONGEST) -> str:
     """Text from outside without what a terminal would obey, of a length that can be read."""
-    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[: longest + 1])
+    shown = visible(text[: longest + 1])
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 

@@ -16,6 +16,7 @@ from density.report.checks import checks
 from density.report.facts import Fact, count, fact, odds, plain
 from density.report.recorded import Recorded
 from density.report.templating import environment
+from density.text import visible
 from density.units import format_value
 
 LONGEST = 300
@@ -84,7 +85,7 @@ def message(text: str) -> Markup:
 
 def shortened(text: str, longest: int = LONGEST, *, kept: str = "\n") -> str:
     """Cut at its end, and without invisible characters, but for those that are `kept`."""
-    shown = "".join(letter if letter.isprintable() or letter in kept else "\ufffd" for letter in text[:longest])
+    shown = visible(text[:longest], keep=kept)
     left = len(text) - longest
     return f"{shown}… ({left:,} more letters)" if left > 0 else shown
 
