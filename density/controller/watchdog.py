@@ -1,9 +1,10 @@
 """The watchdog: a thread beside the event loop that ends a run when the loop hangs or the host runs dry."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
@@ -28,8 +29,18 @@ PATIENCE_SECONDS = 5.0
 """From the alarm until the watchdog acts by itself, where the loop has not taken the alarm."""
 TEARDOWN_SECONDS = 15.0
 """The same where it has, and the host is still below its floor."""
+GIVE_UP_SECONDS = 120.0
+"""From the alarm until the process ends where its loop has not come back: its reaper removes then what is left."""
 CUT_SECONDS = 2.0
 """Payloads whose channel was cut have so long to end by themselves."""
+
+
+def leave() -> None:
+    """End this process at once; the record has all but the last second."""
+    said = f"error: the event loop has not run for {GIVE_UP_SECONDS:.0f} s: density ends, all instances were killed\n"
+    with suppress(OSError):
+        os.write(2, said.encode())
+    os._exit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,7 @@ class Watchdog:
         bounds: the reserves.
         cut: closes all payloads' channels, so that they end by themselves; says how many there were.
         kill: kills whatever runs in the run's slice; says how many processes there were.
+        end: ends this process, where the loop does not come back at all.
         alarm: from when it was raised on; nothing more is launched then.
         killed: processes that were killed.
     """
@@ -69,6 +81,7 @@ class Watchdog:
     bounds: Bounds
     cut: Callable[[], int]
     kill: Callable[[], int]
+    end: Callable[[], None] = leave
     clock: Callable[[], float] = time.monotonic
     alarm: Alarm | None = None
     killed: int = 0
@@ -136,6 +149,8 @@ class Watchdog:
         elif self._taken:
             if below and now - self.alarm.at >= TEARDOWN_SECONDS:
                 self._act(now)
+        elif now - self.alarm.at >= GIVE_UP_SECONDS:
+            self.end()
         elif now - self.alarm.at >= PATIENCE_SECONDS:
             self._act(now)
 

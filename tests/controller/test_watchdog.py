@@ -1,5 +1,7 @@
 """The watchdog: what it notices and does by a test's clock, in a run in virtual time, and in a run that is blocked."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -8,7 +10,9 @@ from pathlib import Path
 
 import anyio
 import pytest
+from support.host_state import settled_leftovers
 from support.simulation import simulate
+from support.whole_record import account, flaws
 
 from density.ceilings.reading import Bounds
 from density.controller import watchdog as module
@@ -16,6 +20,7 @@ from density.controller.run import Controller
 from density.controller.session import Ended, Session
 from density.controller.watchdog import (
     CUT_SECONDS,
+    GIVE_UP_SECONDS,
     LATE_SECONDS,
     PATIENCE_SECONDS,
     PERIOD_SECONDS,
@@ -46,11 +51,16 @@ class Scene:
     did: list[tuple[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.watchdog = Watchdog(lambda: self.values, BOUNDS, cut=self._cut, kill=self._kill, clock=lambda: self.now)
+        self.watchdog = Watchdog(
+            lambda: self.values, BOUNDS, cut=self._cut, kill=self._kill, end=self._end, clock=lambda: self.now
+        )
 
     def _cut(self) -> int:
         self.did.append(("cut", self.now))
         return self.alive
+
+    def _end(self) -> None:
+        self.did.append(("end", self.now))
 
     def _kill(self) -> int:
         killed, self.alive = self.alive, 0
@@ -77,11 +87,11 @@ def test_a_loop_that_beats_is_left_alone() -> None:
 
 
 def test_a_loop_that_does_not_come_back() -> None:
-    """After 10 s there is an alarm, 5 s later the channels are cut, and 2 s later what is in the slice is killed."""
+    """After 10 s there is an alarm; channels are cut, the slice is killed, and 2 minutes later the process ends."""
     scene = Scene()
     scene.pass_(5)
     blocked_at = scene.now
-    scene.pass_(60, beating=False)
+    scene.pass_(LATE_SECONDS + GIVE_UP_SECONDS, beating=False)
     alarm = scene.watchdog.alarm
     assert alarm is not None
     assert (alarm.what, alarm.at - blocked_at) == ("late", LATE_SECONDS)
@@ -89,6 +99,7 @@ def test_a_loop_that_does_not_come_back() -> None:
     cut_at, killed_at = (at for _, at in scene.did[:2])
     assert cut_at == alarm.at + PATIENCE_SECONDS
     assert killed_at == cut_at + CUT_SECONDS
+    assert scene.did[-1] == ("end", alarm.at + GIVE_UP_SECONDS)
     assert scene.watchdog.killed == 8
 
 
@@ -271,3 +282,45 @@ def test_a_run_whose_loop_is_blocked(
     assert web.launched == web.ready + web.failed
     assert sum(counts[Phase.READY] for counts in state.counts.values()) == 0
     assert not [pid for pid, name in find("20260101-000000-b10c")]
+
+
+FOREVER = """
+import sys, time
+from density.cli import main
+from density.controller import watchdog
+from density.events import InstanceChanged
+from density.model import Phase
+from density.record.writer import RecordWriter
+
+for name, seconds in {"LATE": 1.0, "PATIENCE": 0.5, "CUT": 0.5, "GIVE_UP": 3.0}.items():
+    setattr(watchdog, f"{name}_SECONDS", seconds)
+watchdog.PERIOD_SECONDS = 0.1
+handle, ready = RecordWriter.handle, []
+
+def blocking(self, event):
+    handle(self, event)
+    if isinstance(event, InstanceChanged) and event.phase is Phase.READY:
+        ready.append(event)
+        while len(ready) == 12:
+            time.sleep(1)
+
+RecordWriter.handle = blocking
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.root
+def test_a_run_whose_loop_never_comes_back_leaves_nothing(tmp_path: Path) -> None:
+    """The process ends by itself with exit code 1, its reaper removes all there is, and the record is whole."""
+    profile = tmp_path / "blocked.toml"
+    profile.write_text('name = "blocked"\n[ramp]\nmax = 40\nsettle = "200ms"\n[workloads.web]\nengine = "native"\n')
+    words = ["run", str(profile), "--runs-dir", str(tmp_path / "runs"), "-q", "--metrics", "off"]
+    done = subprocess.run(
+        [sys.executable, "-c", FOREVER, *words], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "event loop" in done.stderr
+    [run_dir] = (tmp_path / "runs").iterdir()
+    assert settled_leftovers(run_dir.name, seconds=45) == []
+    assert flaws(run_dir) == []
+    assert account(run_dir).ready >= 11
