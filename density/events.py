@@ -251,6 +251,7 @@ class Held:
         since: when it began.
         ceilings: ids of the ceilings in `missed`, in the same order.
         crossed: whether one of them is a critical ceiling whose reserve was crossed.
+        unwatched: seconds of it in which density itself did not run, so that it proves nothing of the count.
     """
 
     at: float
@@ -261,6 +262,7 @@ class Held:
     since: float = 0.0
     ceilings: tuple[str, ...] = ()
     crossed: bool = False
+    unwatched: float = 0.0
     kind: Literal["held"] = "held"
 
     @property
@@ -286,6 +288,16 @@ class TesterMeasured:
     max_lag_seconds: float
     missed_beats: int = 0
     kind: Literal["tester_measured"] = "tester_measured"
+
+
+@dataclass(frozen=True, slots=True)
+class StoodStill:
+    """density itself did not run for so many seconds until now, and why: nothing was measured, no lease renewed."""
+
+    at: float
+    seconds: float
+    cause: str
+    kind: Literal["stood_still"] = "stood_still"
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,5 +329,6 @@ Event = (
     | Stopped
     | Held
     | TesterMeasured
+    | StoodStill
     | TornDown
 )

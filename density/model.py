@@ -24,6 +24,12 @@ INTERNAL = "internal"
 """The kind of failure of a launch that a fault of density's own ended: it says nothing of the host."""
 
 
+LEASE = "lease"
+"""The kind of failure of an instance that ended because density did not renew its lease: likewise."""
+OWN_FAULTS = frozenset({INTERNAL, LEASE})
+"""Kinds of failures that density itself made."""
+
+
 class Phase(StrEnum):
     """Where an instance is in its life; off the straight path are FAILED (never ready) and LOST (was ready)."""
 
@@ -81,7 +87,7 @@ class Failure:
             return f"ended by {self.signal}"
         if self.exit_code is not None:
             return f"exited (code {self.exit_code})"
-        plain = {"exited": "exited", "oom_killed": "ended by the OOM killer"}
+        plain = {"exited": "exited", "oom_killed": "ended by the OOM killer", LEASE: "ended with their lease"}
         return plain.get(self.kind, f"ended ({self.kind})")
 
 

@@ -25,6 +25,7 @@ from density.events import (
     Stage,
     StageEntered,
     SteppedBack,
+    StoodStill,
     Stopped,
     TesterMeasured,
     TornDown,
@@ -35,7 +36,7 @@ from density.events import (
     WorkloadSkipped,
 )
 from density.evidence import Evidence, evidence_for
-from density.model import INTERNAL, EngineInfo, Failure, OwnLimit, Phase, Workload
+from density.model import LEASE, OWN_FAULTS, EngineInfo, Failure, OwnLimit, Phase, Workload
 from density.statistics import LatencySeries
 from density.sustained import HoldSeries
 
@@ -284,6 +285,7 @@ class RunState:
         self.hold: HoldSeries | None = None
         self.tester: TesterMeasured | None = None
         self.lag_in_wave = 0.0
+        self.stalls: list[StoodStill] = []
         self.torn_down: TornDown | None = None
 
     @property
@@ -467,7 +469,7 @@ class RunState:
                 self._no_longer_ready(self.workloads[event.workload], event.phase)
         counts[event.phase] += 1
         instance = self.instances[event.instance_id]
-        if event.phase in _ENDED and event.failure is not None and event.failure.kind != INTERNAL:
+        if event.phase in _ENDED and event.failure is not None and event.failure.kind not in OWN_FAULTS:
             reached = instance.phase if before else Phase.REQUESTED
             ran = max(0.0, event.at - instance.started_at)
             self.ended_in_wave.append(
@@ -501,7 +503,8 @@ class RunState:
                 self._failure(workload, event, self.failed_in_wave)
             case Phase.LOST:
                 workload.lost += 1
-                workload.evidence.died(instance.launch)
+                if event.failure is None or event.failure.kind != LEASE:
+                    workload.evidence.died(instance.launch)
                 if event.failure:
                     workload.endings[event.failure.ending] += 1
                     workload.last_lines = workload.last_lines or event.failure.evidence
@@ -601,6 +604,10 @@ class RunState:
         self.lag_in_wave = max(self.lag_in_wave, event.lag_seconds)
         if self.hold:
             self.hold.add_lag(event.lag_seconds)
+
+    @_fold.register
+    def _(self, event: StoodStill) -> None:
+        self.stalls.append(event)
 
     @_fold.register
     def _(self, event: TornDown) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from density.model import LEASE
 from density.state import RunState, WorkloadState
 
 
@@ -57,5 +58,9 @@ def died_out(state: RunState) -> list[Deaths]:
 
 
 def _is_total(workload: WorkloadState, alive: int) -> bool:
-    """Most died, and none is left; where the run removed most of them, the rest may have died by chance."""
-    return not alive and 2 * workload.lost > workload.ready
+    """Most died, and none is left; where the run removed most of them, the rest may have died by chance.
+
+    Those whose lease density did not renew say nothing of the count.
+    """
+    by_lease = workload.failures[LEASE].count if LEASE in workload.failures else 0
+    return not alive and 2 * (workload.lost - by_lease) > workload.ready

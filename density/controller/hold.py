@@ -1,29 +1,29 @@
 """Hold the final count, and confirm it: everything stays alive, every objective and reserve is kept, all the time."""
 
-from collections.abc import Mapping
-
 import anyio
 
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.safety import SafetyStop
+from density.controller.stalls import Stalls, find_vanished
 from density.controller.steps import Steps
-from density.events import Held, InstanceChanged, StageEntered, Warned
-from density.model import Failure, Phase
+from density.events import Held, StageEntered, Warned
 from density.ramp.decide import bounds_of, describe, is_over
 from density.ramp.sustain import HOLDS, PARTS, next_count, violated
+from density.units import format_seconds
 
 
 class Holder:
     """Holds what is alive; where that fails, fewer, until a count is sustained or it makes no sense to go on."""
 
-    def __init__(self, equipment: Equipment, bus: Bus, *, steps: Steps, safety: SafetyStop) -> None:
+    def __init__(self, equipment: Equipment, bus: Bus, *, steps: Steps, safety: SafetyStop, stalls: Stalls) -> None:
         self._equipment = equipment
         self._ramp = equipment.profile.ramp
         self._bounds = bounds_of(equipment.profile)
         self._bus = bus
         self._steps = steps
         self._safety = safety
+        self._stalls = stalls
 
     async def hold(self) -> None:
         """Hold, at most HOLDS times, and within the ramp's time but for the first one."""
@@ -68,8 +68,13 @@ class Holder:
             if missed or failed():
                 break
         else:
-            await self._find_vanished()
+            await find_vanished(self._bus, self._equipment.engines)
             missed = violated(series, self._bounds)
+        await self._stalls.look()
+        unwatched = sum(each.seconds for each in state.stalls if each.at > began)
+        words = [describe(reading) for reading in missed]
+        if unwatched:
+            words.append(f"density itself did not run for {format_seconds(unwatched)}")
         crossed = self._safety.count > crossings
         if crossed and self._safety.last:
             missed = [self._safety.last, *missed]
@@ -78,28 +83,10 @@ class Holder:
             anyio.current_time(),
             before,
             after,
-            tuple(describe(reading) for reading in missed),
-            kept=before == after and not missed,
+            tuple(words),
+            kept=before == after and not missed and not unwatched,
             since=began,
             ceilings=tuple(reading.ceiling for reading in missed),
             crossed=crossed,
+            unwatched=unwatched,
         )
-
-    async def _find_vanished(self) -> None:
-        """What the state takes for ready and its engine does not list has died without a word."""
-        state = self._bus.state
-        ready = [name for name, instance in state.instances.items() if instance.phase is Phase.READY]
-        listed = await self._listed()
-        for instance_id in ready:
-            instance = state.instances[instance_id]
-            engine = state.workloads[instance.workload].workload.engine
-            if instance.phase is Phase.READY and instance_id not in listed[engine]:
-                failure = Failure("vanished", f"{engine} no longer lists the instance, and reported no end of it")
-                change = InstanceChanged(
-                    anyio.current_time(), instance_id, instance.workload, Phase.LOST, failure=failure
-                )
-                self._bus.emit(change)
-
-    async def _listed(self) -> Mapping[str, frozenset[str]]:
-        """The instances that each engine itself lists as running."""
-        return {name: frozenset((await engine.describe()).running) for name, engine in self._equipment.engines.items()}

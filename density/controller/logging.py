@@ -28,6 +28,7 @@ _FACTS: Mapping[str, Sequence[str]] = {
     "stepped_back": ("sizes", "target"),
     "stopped": ("outcome", "reason", "ceiling", "subject"),
     "held": ("kept", "counts_after", "missed"),
+    "stood_still": ("seconds", "cause"),
     "torn_down": ("removed", "left", "seconds"),
 }
 """Kind of event -> its fields that are written; of an event of no kind here, only that it came."""

@@ -19,6 +19,7 @@ from density.controller.reserves import Reserves
 from density.controller.safety import SafetyStop
 from density.controller.sampler import Sampler
 from density.controller.settle import Settler
+from density.controller.stalls import Stalls
 from density.controller.steps import Steps
 from density.controller.teardown import Torn, tear_down
 from density.controller.watchdog import Watchdog
@@ -96,6 +97,7 @@ class Controller:
         settler = Settler(
             bus, self._sampler, self._prober, bounds=bounds_of(profile), seconds=profile.ramp.settle_seconds
         )
+        self._stalls = Stalls(bus, equipment)
         self._steps = Steps(equipment, bus, self._launcher, settler, idle=self._safety.idle)
 
     @property
@@ -167,6 +169,7 @@ class Controller:
         await self._sampler.sample()
         group.start_soon(self._beside, self._sampler.run)
         group.start_soon(self._beside, self._prober.run)
+        group.start_soon(self._beside, self._stalls.run)
         self._enter("calibrate")
         if await self._calibrate():
             self._enter("ramp")
@@ -176,7 +179,9 @@ class Controller:
             self._enter("search")
             await self._search()
         if self._bus.state.alive and self._profile.ramp.hold_seconds:
-            await Holder(self._equipment, self._bus, steps=self._steps, safety=self._safety).hold()
+            holder = Holder(self._equipment, self._bus, steps=self._steps, safety=self._safety, stalls=self._stalls)
+            await holder.hold()
+        await self._stalls.look()  # before the teardown, which would take the dead for removed
 
     async def _beside(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
         """What goes on beside the stages; where it fails, the run would be blind, so it ends in order."""

@@ -90,6 +90,8 @@ class Sampler:
         except Exception as error:  # noqa: BLE001 — sensors that fail once are read again
             return self._failed(error, known_at)
         now = anyio.current_time()
+        if now - deadline > PATIENCE_SECONDS:  # nobody was there to see what was read, or that nothing was
+            return await self._sample(thorough=thorough)
         if patience.cancelled_caught:
             self._unreadable(HostUnreadable(now - known_at))
             return self._last.values

@@ -200,6 +200,8 @@ class Channel(anyio.AsyncContextManagerMixin):
     def console(self, instance_id: str) -> tuple[str, ...]:
         """The last 20 lines that were no protocol lines, oldest first; none for an unknown instance."""
         instance = self._instances.get(instance_id)
+        if instance and instance.connection:
+            self._read(instance.connection)  # what came last may still wait to be read
         return tuple(instance.console) if instance else ()
 
     def lines(self, instance_id: str) -> int:

@@ -310,8 +310,10 @@ __attribute__((noreturn)) static void serve(const struct options *options)
 			continue;
 		}
 		int64_t time = now(CLOCK_MONOTONIC);
-		if (options->serial && time >= lease_end)
+		if (options->serial && time >= lease_end) {
+			say(channel, "%s: the lease ran out\n", name);
 			leave(0);
+		}
 		if (!heard && time >= announce) {
 			say_ready(options);
 			announce = time + SECOND;

@@ -14,7 +14,7 @@ from density.ceilings.reading import Bounds, Reading
 from density.ceilings.verdict import MOMENTARY, NOBODY, is_engines, likeliest, suspects
 from density.events import CeilingForecast, OutcomeName
 from density.evidence import Judged
-from density.model import INTERNAL
+from density.model import INTERNAL, OWN_FAULTS
 from density.profile.spec import Profile, Ramp
 from density.ramp.shape import size
 from density.shares import split
@@ -138,7 +138,8 @@ def is_explained(profile: Profile, state: RunState) -> bool:
 
 def _many(state: RunState) -> bool:
     kinds = state.failed_in_wave + state.lost_in_wave
-    del kinds[INTERNAL]
+    for kind in OWN_FAULTS:
+        del kinds[kind]
     return kinds.total() >= FEW_FAILED and kinds.total() > MANY_FAILED * _ended(state)
 
 

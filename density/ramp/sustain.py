@@ -45,11 +45,14 @@ def next_count(failed: Sequence[Held], alive: int) -> int:
     """How many instances to hold after these holds, of which the last one failed; 0: there is no point.
 
     What died by itself is gone already: the first time the survivors are held. A host that stood still, so that density
-    itself was late, says nothing about the count, so the same one is held again.
+    itself was late, says nothing about the count, so the same one is held again; likewise a hold that density did not
+    watch all the time, by those that are left.
     """
     held = failed[-1]
+    if held.unwatched:
+        return alive
     count = sum(held.counts_before.values())
-    earlier = [each for each in failed[:-1] if set(each.ceilings) != {TESTER_LAG}]
+    earlier = [each for each in failed[:-1] if set(each.ceilings) != {TESTER_LAG} and not each.unwatched]
     if set(held.ceilings) == {TESTER_LAG} and not held.died:
         return alive
     if not held.ceilings and not earlier:

@@ -9,9 +9,11 @@ import anyio
 from density.ceilings.errors import classify
 from density.engines.libvirt.news import How
 from density.engines.tried import Tried
-from density.model import Failure, OwnLimit, Phase, Workload
+from density.model import LEASE, Failure, OwnLimit, Phase, Workload
 from density.units import format_bytes, format_seconds
 
+LEASE_RAN_OUT = ": the lease ran out"
+"""How the last words of a payload end whose lease ran out, in `payload.c`."""
 _WORDS: dict[How, str] = {
     "shut down": "the guest shut its machine down",
     "destroyed": "the domain was destroyed by someone else",
@@ -114,6 +116,8 @@ def ending_failure(
     if container and said:
         kind = classify(said[-1])
         return Failure("exited" if kind == "engine" else kind, said[-1], said)
+    if not container and any(line.endswith(LEASE_RAN_OUT) for line in said):
+        return Failure(LEASE, "its lease ran out: density did not renew it in time", said)
     words = (_WORDS_OF_CONTAINERS if container else _WORDS)[how]
     if own := () if container else guest_limits(said, memory_bytes):
         message = f"{words}, out of memory: the guest's own {format_bytes(memory_bytes)}"
