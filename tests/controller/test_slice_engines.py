@@ -126,3 +126,16 @@ def test_a_limit_of_tasks_ends_the_ramp(tmp_path: Path, case: Case, until: str) 
     assert max(point.values["slice.tasks"] for point in state.settled) <= 12
     assert state.torn_down is not None
     assert state.torn_down.left == ()
+
+
+@pytest.mark.parametrize("case", CASES[:3])
+def test_a_slice_that_is_too_small_for_one(tmp_path: Path, case: Case) -> None:
+    """With room for two tasks not one instance of these engines is ready, and the ramp ends for that reason."""
+    ramp = Ramp(until="failure", calibrate=4, max_instances=8, settle_seconds=0.5, hold_seconds=0.0)
+    ended, _ = _run(tmp_path, case, Slice(tasks=2), ramp)
+    assert ended.problem is None
+    assert ended.state.outcome is not None
+    assert (ended.state.outcome.outcome, ended.state.outcome.ceiling) == ("ceiling", "tasks.cgroup")
+    assert ended.state.peak.count == 0
+    assert ended.state.torn_down is not None
+    assert ended.state.torn_down.left == ()

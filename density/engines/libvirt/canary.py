@@ -13,6 +13,7 @@ from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Accelerator, Machine
 from density.engines.libvirt.readiness import Waiter
 from density.errors import CannotRun, NoRoom
+from density.host.placing import SliceFull
 from density.model import AcceleratorName, GuestName, Readiness, object_name
 from density.units import format_seconds
 
@@ -92,7 +93,7 @@ class Canary:
         """The first of these accelerators under which the machine comes up.
 
         Raises:
-            NoRoom: the kernel killed the last one of them for want of memory.
+            NoRoom: the kernel killed the last one of them for want of memory, or the slice has no tasks for it.
             CannotRun: none of those that are wanted.
             EngineUnavailable: the daemon is gone.
         """
@@ -126,6 +127,8 @@ class Canary:
         instance = Instance(instance_id, object_name(self._run_id, instance_id), machine.workload)
         try:
             return await self._brought_up(instance, machine)
+        except SliceFull as full:
+            return _Dead(str(full), at_once=True, killed_by="tasks.cgroup")
         except (libvirt.libvirtError, OSError) as error:
             return _Dead(words(error), at_once=True)
         finally:
