@@ -115,7 +115,10 @@ async def _simulated(profile: Profile, stack: AsyncExitStack, *, run_id: str, ru
         channel=Channel(runtime_dir / "channel"),
     )
     engine = await stack.enter_async_context(SimulatedEngine(context, host=host))
-    return Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine)
+    warnings = (
+        ("slice.cpus is not enforced: a simulated host shares its CPU time freely",) if profile.slice.cpus else ()
+    )
+    return Equipment(profile=profile, engines={"simulated": engine}, host=host, pinger=engine, warnings=warnings)
 
 
 async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime_dir: Path, run_dir: Path) -> Equipment:

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
+import anyio
 import pytest
 from support.simulation import Simulated, simulate
 
+from density.controller.equip import equip
 from density.controller.run import Controller
 from density.engines.simulated import SimulatedEngine
 from density.model import Workload
@@ -54,3 +57,15 @@ def test_a_limit_that_does_not_hold_an_engines_instances_is_warned_of_once(monke
     assert "slice.tasks" in warning
     assert "db" in warning
     assert "web" not in warning
+
+
+@pytest.mark.parametrize(("cpus", "warned"), [(0.0, 0), (1.5, 1)])
+def test_what_a_simulated_host_does_not_limit_is_said(tmp_path: Path, cpus: float, warned: int) -> None:
+    """It holds memory and tasks to the slice, and CPU time not."""
+    profile = replace(PROFILE, slice=Slice(tasks=500, memory_bytes=2**30, cpus=cpus))
+
+    async def warnings() -> tuple[str, ...]:
+        async with equip(profile, run_id="r", runtime_dir=tmp_path, run_dir=tmp_path) as equipment:
+            return equipment.warnings
+
+    assert sum("slice.cpus" in warning for warning in anyio.run(warnings)) == warned
