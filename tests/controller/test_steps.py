@@ -1,6 +1,7 @@
 """What is found out of instances when a wave has been launched."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import anyio
 import pytest
 from support.simulation import Simulated, simulate
 
-from density.controller.equip import equip
+from density.controller.equip import _slice, equip
 from density.controller.run import Controller
 from density.engines.simulated import SimulatedEngine
+from density.host.slice_limits import SliceUnavailable
 from density.model import Workload
 from density.profile.spec import Profile, Ramp, Slice
 
@@ -69,3 +71,25 @@ def test_what_a_simulated_host_does_not_limit_is_said(tmp_path: Path, cpus: floa
             return equipment.warnings
 
     assert sum("slice.cpus" in warning for warning in anyio.run(warnings)) == warned
+
+
+@pytest.mark.parametrize(
+    ("limits", "warned"), [(Slice(), 0), (Slice(tasks=2), 1), (Slice(memory_bytes=2**30), 1), (Slice(cpus=1.0), 1)]
+)
+def test_where_there_can_be_no_slice_each_limit_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, limits: Slice, warned: int
+) -> None:
+    """Without the right to make cgroups, or without any, the run goes on, and says so if one was asked."""
+
+    async def refuse(_: object) -> None:
+        raise SliceUnavailable("no cgroup hierarchy that accounts memory is mounted here")
+
+    monkeypatch.setattr("density.host.slice.Slice.__aenter__", refuse)
+
+    async def made() -> tuple[object, tuple[str, ...]]:
+        async with AsyncExitStack() as stack:
+            return await _slice(replace(PROFILE, slice=limits), "20260101-000000-0000", stack, [])
+
+    slice_, warnings = anyio.run(made)
+    assert slice_ is None
+    assert len(warnings) == warned
