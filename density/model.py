@@ -182,16 +182,32 @@ class Prepared:
     pools: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reaped:
-    """What a clean-up removed, and what it could not: names of containers, domains, processes, files.
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Something in an engine that carries density's label with a whole run id, whether that run is alive or dead.
 
     Attributes:
+        name: of a container, a domain or a process; else with what it is, such as `image density-saved:RUN`.
+        running: it takes memory or CPU time now.
+    """
+
+    name: str
+    run_id: str
+    running: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaped:
+    """What a clean-up removed, and what it could not: names of containers, domains, processes.
+
+    Attributes:
+        files: what was removed in the file system beside them, such as logs.
         problem: why something is left and what to do, where the engine itself is the reason.
     """
 
     removed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     problem: str = ""
 
 

@@ -6,7 +6,8 @@ import anyio
 import click
 
 from density.cli.output import put
-from density.controller.clean import Part, clean
+from density.controller.clean import CleanReport, Part, clean, places_of
+from density.controller.intent import declared
 from density.controller.paths import known_runs, runs_dir, runtime_base
 from density.errors import EngineUnavailable, UsageError
 from density.profile.spec import Endpoints
@@ -24,23 +25,20 @@ UNAVAILABLE = EngineUnavailable.exit_code
 def command(run: str | None, *, everything: bool, docker: str, libvirt: str) -> int:
     """Remove what a run left behind: containers, VMs, processes, slices, files.
 
-    Without RUN, a run's id or directory, that of every run that is not alive. Only what carries density's label is
+    Without RUN, a run's id or directory, that of every run that is not alive. Only what is known to be density's is
     touched, and results are kept. Exit code 4: something is left; 5: an engine that was named does not answer.
     """
-    endpoints = Endpoints(docker=docker, libvirt=libvirt)
-    named = {name for name, where in (("docker", docker), ("libvirt", libvirt)) if where}
+    where = places_of(Endpoints(docker=docker, libvirt=libvirt))
+    named = {name for name, asked in (("docker", docker), ("libvirt", libvirt)) if asked}
     run_id = Path(run).name if run else None
     is_known = run is None or _is_known(run)
 
     async def work() -> int:
-        report = await clean(run_id, everything=everything, endpoints=endpoints)
-        lines = [line for part in report.parts for line in _lines(part)]
-        lines += [
-            f"kept, as it is alive: run {name} (`density clean {name}` removes it all the same)"
-            for name in report.spared
-        ]
+        report = await clean(run_id, everything=everything, where=where)
         skipped = {part.name for part in report.parts if part.unavailable}
         found = any(part.removed or part.left for part in report.parts)
+        lines = [line for part in report.parts for line in _lines(part)]
+        lines += _kept(report)
         if not found and is_known:
             lines.append("elsewhere nothing was left behind" if skipped else "nothing to clean")
         put("".join(f"{line}\n" for line in lines), None)
@@ -56,7 +54,26 @@ def command(run: str | None, *, everything: bool, docker: str, libvirt: str) -> 
 
 def _is_known(run: str) -> bool:
     """Whether a run has a directory, of its results or while it lives; one may have left something behind without."""
-    return Path(run).is_dir() or (runs_dir() / run).is_dir() or Path(run).name in known_runs(runtime_base())
+    there = Path(run).is_dir() or (runs_dir() / run).is_dir()
+    return there or Path(run).name in {*known_runs(runtime_base()), *declared()}
+
+
+def _kept(report: CleanReport) -> list[str]:
+    """What was not touched, and why: a line for each run."""
+    removes = "`density clean {0}` removes it all the same"
+    lines = [f"kept, as it is alive: run {name} ({removes.format(name)})" for name in report.spared]
+    if report.holder:
+        lines += [
+            f"kept, as it may be alive while {report.holder.words}, is going on: run {name} ({removes.format(name)})"
+            for name in report.unsure
+        ]
+    lines += [
+        f"kept, as only names say that it was a run of density's: {name} ({removes.format(name)})"
+        for name in report.unproven
+    ]
+    return lines + [
+        f"run {name} may have more where nobody answered; `density clean` looks again" for name in report.open
+    ]
 
 
 def _lines(part: Part) -> list[str]:

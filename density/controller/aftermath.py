@@ -4,14 +4,12 @@ A program of its own: `python -m density.controller.aftermath RUN BASE INTENT`. 
 """
 
 import sys
-from functools import partial
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 
-from density.controller.clean import CleanReport, MakeEngine, clean
-from density.controller.engines import real_engine
+from density.controller.clean import CleanReport, Site, clean
 from density.controller.intent import Intent, read_intent
 from density.errors import DensityError
 from density.log import NAME as LOG
@@ -34,8 +32,8 @@ async def remove(run_id: str, base: Path, intent: Path) -> bool:
     pause = FIRST_PAUSE_SECONDS
     with anyio.move_on_after(PATIENCE_SECONDS):
         while True:
-            report = await clean(run_id, base=base, engines=_makers(intent))
-            gone = not report.left and not any(part.unavailable for part in report.parts)
+            report = await clean(run_id, site=Site(base=base))
+            gone = not (report.left or report.open or any(part.unavailable for part in report.parts))
             _tell(report)
             if gone:
                 await anyio.to_thread.run_sync(lambda: intent.unlink(missing_ok=True))
@@ -43,18 +41,6 @@ async def remove(run_id: str, base: Path, intent: Path) -> bool:
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
     return False
-
-
-def _makers(path: Path) -> dict[str, MakeEngine]:
-    """How to make each engine that was intended; none where the run died before it could say so."""
-    intent = _read(path)
-    places = intent.places if intent else ()
-    return {
-        f"{place.engine} {place.endpoint}".rstrip(): partial(
-            lambda place, context: real_engine(place.engine, context, place.endpoints), place
-        )
-        for place in places
-    }
 
 
 def _read(path: Path) -> Intent | None:

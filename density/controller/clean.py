@@ -1,44 +1,48 @@
-"""Remove what runs left behind, and what no one remembers; never what a live run needs, unless asked for."""
+"""Remove what dead runs left, wherever it is; never what a live run needs, unless asked for.
+
+Engines are asked first, by label. Then goes what has lost its engine: processes, cgroups. Files go last, and not those
+of a run of which something is left: sockets, overlays. `density.controller.dead_runs` says which runs are dead.
+"""
 
 import re
 import shutil
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from density.controller.data import data_base, data_path, kept_data, remove_data
-from density.controller.engines import LXC, REAL, real_engine
-from density.controller.intent import declared, read_intent
-from density.controller.paths import (
-    alive_runs,
-    cache_dir,
-    directories,
-    known_runs,
-    make_base,
-    none_alive,
-    runtime_base,
-)
+from density.controller.data import data_base, data_path
+from density.controller.dead_runs import Judge
+from density.controller.engines import LXC, real_engine
+from density.controller.host_lock import CLEANING, NAME, Holder, try_lock
+from density.controller.intent import Intent, Place, endpoints_asked, fulfil
+from density.controller.paths import NEW, cache_dir, directories, is_alive, make_base, runtime_base
 from density.engines.base import Engine, EngineContext
-from density.errors import DensityError, EngineUnavailable, UsageError
-from density.host.slice import remove_stale
-from density.model import EngineName
+from density.errors import EngineUnavailable, UsageError, in_short
+from density.host import processes, traces
+from density.host.processes import run_behind
+from density.host.removing import remove_all
+from density.host.slice import find_runs, remove_stale
 from density.payload.channel import Channel
 from density.profile.spec import Endpoints
 from density.threads import in_thread
 
-MakeEngine = Callable[[EngineContext], Engine]
-RemoveSlices = Callable[[str | None], Awaitable[tuple[Sequence[str], Sequence[str]]]]
+MakeEngine = Callable[[Place, EngineContext], Engine]
 _CLEANER = ".clean"
-_CONTAINERS = "libvirt's containers"
+_CONTAINERS = Place("libvirt", LXC)
 """Looked at beside libvirt's default endpoint; most hosts have no driver for them, of which nothing need be said."""
-_RUN_ID = re.compile(r"[A-Za-z0-9-]+")
+_NAME = re.compile(r"[A-Za-z0-9-]+")
+_SCRATCH = re.compile(r"[\w-]+\.[a-z0-9_]{8}")
+"""How directories of the cache are called in which something was being made."""
+_SCRATCH_SECONDS = 3600.0
+_NEW_SECONDS = 60.0
+_ATTEMPTS = 3
+_GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One place that was looked at: an engine, the slices, the runtime files.
+    """One place that was looked at: an engine, the processes, the slices, the files.
 
     Attributes:
         unavailable: why it was not looked at.
@@ -54,10 +58,22 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanReport:
-    """What a clean-up did; `spared` are the live runs that it kept away from."""
+    """What a clean-up did.
+
+    Attributes:
+        spared: live runs that it kept away from.
+        unproven: runs that it kept away from, because names alone say that they were density's.
+        unsure: runs that it kept away from, because they may be alive for another user.
+        holder: who of another user runs something; None where nobody does.
+        open: runs that may still have something where nobody answered.
+    """
 
     parts: tuple[Part, ...]
     spared: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+    holder: Holder | None = None
+    open: tuple[str, ...] = ()
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -65,121 +81,217 @@ class CleanReport:
         return tuple(name for part in self.parts for name in part.left)
 
 
+def places_of(endpoints: Endpoints) -> tuple[Place, ...]:
+    """Where a run with these endpoints would have its containers and domains, and libvirt's containers by default."""
+    docker, libvirt = endpoints_asked(endpoints)
+    beside = () if endpoints.libvirt else (_CONTAINERS,)
+    return (Place("docker", docker), Place("libvirt", libvirt), *beside)
+
+
+def make_engine(place: Place, context: EngineContext) -> Engine:
+    """The real one; raises as `real_engine`."""
+    return real_engine(place.engine, context, place.endpoints)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What is cleaned: this host, as this user; tests have theirs.
+
+    Attributes:
+        base: the runtime base; None: this user's.
+        root: the host's root directory.
+        engines: makes them.
+        lock: name of the host's lock.
+    """
+
+    base: Path | None = None
+    root: Path = Path("/")
+    engines: MakeEngine = make_engine
+    lock: str = NAME
+
+
 async def clean(
-    run_id: str | None = None,
-    *,
-    everything: bool = False,
-    endpoints: Endpoints = Endpoints(),
-    base: Path | None = None,
-    engines: Mapping[str, MakeEngine] | None = None,
-    slices: RemoveSlices = remove_stale,
+    run_id: str | None = None, *, everything: bool = False, where: Sequence[Place] = (), site: Site = Site()
 ) -> CleanReport:
     """Remove what density left behind.
 
     Args:
-        run_id: this run's alone, also where it is alive; None: that of every run that is not alive.
+        run_id: this run's alone, also where it is alive; None: that of every run that is dead.
         everything: that of live runs too.
-        endpoints: where the engines are.
-        base: the runtime base; None: this user's.
-        engines: name -> how to make it; None: the real ones.
-        slices: removes the slices of a run or of all, and says what it removed and what is left.
+        where: engines to look at, beside those that the runs themselves declared.
+        site: what is cleaned.
 
-    An engine that cannot be used is a part of the report. While another run is alive, only runs that have a runtime
-    directory are cleaned, because what a live run is about to launch cannot be told from leftovers.
+    An engine that cannot be used is a part of the report.
 
     Raises:
         UsageError: not a run id, or the runtime base is someone else's.
     """
-    if run_id is not None and not _RUN_ID.fullmatch(run_id):
+    if run_id is not None and not _NAME.fullmatch(run_id):
         raise UsageError(f"{run_id!r} is not a run id; `density runs` lists them")
-    base = base or runtime_base()
-    make_base(base)
-    makers = _makers(endpoints) if engines is None else engines
-    with ExitStack() as stack:
-        alone = run_id is None and stack.enter_context(none_alive(base))
-        known = dict.fromkeys(kept_data(), False) | known_runs(base)
-        spared = () if run_id or everything else tuple(name for name, alive in known.items() if alive)
-        runs = _runs(run_id, known, anything=everything or alone)
-        directory = base / _CLEANER
+    base = site.base or runtime_base()
+    await in_thread(make_base, base)
+    with try_lock(CLEANING, name=site.lock) as holder:
+        judge = await in_thread(lambda: Judge(base, run_id, everything=everything, holder=holder))
+        return await _Cleaning(judge, base, site).done(where)
+
+
+class _Cleaning:
+    """One clean-up, place by place.
+
+    Attributes:
+        stuck: runs of which something could not be removed.
+        unseen: runs that declared a place which did not answer.
+    """
+
+    def __init__(self, judge: Judge, base: Path, site: Site) -> None:
+        self._judge = judge
+        self._base = base
+        self._root = site.root
+        self._engines = site.engines
+        self.stuck: set[str] = set()
+        self.unseen: set[str] = set()
+
+    async def done(self, where: Sequence[Place]) -> CleanReport:
+        """Engines first: what they still hold needs its files; then what lost its engine, then the rest."""
+        judge = self._judge
+        dead = await in_thread(judge.dead, judge.on_record)
+        declared_places = [place for name in dead if name in judge.intents for place in judge.intents[name].places]
+        wanted = [place for place in dict.fromkeys((*where, *declared_places)) if place.engine != "native"]
+        found = [await self._engine(place, wanted) for place in wanted]
+        parts = [part for part in found if part]
+        await in_thread(judge.dead, find_runs(self._root))  # a slice proves a run, also to what comes before the slices
+        parts += [await self._processes(), await self._slices(), await in_thread(self._files)]
+        open_ = self.unseen if judge.run_id else self.unseen | judge.unread
+        for name in set(await in_thread(judge.dead, judge.on_record)) - self.stuck - open_:
+            await in_thread(fulfil, name)
+        return CleanReport(
+            parts=tuple(parts),
+            spared=tuple(sorted(judge.spared)),
+            unproven=tuple(sorted(judge.unproven - judge.proven)),
+            unsure=tuple(sorted(judge.unsure)),
+            holder=judge.holder if judge.unsure else None,
+            open=tuple(sorted(open_ - judge.spared)),
+        )
+
+    async def _engine(self, place: Place, wanted: Sequence[Place]) -> Part | None:
+        name = _name(place, wanted)
+        declared_here = [name for name, each in self._judge.intents.items() if place in each.places]
+        removed: list[str] = []
+        left: list[str] = []
+        problem = ""
+        directory = self._base / _CLEANER
         context = EngineContext(
-            run_id="clean",
+            run_id=CLEANING,
             runtime_dir=directory,
             data_dir=data_base() / _CLEANER,
             cache_dir=cache_dir(),
             channel=Channel(directory),
         )
         try:
-            found = [await _reap(name, partial(make, context), runs) for name, make in makers.items()]
+            async with self._engines(place, context) as engine:
+                labelled = {each.run_id for each in await engine.labelled()}
+                for run_id in await in_thread(self._judge.dead, labelled.union(declared_here)):
+                    reaped = await engine.reap(run_id)
+                    removed += (*reaped.removed, *reaped.files)
+                    left += reaped.left
+                    problem = problem or reaped.problem
+                    self.stuck |= {run_id} if reaped.left else set()
+        except EngineUnavailable as error:
+            concerned = set(await in_thread(self._judge.dead, declared_here)).intersection(declared_here)
+            self.unseen |= concerned
+            if place == _CONTAINERS and not concerned:
+                return None
+            return Part(name=name, removed=tuple(removed), left=tuple(left), unavailable=str(error))
+        except Exception as error:  # noqa: BLE001 — a fault in one engine is no reason to leave what the others hold
+            self.stuck.update(await in_thread(self._judge.dead, self._judge.on_record))
+            left.append(f"what {name} may still hold ({in_short(error)})")
         finally:
-            shutil.rmtree(directory, ignore_errors=True)
-        parts = [part for part in found if not (part.name == _CONTAINERS and part.unavailable)]
-        parts.append(await _remove_slices(slices, runs))
-        # What is left may still need its files: sockets, overlays.
-        if not any(part.left for part in parts):
-            parts.append(await in_thread(partial(_remove_files, base, runs, everything=everything)))
-    return CleanReport(parts=tuple(parts), spared=spared)
+            await in_thread(lambda: shutil.rmtree(directory, ignore_errors=True))
+        return Part(name=name, removed=tuple(removed), left=tuple(left), problem=problem)
+
+    async def _processes(self) -> Part:
+        """Payloads and machines that no engine knows any more."""
+        seen: dict[int, str] = {}
+        left = await in_thread(self._orphans)
+        for _ in range(_ATTEMPTS):
+            if not left:
+                break
+            seen |= left
+            runs = set(left.values())
+            await processes.end(tuple(left), _is_of(runs), grace_seconds=_GRACE_SECONDS)
+            left = await in_thread(self._orphans)
+        self.stuck.update(left.values())
+        names = {pid: f"process {pid} of run {run_id}" for pid, run_id in (seen | left).items()}
+        removed = tuple(names[pid] for pid in seen if pid not in left)
+        return Part(name="processes", removed=removed, left=tuple(names[pid] for pid in left))
+
+    def _orphans(self) -> dict[int, str]:
+        """Processes of dead runs: pid -> run."""
+        try:
+            found = {pid: run_id for pid, words in processes.command_lines() if (run_id := run_behind(words))}
+        except OSError:
+            return {}
+        dead = self._judge.dead(found.values(), by_name=True)
+        return {pid: run_id for pid, run_id in found.items() if run_id in dead}
+
+    async def _slices(self) -> Part:
+        removed: list[str] = []
+        left: list[str] = []
+        for run_id in await in_thread(lambda: self._judge.dead(find_runs(self._root))):
+            gone, stays = await remove_stale(run_id, root=self._root)
+            removed += gone
+            left += stays
+            self.stuck |= {run_id} if stays else set()
+        return Part(name="slices", removed=tuple(removed), left=tuple(left))
+
+    def _files(self) -> Part:
+        """Directories of runs, what libvirt left of their domains, and what was being made when density died."""
+        judge, where = self._judge, traces.places(self._root)
+        paths: list[Path] = []
+        # What is stuck still needs its files, such as overlays; what may be a live run's is for the next time.
+        for run_id in set(judge.dead({*traces.runs(where), *judge.on_record}, by_name=True)) - self.stuck:
+            mine = traces.find(run_id, where, alive=judge.alive())
+            self.stuck |= {run_id} if len(mine) < len(traces.find(run_id, where)) else set()
+            paths += mine
+        for run_id in set(judge.dead(judge.on_record)) - self.stuck:
+            paths += {*directories(self._base, run_id), data_path(run_id), *_own(judge.intents.get(run_id))}
+        if judge.run_id is None:
+            paths += [path for path in _old(self._base.glob(f"{NEW}*"), _NEW_SECONDS) if not is_alive(path)]
+            scratch = (path for path in cache_dir().glob("*.*") if _SCRATCH.fullmatch(path.name) and path.is_dir())
+            paths += _old(scratch, _SCRATCH_SECONDS)
+        there = [path for path in dict.fromkeys(sorted(paths)) if path.is_symlink() or path.exists()]
+        left = remove_all(there)
+        self.stuck |= {run_id for run_id in judge.on_record for path in left if run_id in str(path)}
+        removed = tuple(str(path) for path in there if path not in left)
+        return Part(name="files", removed=removed, left=tuple(map(str, left)))
 
 
-def _runs(run_id: str | None, known: Mapping[str, bool], *, anything: bool) -> tuple[str | None, ...]:
-    """The runs to clean; None stands for all there are."""
-    if run_id is not None:
-        return (run_id,)
-    return (None,) if anything else tuple(name for name, alive in known.items() if not alive)
+def _name(place: Place, wanted: Sequence[Place]) -> str:
+    """Of a part; with the endpoint from an engine's second one on."""
+    if place == _CONTAINERS:
+        return "libvirt's containers"
+    first = next(each for each in wanted if each.engine == place.engine)
+    return place.engine if place == first else f"{place.engine} at {place.endpoint}"
 
 
-def _makers(endpoints: Endpoints) -> Mapping[str, MakeEngine]:
-    makers: dict[str, MakeEngine] = {name: partial(_make, name, endpoints) for name in REAL}
-    if not endpoints.libvirt:
-        makers[_CONTAINERS] = partial(_make, "libvirt", replace(endpoints, libvirt=LXC))
-    return makers
+def _is_of(runs: Collection[str]) -> Callable[[processes.Words], bool]:
+    return lambda words: run_behind(words) in runs
 
 
-def _make(name: EngineName, endpoints: Endpoints, context: EngineContext) -> Engine:
-    return real_engine(name, context, endpoints)
+def _own(intent: Intent | None) -> set[Path]:
+    """The directories that a run declared and that have its id for a name, as all have: nothing else is removed."""
+    if intent is None:
+        return set()
+    return {each for each in intent.directories if each.name.removeprefix("density-") == intent.run_id}
 
 
-async def _reap(name: str, make: Callable[[], Engine], runs: Sequence[str | None]) -> Part:
-    removed: list[str] = []
-    left: list[str] = []
-    problem = ""
-    try:
-        async with make() as engine:
-            for run_id in runs:
-                reaped = await engine.reap(run_id)
-                removed += reaped.removed
-                left += reaped.left
-                problem = problem or reaped.problem
-    except EngineUnavailable as error:
-        return Part(name=name, removed=tuple(removed), left=tuple(left), unavailable=str(error))
-    except Exception as error:  # noqa: BLE001 — a fault in one engine is no reason to leave what the others hold
-        left.append(f"what {name} may still hold ({type(error).__name__}: {error})")
-    return Part(name=name, removed=tuple(removed), left=tuple(left), problem=problem)
-
-
-async def _remove_slices(remove: RemoveSlices, runs: Sequence[str | None]) -> Part:
-    found = [await remove(run_id) for run_id in runs]
-    removed = tuple(name for names, _ in found for name in names)
-    return Part(name="slices", removed=removed, left=tuple(name for _, names in found for name in names))
-
-
-def _remove_files(base: Path, runs: Sequence[str | None], *, everything: bool) -> Part:
-    wanted = sorted({path for run_id in runs for path in directories(base, run_id)})
-    for path in wanted:
-        shutil.rmtree(path, ignore_errors=True)
-    removed, left = remove_data([path for run in runs for path in _data_of(run, everything=everything)])
-    left += tuple(str(path) for path in wanted if path.exists())
-    removed += tuple(str(path) for path in wanted if not path.exists())
-    return Part(name="files", removed=removed, left=left)
-
-
-def _data_of(run_id: str | None, *, everything: bool) -> Iterator[Path]:
-    """Where a run kept what grows: by habit and by its intent; of None, every run that is not alive."""
-    intents = declared()
-    spared = set() if everything else alive_runs()
-    names = (run_id,) if run_id else sorted({*kept_data(), *intents}.difference(spared))
-    for name in names:
-        yield data_path(name)
-        if name in intents:
-            with suppress(DensityError):  # of another version; the usual place was looked at
-                # What carries its id is its own alone.
-                yield from (each for each in read_intent(intents[name]).directories if each.name == f"density-{name}")
+def _old(paths: Iterable[Path], seconds: float) -> list[Path]:
+    """Those that were last changed longer ago than this."""
+    found = []
+    for path in paths:
+        try:
+            if time.time() - path.lstat().st_mtime > seconds:
+                found.append(path)
+        except OSError:
+            continue
+    return found

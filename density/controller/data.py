@@ -1,9 +1,7 @@
 """Where a run keeps what grows, which is no file system in memory: VM disks, copies of guests, containers' roots."""
 
-import os
-import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,15 +52,6 @@ def kept_data() -> tuple[str, ...]:
         return tuple(sorted(path.name for path in data_base().iterdir()))
     except OSError:
         return ()
-
-
-def remove_data(paths: Sequence[Path]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Remove these directories of runs; those that were there and are gone, and those that are left. Blocks."""
-    there = [path for path in paths if os.path.lexists(path)]
-    for path in there:
-        shutil.rmtree(path, ignore_errors=True)  # which follows no link
-    left = tuple(str(path) for path in there if os.path.lexists(path))
-    return tuple(str(path) for path in there if str(path) not in left), left
 
 
 def _refuse_open(directory: Path) -> None:

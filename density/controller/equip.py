@@ -12,6 +12,7 @@ from density.ceilings.reading import Bounds
 from density.controller.data import data_directory, data_path
 from density.controller.engines import enter_engines
 from density.controller.equipment import Equipment
+from density.controller.leftovers import find_leftovers
 from density.controller.paths import cache_dir
 from density.controller.watchdog import Watchdog
 from density.engines.base import EngineContext
@@ -142,6 +143,7 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
     stack.enter_context(watchdog.watching())
     await stack.enter_async_context(background(watchdog.beating))
     engines, missing = await enter_engines(profile, stack, context, skip=profile.endpoints.missing == "skip")
+    leftovers = await find_leftovers(engines.values(), run_id=run_id, base=runtime_dir.parent)
     reasons = {w.name: str(missing[w.engine]) for w in profile.workloads if w.engine in missing}
     return Equipment(
         profile=profile.without(reasons),
@@ -150,7 +152,7 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         host=ThreadedHost(reader),
         pinger=channel,
         left=left,
-        warnings=warnings,
+        warnings=(*warnings, *filter(None, [leftovers.words])),
         populations=slice_.populations if slice_ else dict,
         kill=kill,
         watchdog=watchdog,

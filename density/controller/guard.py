@@ -18,7 +18,7 @@ from density.controller.data import data_path
 from density.controller.intent import Place, declare, fulfil, intent_of, intent_path
 from density.controller.paths import RunLock
 from density.controller.reaper import DONE
-from density.engines.native.server import wait_for_end
+from density.host.processes import wait_for_end
 from density.log import logger
 from density.payload.background import background
 from density.profile.spec import Profile
@@ -60,7 +60,7 @@ async def guarded(
         beside: engines that it may ask beside those of the profile.
 
     Raises:
-        UsageError: the run's id is taken, a clean-up is going on, or its intent cannot be kept; nothing was made.
+        UsageError: the run's id is taken, or its intent cannot be kept; nothing was made.
     """
     lock = RunLock(run_id)
     async with Reaper(run_id, lock.directory.parent, lease_seconds=profile.lease_seconds) as watched:

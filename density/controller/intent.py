@@ -83,11 +83,7 @@ def intent_of(
     Args:
         beside: places that the profile does not name.
     """
-    asked = profile.endpoints
-    where = {
-        "docker": asked.docker or os.environ.get("DOCKER_HOST") or _DOCKER,
-        "libvirt": libvirt_uri(asked.libvirt),
-    }
+    where = dict(zip(("docker", "libvirt"), endpoints_asked(profile.endpoints), strict=True))
     places = tuple(Place(name, where.get(name, "")) for name in profile.engines if name != "simulated")
     return Intent(
         run_id=run_id,
@@ -101,6 +97,12 @@ def intent_of(
         boot_id=_BOOT_ID.read_text(encoding="ascii").strip(),
         wall=time.time(),
     )
+
+
+def endpoints_asked(endpoints: Endpoints) -> tuple[str, str]:
+    """Those of Docker and of libvirt that these endpoints come to, as the engines themselves find them."""
+    docker = endpoints.docker or os.environ.get("DOCKER_HOST") or _DOCKER
+    return docker, libvirt_uri(endpoints.libvirt)
 
 
 def intent_path(run_id: str) -> Path:

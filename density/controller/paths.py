@@ -11,9 +11,9 @@ from typing import Self
 from density.errors import UsageError
 
 RUNS_DIR_VARIABLE = "DENSITY_RUNS_DIR"
+NEW = ".new-"
+"""How a run's runtime directory is called until it is locked."""
 _LOCK = "lock"
-_ALIVE = ".alive"
-_NEW = ".new-"
 
 
 def runtime_base() -> Path:
@@ -74,13 +74,11 @@ class RunLock:
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        """Raises UsageError where the run's id is taken, a clean-up is going on, or the directory is someone else's."""
+        """Raises UsageError where the run's id is taken, or the directory is someone else's."""
         make_base(self._base)
         with ExitStack() as stack:
-            if not stack.enter_context(_locked(self._base / _ALIVE, fcntl.LOCK_SH)):
-                raise UsageError("a `density clean` is going on; start the run when it is done")
             # Locked before it gets its name, so that a clean-up never sees a run that is not yet alive.
-            new = self._base / f"{_NEW}{self.directory.name}-{os.getpid()}"
+            new = self._base / f"{NEW}{self.directory.name}-{os.getpid()}"
             new.mkdir(mode=0o711)
             new.chmod(0o711)
             stack.enter_context(_locked(new / _LOCK, fcntl.LOCK_EX))
@@ -123,13 +121,12 @@ def known_runs(base: Path) -> dict[str, bool]:
         names = sorted(path.name for path in base.iterdir() if path.is_dir() and not path.name.startswith("."))
     except FileNotFoundError:
         return {}
-    return {name: _is_held(base / name / _LOCK) for name in names}
+    return {name: is_alive(base / name) for name in names}
 
 
-def directories(base: Path, run_id: str | None) -> list[Path]:
-    """The runtime directory of a run (None: of any), and one that it was about to take when it died."""
-    pattern = "*" if run_id is None else run_id
-    return [path for name in (pattern, f"{_NEW}{pattern}-*") for path in base.glob(name) if path.is_dir()]
+def directories(base: Path, run_id: str) -> list[Path]:
+    """The runtime directory of a run, and one that it was about to take when it died."""
+    return [path for name in (run_id, f"{NEW}{run_id}-*") for path in base.glob(name) if path.is_dir()]
 
 
 def alive_runs() -> set[str]:
@@ -137,18 +134,11 @@ def alive_runs() -> set[str]:
     return {name for name, held in known_runs(runtime_base()).items() if held}
 
 
-@contextmanager
-def none_alive(base: Path) -> Iterator[bool]:
-    """Whether no run is alive; then none starts either, until this is left."""
-    make_base(base)
-    with _locked(base / _ALIVE, fcntl.LOCK_EX) as alone:
-        yield alone
-
-
-def _is_held(path: Path) -> bool:
-    if not path.exists():
+def is_alive(directory: Path) -> bool:
+    """Whether the run with this runtime directory goes on: its lock is held."""
+    if not (directory / _LOCK).exists():
         return False
-    with _locked(path, fcntl.LOCK_SH) as free:
+    with _locked(directory / _LOCK, fcntl.LOCK_SH) as free:
         return not free
 
 

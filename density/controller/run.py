@@ -21,7 +21,7 @@ from density.controller.sampler import Sampler
 from density.controller.settle import Settler
 from density.controller.stalls import Stalls
 from density.controller.steps import Steps
-from density.controller.teardown import Torn, tear_down
+from density.controller.teardown import Torn, removed_ids, tear_down
 from density.controller.watchdog import Watchdog
 from density.engines.base import Engine
 from density.errors import (
@@ -60,6 +60,7 @@ class Controller:
 
     Attributes:
         torn: what the teardown did; None before, or where it was given up.
+        removed_before: ids of the instances that were removed before it.
 
     Args:
         bus: takes every event; its state is what is known, and knows already that the run has started (`begin`).
@@ -79,6 +80,7 @@ class Controller:
         self._scope = anyio.CancelScope()
         self._teardown_scope = anyio.CancelScope(shield=True)
         self.torn: Torn | None = None
+        self.removed_before: frozenset[str] = frozenset()
         self._problem: DensityError | None = None
         reserves = Reserves(profile, bus.state, equipment.host.quick, watchdog=equipment.watchdog)
         self._launcher = Launcher(
@@ -124,6 +126,7 @@ class Controller:
                 with self._teardown_scope:
                     self._safety.end()
                     self._enter("teardown")
+                    self.removed_before = removed_ids(self._bus.state)
                     self.torn = await tear_down(self._bus, self._equipment, run_id=self._run_id)
                 protection.close()
                 group.cancel_scope.cancel()

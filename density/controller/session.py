@@ -157,7 +157,8 @@ class Session:
             bus.emit(Stopped(anyio.current_time(), "error", str(problem)))
         elif bus.state.outcome is None:
             bus.emit(Stopped(anyio.current_time(), "interrupted", "interrupted while the run was set up"))
-        conclude(bus, torn or given_up(bus), left=left)
+        before = ends.controller.removed_before if ends.controller else frozenset()
+        conclude(bus, torn or given_up(bus, before=before), left=left)
         return problem
 
 

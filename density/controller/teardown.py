@@ -121,12 +121,18 @@ def conclude(bus: Bus, torn: Torn, *, left: Sequence[str]) -> None:
     bus.emit(StageEntered(now, "done"))
 
 
-def given_up(bus: Bus) -> Torn:
-    """A teardown that was not carried through: what was not seen to go is left."""
+def removed_ids(state: RunState) -> frozenset[str]:
+    """The instances that are removed by now."""
+    return frozenset(name for name, instance in state.instances.items() if instance.phase is Phase.REMOVED)
+
+
+def given_up(bus: Bus, *, before: frozenset[str]) -> Torn:
+    """A teardown that was not carried through: what was not seen to go is left; `before` it, these were removed."""
     state = bus.state
     gone = (Phase.REMOVED, Phase.FAILED)
     left = [object_name(state.run_id, name) for name, instance in state.instances.items() if instance.phase not in gone]
-    return Torn(anyio.current_time(), left=left)
+    removed = [object_name(state.run_id, name) for name in removed_ids(state) - before]
+    return Torn(anyio.current_time(), removed, left)
 
 
 def _give_up_launches(bus: Bus) -> None:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from density.events import InstanceChanged
-from density.model import EngineInfo, EngineName, Placement, Prepared, Reaped, Workload
+from density.model import EngineInfo, EngineName, Labelled, Placement, Prepared, Reaped, Workload
 from density.payload.channel import Channel
 
 
@@ -99,8 +99,16 @@ class Engine(Protocol):
         """
         ...
 
-    async def reap(self, run_id: str | None) -> Reaped:
-        """Remove what is labelled with this run (None: with any run of density), also what no one remembers.
+    async def labelled(self) -> tuple[Labelled, ...]:
+        """Everything here that carries density's label with a whole run id, of whichever run.
+
+        Raises:
+            EngineUnavailable: the engine is gone, or does not say.
+        """
+        ...
+
+    async def reap(self, run_id: str) -> Reaped:
+        """Remove what is labelled with this run, also what no one remembers.
 
         Looks for itself in the engine; afterwards looks again, and what is still there is `left`.
         """

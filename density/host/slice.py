@@ -25,7 +25,7 @@ from density.host.slice_systemd import Runner, run_command
 from density.model import Placement
 from density.threads import in_thread
 
-_MADE_BY_US = re.compile(r"density[0-9]{14}[0-9a-f]{4}\.(?:partition|slice)")
+_MADE_BY_US = re.compile(r"density(\d{8})(\d{6})([0-9a-f]{4})\.(?:partition|slice)", re.ASCII)
 _CONTROLLERS = {"memory": "memory", "tasks": "pids", "cpus": "cpu"}
 """Key of the profile's `[slice]` -> the controller that enforces it."""
 _TRIES = 20
@@ -168,10 +168,16 @@ class Slice:
             self._left = tuple(str(path) for path in left)
 
 
+def find_runs(root: Path = Path("/")) -> set[str]:
+    """The runs that have a slice on this host, by whole run ids, be they alive or dead. Blocks."""
+    found = map(_MADE_BY_US.fullmatch, _names(find_hierarchies(root)))
+    return {"-".join(each.groups()) for each in found if each}
+
+
 async def remove_stale(
-    run_id: str | None, *, root: Path = Path("/"), run: Runner = run_command
+    run_id: str, *, root: Path = Path("/"), run: Runner = run_command
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Remove slices that earlier runs left behind: of this run, or of all (None), with what still lives in them.
+    """Remove the slice that an earlier run left behind, with what still lives in it.
 
     Engines remove what is theirs before this; what is in a slice after that has lost its engine, as VMs do that
     outlive a libvirtd.
@@ -182,7 +188,8 @@ async def remove_stale(
     hierarchies = await in_thread(find_hierarchies, root)
     removed: list[str] = []
     left: list[str] = []
-    for name in await in_thread(_stale_names, hierarchies, run_id):
+    wanted = {f"{slice_name(run_id)}.partition", f"{slice_name(run_id)}.slice"}
+    for name in sorted(wanted & await in_thread(_names, hierarchies)):
         if await in_thread(_in_use, hierarchies, name):
             left.append(name)
             continue
@@ -219,11 +226,9 @@ def _any_populated(directories: list[Path]) -> bool:
     return any(populated(directory) for directory in directories)
 
 
-def _stale_names(hierarchies: tuple[Hierarchy, ...], run_id: str | None) -> list[str]:
-    names = {entry.name for hierarchy in hierarchies for entry in hierarchy.directory.iterdir()}
-    if run_id is None:
-        return sorted(name for name in names if _MADE_BY_US.fullmatch(name))
-    return sorted(names & {f"{slice_name(run_id)}.partition", f"{slice_name(run_id)}.slice"})
+def _names(hierarchies: tuple[Hierarchy, ...]) -> set[str]:
+    """Of the cgroups at the top."""
+    return {entry.name for hierarchy in hierarchies for entry in hierarchy.directory.iterdir()}
 
 
 def _in_use(hierarchies: tuple[Hierarchy, ...], name: str) -> bool:

@@ -1,20 +1,30 @@
-"""`density clean`: it removes what runs left behind, and keeps away from runs that are alive."""
+"""`density clean`: it removes what runs left behind, and keeps away from runs that are alive, and from strangers."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
 import pytest
+from support.leftovers import FakeEngine, leave_behind, site
 
 from density.cli import main
-from density.controller.clean import CleanReport, MakeEngine, Part, clean
+from density.controller.clean import CleanReport, Part, clean
+from density.controller.host_lock import CLEANING, find_holder, try_lock
+from density.controller.intent import Place, declare, declared, intent_of
+from density.controller.leftovers import find_leftovers
 from density.controller.paths import RunLock, known_runs
-from density.engines.base import EngineContext
-from density.errors import EngineUnavailable, UsageError
-from density.events import InstanceChanged
-from density.model import EngineInfo, EngineName, Prepared, Reaped, Workload
+from density.engines.base import Engine, EngineContext
+from density.errors import UsageError
+from density.model import Workload, object_name
+from density.profile.spec import Profile
 
 pytestmark = pytest.mark.anyio
+DEAD, ALSO_DEAD, ALIVE = "20260101-000000-00aa", "20260101-001000-00bb", "20260101-002000-00cc"
+DOCKER = Place("docker", "unix:///var/run/docker.sock")
+ELSEWHERE = Place("docker", "unix:///elsewhere.sock")
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -24,163 +34,330 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(autouse=True)
-def own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What runs of this host keep is not the test's to remove."""
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where runs declare what they create; of these tests alone, as is the cache."""
     for module in ("data", "intent"):
         monkeypatch.setattr(f"density.controller.{module}.state_dir", lambda: tmp_path / "state")
+    monkeypatch.setattr("density.controller.clean.cache_dir", lambda: tmp_path / "cache")
+    return tmp_path / "state"
 
 
-class Leftovers:
-    """An engine that holds nothing but leftovers: run -> names."""
-
-    name: EngineName = "docker"
-
-    def __init__(self, held: dict[str, list[str]], *, stuck: Sequence[str] = (), refuses: str = "") -> None:
-        self.held = held
-        self._stuck = stuck
-        self._refuses = refuses
-
-    async def __aenter__(self) -> Self:
-        if self._refuses:
-            raise EngineUnavailable("docker", self._refuses)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return
-
-    async def reap(self, run_id: str | None) -> Reaped:
-        names = [name for run, names in self.held.items() if run_id in (None, run) for name in names]
-        left = [name for name in names if name in self._stuck]
-        self.held = {
-            run: [name for name in held if name in left or name not in names] for run, held in self.held.items()
-        }
-        removed = tuple(name for name in names if name not in left)
-        return Reaped(removed=removed, left=tuple(left), problem="it is locked up" if left else "")
-
-    async def describe(self) -> EngineInfo:
-        raise NotImplementedError
-
-    async def check(self, workload: Workload) -> None:
-        raise NotImplementedError
-
-    async def prepare(self, workload: Workload) -> Prepared:
-        raise NotImplementedError
-
-    async def launch(self, workload: Workload, instance_id: str) -> None:
-        raise NotImplementedError
-
-    def watch(self) -> AsyncGenerator[InstanceChanged, None]:
-        raise NotImplementedError
-
-    async def stop(self, instance_ids: Sequence[str]) -> None:
-        raise NotImplementedError
+def declared_at(directory: Path, run_id: str, *places: Place) -> None:
+    """What a run that was killed had declared: these engines, its runtime directory, and one for its disks."""
+    profile = Profile(name="p", workloads=(Workload(name="w", engine="simulated"),))
+    directories = [directory / "base" / run_id, directory / "disks" / run_id]
+    declare(intent_of(profile, run_id=run_id, run_dir=directory / "runs", directories=directories, beside=places))
 
 
-class Slices:
-    """Slices by run; remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[str | None] = []
-
-    async def __call__(self, run_id: str | None) -> tuple[Sequence[str], Sequence[str]]:
-        self.asked.append(run_id)
-        return [f"slice of {run_id}"], []
-
-
-def makers(engine: Leftovers) -> Mapping[str, MakeEngine]:
-    """As the clean-up wants its engines."""
-    return {"docker": lambda _: engine}
-
-
-def leave_behind(base: Path, *runs: str) -> None:
-    """Runtime directories of runs that were killed."""
-    for run in runs:
-        (base / run).mkdir(parents=True)
-        (base / run / "lock").touch()
+def parts(report: CleanReport) -> dict[str, tuple[str, ...]]:
+    """What each part removed, where it was anything."""
+    return {part.name: part.removed for part in report.parts if part.removed}
 
 
 async def test_everything_goes_where_no_run_is_alive(tmp_path: Path) -> None:
-    """Also what has no runtime directory any more, such as after a reboot."""
-    leave_behind(tmp_path, "r1")
-    engine, slices = Leftovers({"r1": ["a"], "forgotten": ["b"]}), Slices()
-    report = await clean(base=tmp_path, engines=makers(engine), slices=slices)
-    assert report == CleanReport(
-        parts=(
-            Part(name="docker", removed=("a", "b")),
-            Part(name="slices", removed=("slice of None",)),
-            Part(name="files", removed=(str(tmp_path / "r1"),)),
-        )
-    )
-    assert known_runs(tmp_path) == {}
+    """Also what has no runtime directory any more, such as after a reboot: its label proves whose it was."""
+    leave_behind(tmp_path, DEAD)
+    engine = FakeEngine({DEAD: ["a"], ALSO_DEAD: ["b"]})
+    report = await clean(where=[DOCKER], site=site(tmp_path, engine))
+    assert parts(report) == {"docker": ("a", "b"), "files": (str(tmp_path / "base" / DEAD),)}
+    assert (report.left, report.spared, report.unsure) == ((), (), ())
+    assert known_runs(tmp_path / "base") == {}
 
 
 async def test_a_live_run_is_spared(tmp_path: Path) -> None:
-    """Then only runs that are known to be dead are cleaned."""
-    leave_behind(tmp_path, "dead")
-    engine, slices = Leftovers({"dead": ["a"], "alive": ["b"], "forgotten": ["c"]}), Slices()
-    with RunLock("alive", base=tmp_path):
-        report = await clean(base=tmp_path, engines=makers(engine), slices=slices)
-        assert known_runs(tmp_path) == {"alive": True}
-    assert engine.held == {"dead": [], "alive": ["b"], "forgotten": ["c"]}
-    assert slices.asked == ["dead"]
-    assert report.spared == ("alive",)
+    """All else is cleaned: its own things are known by its id."""
+    leave_behind(tmp_path, DEAD)
+    engine = FakeEngine({DEAD: ["a"], ALIVE: ["b"], ALSO_DEAD: ["c"]})
+    with RunLock(ALIVE, base=tmp_path / "base"):
+        report = await clean(where=[DOCKER], site=site(tmp_path, engine))
+        assert known_runs(tmp_path / "base") == {ALIVE: True}
+    assert engine.held == {ALIVE: ["b"]}
+    assert report.spared == (ALIVE,)
 
 
-@pytest.mark.parametrize(("run_id", "everything"), [("alive", False), (None, True)])
+async def test_while_another_user_runs_something_records_alone_say_who_is_dead(tmp_path: Path) -> None:
+    """His run's lock is where we cannot look, so what only a label says may be his."""
+    leave_behind(tmp_path, DEAD)
+    engine = FakeEngine({DEAD: ["a"], ALIVE: ["b"]})
+    mine = site(tmp_path, engine)
+    with try_lock(ALIVE, profile="vms", name=mine.lock):
+        report = await clean(where=[DOCKER], site=mine)
+    assert engine.held == {ALIVE: ["b"]}
+    assert report.unsure == (ALIVE,)
+    assert report.holder is not None
+    assert (report.holder.run_id, report.holder.pid) == (ALIVE, os.getpid())
+
+
+@pytest.mark.parametrize(("run_id", "everything"), [(ALIVE, False), (None, True)])
 async def test_a_live_run_goes_where_it_was_asked_for(tmp_path: Path, run_id: str | None, *, everything: bool) -> None:
     """By its id, or with everything."""
-    engine = Leftovers({"alive": ["b"]})
-    with RunLock("alive", base=tmp_path):
-        report = await clean(run_id, everything=everything, base=tmp_path, engines=makers(engine), slices=Slices())
-    assert engine.held == {"alive": []}
+    engine = FakeEngine({ALIVE: ["b"]})
+    with RunLock(ALIVE, base=tmp_path / "base"):
+        report = await clean(run_id, everything=everything, where=[DOCKER], site=site(tmp_path, engine))
+    assert engine.held == {}
     assert report.spared == ()
 
 
 async def test_one_run_alone(tmp_path: Path) -> None:
     """With its id, nothing of another is touched, be it alive or dead."""
-    leave_behind(tmp_path, "r1", "r2")
-    engine, slices = Leftovers({"r1": ["a"], "r2": ["b"]}), Slices()
-    await clean("r1", base=tmp_path, engines=makers(engine), slices=slices)
-    assert engine.held == {"r1": [], "r2": ["b"]}
-    assert slices.asked == ["r1"]
-    assert known_runs(tmp_path) == {"r2": False}
+    leave_behind(tmp_path, DEAD, ALSO_DEAD)
+    engine = FakeEngine({DEAD: ["a"], ALSO_DEAD: ["b"]})
+    await clean(DEAD, where=[DOCKER], site=site(tmp_path, engine))
+    assert engine.held == {ALSO_DEAD: ["b"]}
+    assert known_runs(tmp_path / "base") == {ALSO_DEAD: False}
+
+
+async def test_the_places_that_a_run_declared_are_looked_at(tmp_path: Path) -> None:
+    """Another daemon's socket, and directories elsewhere; then its declaration goes too."""
+    declared_at(tmp_path, DEAD, ELSEWHERE)
+    (tmp_path / "disks" / DEAD).mkdir(parents=True)
+    elsewhere = FakeEngine({DEAD: ["a"]})
+    report = await clean(where=[DOCKER], site=site(tmp_path, {DOCKER: FakeEngine({}), ELSEWHERE: elsewhere}))
+    assert parts(report) == {
+        f"docker at {ELSEWHERE.endpoint}": ("a",),
+        "files": (str(tmp_path / "disks" / DEAD),),
+    }
+    assert declared() == {}
+
+
+async def test_a_place_that_does_not_answer_keeps_the_declaration(tmp_path: Path) -> None:
+    """What it may still hold is looked for by the next clean-up."""
+    declared_at(tmp_path, DEAD, ELSEWHERE)
+    gone = FakeEngine({}, refuses="no socket")
+    report = await clean(where=[DOCKER], site=site(tmp_path, {DOCKER: FakeEngine({}), ELSEWHERE: gone}))
+    assert report.open == (DEAD,)
+    assert list(declared()) == [DEAD]
+
+
+async def test_a_declaration_of_a_run_that_is_alive_stays(tmp_path: Path) -> None:
+    """Though its runtime directory is not below the base that is cleaned, such as with another XDG_RUNTIME_DIR."""
+    with RunLock(ALIVE, base=tmp_path / "other") as lock:
+        profile = Profile(name="p", workloads=(Workload(name="w", engine="simulated"),))
+        declare(intent_of(profile, run_id=ALIVE, run_dir=tmp_path, directories=[lock.directory], beside=[DOCKER]))
+        engine = FakeEngine({ALIVE: ["a"]})
+        report = await clean(where=[DOCKER], site=site(tmp_path, engine))
+    assert (engine.held, report.spared, list(declared())) == ({ALIVE: ["a"]}, (ALIVE,), [ALIVE])
+
+
+async def test_a_declaration_that_cannot_be_read_stays(tmp_path: Path, state: Path) -> None:
+    """Its run is cleaned as far as it is known; only asked for by its id is it done with."""
+    declared_at(tmp_path, DEAD, ELSEWHERE)
+    (state / "intents" / f"{DEAD}.json").write_text("{}")
+    mine = site(tmp_path, FakeEngine({DEAD: ["a"]}))
+    report = await clean(where=[DOCKER], site=mine)
+    assert (parts(report), report.open, list(declared())) == ({"docker": ("a",)}, (DEAD,), [DEAD])
+    assert (await clean(DEAD, where=[DOCKER], site=mine)).open == ()
+    assert declared() == {}
 
 
 async def test_what_is_left_keeps_its_files(tmp_path: Path) -> None:
-    """A VM that would not go still needs its overlay, and the directory says whose it is."""
-    leave_behind(tmp_path, "r1")
-    report = await clean(base=tmp_path, engines=makers(Leftovers({"r1": ["a"]}, stuck=["a"])), slices=Slices())
+    """A VM that would not go still needs its overlay, and the directory says whose it is; others' files go."""
+    leave_behind(tmp_path, DEAD, ALSO_DEAD)
+    engine = FakeEngine({DEAD: ["a"], ALSO_DEAD: ["b"]}, stuck=["a"])
+    report = await clean(where=[DOCKER], site=site(tmp_path, engine))
     assert report.left == ("a",)
     assert report.parts[0].problem == "it is locked up"
-    assert known_runs(tmp_path) == {"r1": False}
+    assert known_runs(tmp_path / "base") == {DEAD: False}
 
 
 async def test_an_engine_that_is_not_there_is_told_and_no_error(tmp_path: Path) -> None:
     """The rest is cleaned all the same."""
-    leave_behind(tmp_path, "r1")
-    engine = Leftovers({}, refuses="no socket")
-    report = await clean(base=tmp_path, engines=makers(engine), slices=Slices())
+    leave_behind(tmp_path, DEAD)
+    report = await clean(where=[DOCKER], site=site(tmp_path, FakeEngine({}, refuses="no socket")))
     assert report.parts[0] == Part(name="docker", unavailable="docker: no socket")
-    assert report.left == ()
-    assert known_runs(tmp_path) == {}
+    assert (report.left, report.open) == ((), ())
+    assert known_runs(tmp_path / "base") == {}
 
 
 async def test_a_fault_in_one_engine_does_not_stop_the_rest(tmp_path: Path) -> None:
     """It counts as something left, because what the engine holds is not known."""
+    engine = FakeEngine({DEAD: ["a"]})
 
-    def broken(_: EngineContext) -> Leftovers:
-        raise ZeroDivisionError("division by zero")
+    def make(place: Place, _: EngineContext) -> Engine:
+        if place == DOCKER:
+            raise ZeroDivisionError("division by zero")
+        return engine
 
-    engine = Leftovers({"r1": ["a"]})
-    report = await clean(base=tmp_path, engines={"libvirt": broken} | dict(makers(engine)), slices=Slices())
-    assert report.left == ("what libvirt may still hold (ZeroDivisionError: division by zero)",)
-    assert engine.held == {"r1": []}
+    mine = replace(site(tmp_path, engine), engines=make)
+    report = await clean(where=[DOCKER, ELSEWHERE], site=mine)
+    assert report.left == ("what docker may still hold (ZeroDivisionError: division by zero)",)
+    assert engine.held == {}
 
 
 async def test_what_is_no_run_id_reaches_no_engine(tmp_path: Path) -> None:
     """A path with `..` could name anything."""
     with pytest.raises(UsageError, match="is not a run id"):
-        await clean("../x", base=tmp_path, engines={}, slices=Slices())
+        await clean("../x", site=site(tmp_path, {}))
+
+
+async def test_no_run_starts_meanwhile(tmp_path: Path) -> None:
+    """The clean-up holds the host's lock: what a run launched could be taken for leftovers."""
+    held: list[str] = []
+    mine = site(tmp_path, {})
+
+    def make(_: Place, __: EngineContext) -> Engine:
+        held.append(find_holder(mine.lock).run_id)
+        return FakeEngine({})
+
+    await clean(where=[DOCKER], site=replace(mine, engines=make))
+    assert held == [CLEANING]
+    assert find_holder(mine.lock).pid == 0
+
+
+def touch(root: Path, *names: str) -> set[Path]:
+    """Files, or with a slash at the end directories, in libvirt's places."""
+    paths = {root / name for name in names}
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            path.mkdir()
+        else:
+            path.touch()
+    return paths
+
+
+async def test_traces_of_libvirt_go_by_whole_run_ids_of_ours_alone(tmp_path: Path) -> None:
+    """Logs, state and directories of a dead run; none of foreign domains, of live runs, or of which no record tells."""
+    root = tmp_path / "root"
+    short = object_name(DEAD, "")[:20]
+    leave_behind(tmp_path, DEAD)
+    ours = touch(
+        root,
+        f"var/log/libvirt/qemu/density-{DEAD}-web-00001.log",
+        f"var/log/libvirt/qemu/density-{DEAD}-web-00001.log.0",
+        f"var/log/libvirt/lxc/density-{DEAD}-lxc-00001.log",
+        f"run/libvirt/lxc/density-{DEAD}-lxc-00001.dev/",
+        f"run/libvirt/lxc/density-{DEAD}-lxc-00001.devpts/",
+        f"run/libvirt/lxc/density-{DEAD}-lxc-00001.fuse/",
+        f"run/libvirt/qemu/density-{DEAD}-web-00001.xml",
+        f"var/lib/libvirt/qemu/domain-7-{short}/",
+        f"var/lib/libvirt/qemu/channel/target/domain-7-{short}/",
+    )
+    others = touch(
+        root,
+        "var/log/libvirt/qemu/density-prod.log",
+        "var/log/libvirt/lxc/density-20260101-000000.log",
+        f"var/log/libvirt/qemu/density-{DEAD}.log",
+        f"var/log/libvirt/qemu/density-{ALIVE}-web-00001.log",
+        f"var/log/libvirt/qemu/density-{ALSO_DEAD}-web-00001.log",
+        "var/lib/libvirt/qemu/domain-8-density-prod/",
+        "var/lib/libvirt/qemu/domain-9-density-20251231-235/",
+        "run/libvirt/qemu/density-prod.xml",
+    )
+    with RunLock(ALIVE, base=tmp_path / "base"):
+        report = await clean(where=[], site=site(tmp_path, {}))
+    assert [path for path in ours if path.exists()] == []
+    assert [path for path in others if not path.exists()] == []
+    assert {Path(name) for name in parts(report)["files"]} == ours | {tmp_path / "base" / DEAD}
+    assert report.spared == (ALIVE,)
+    assert ALSO_DEAD in report.unproven
+
+
+async def test_traces_alone_are_enough_for_a_run_that_was_asked_for(tmp_path: Path) -> None:
+    """Something was removed, so it is no run that nobody knows (T10)."""
+    (log,) = touch(tmp_path / "root", f"var/log/libvirt/qemu/density-{DEAD}-web-00001.log")
+    report = await clean(DEAD, site=site(tmp_path, {}))
+    assert parts(report) == {"files": (str(log),)}
+
+
+async def test_a_short_name_that_a_live_run_may_have_is_not_touched(tmp_path: Path) -> None:
+    """Runs of the same ten minutes share it."""
+    neighbour = f"{DEAD[:12]}59-00dd"
+    leave_behind(tmp_path, DEAD)
+    (path,) = touch(tmp_path / "root", f"var/lib/libvirt/qemu/domain-7-{object_name(DEAD, '')[:20]}/")
+    with RunLock(neighbour, base=tmp_path / "base"):
+        await clean(site=site(tmp_path, {}))
+    assert path.exists()
+    await clean(site=site(tmp_path, {}))
+    assert not path.exists()
+
+
+@contextmanager
+def looking_like(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with this command line; it waits for its input to end."""
+    shell = [words[0], "-c", "read _", *words[1:]]
+    with subprocess.Popen(shell, executable="/bin/sh", stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def machine(run_id: str) -> tuple[str, ...]:
+    """How libvirt starts a QEMU."""
+    return ("/usr/bin/qemu-system-x86_64", "-name", f"guest={object_name(run_id, 'w-00001')},debug-threads=on", "-S")
+
+
+async def test_machines_that_no_engine_knows_are_ended(tmp_path: Path) -> None:
+    """A QEMU, a container of libvirt's, a payload of a dead run; not a live one's, nor that of a foreign domain."""
+    leave_behind(tmp_path, DEAD)
+    with (
+        looking_like(*machine(DEAD)) as vm,
+        looking_like("/usr/lib/libvirt/libvirt_lxc", "--name", object_name(DEAD, "w-00002"), "--console", "21") as lxc,
+        looking_like("/payload", "--id", "w-00003", "--run", DEAD) as payload,
+        looking_like(*machine(ALIVE)) as alive,
+        looking_like(*machine("prod")) as foreign,
+        looking_like("vi", "-name", f"guest={object_name(DEAD, 'w-00001')}") as editor,
+        RunLock(ALIVE, base=tmp_path / "base"),
+    ):
+        report = await clean(site=site(tmp_path, {}))
+        ended = [each.poll() is not None for each in (vm, lxc, payload, alive, foreign, editor)]
+        assert ended == [True, True, True, False, False, False]
+        assert len(parts(report)["processes"]) == 3
+        assert ALIVE in report.spared
+
+
+async def test_a_process_of_which_no_record_tells_is_named_and_kept(tmp_path: Path) -> None:
+    """Anybody can give a process such a command line; asked for by its run's id it goes."""
+    with looking_like(*machine(DEAD)) as vm:
+        report = await clean(site=site(tmp_path, {}))
+        assert vm.poll() is None
+        assert DEAD in report.unproven
+        await clean(DEAD, site=site(tmp_path, {}))
+        assert vm.wait(5) < 0
+
+
+async def test_what_was_being_made_when_density_died_goes(tmp_path: Path) -> None:
+    """Directories of the cache and of a run without a name yet, once they are old; and nothing else of the cache."""
+    old = touch(tmp_path, "base/.new-x-1/", "cache/payload.ab12cd_9/", "cache/initramfs-00ff.k3k3k3k3/")
+    kept = touch(tmp_path, "cache/payload-0123456789abcdef", "cache/zig/", "cache/vmlinuz-6.1.0", "base/.new-y-2/")
+    for path in [*old, *kept - {tmp_path / "base/.new-y-2/"}]:
+        os.utime(path, (1, 1))
+    await clean(site=site(tmp_path, {}))
+    assert [path for path in old if path.exists()] == []
+    assert [path for path in kept if not path.exists()] == []
+
+
+async def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    """Neither below a run's directory nor in its place."""
+    leave_behind(tmp_path, DEAD)
+    precious = touch(tmp_path, "precious/file")
+    (tmp_path / "base" / DEAD / "link").symlink_to(tmp_path / "precious")
+    declared_at(tmp_path, ALSO_DEAD)
+    (tmp_path / "disks").mkdir()
+    (tmp_path / "disks" / ALSO_DEAD).symlink_to(tmp_path / "precious")
+    await clean(site=site(tmp_path, {}))
+    assert not (tmp_path / "disks" / ALSO_DEAD).is_symlink()
+    assert known_runs(tmp_path / "base") == {}
+    assert [path for path in precious if not path.exists()] == []
+
+
+async def test_the_next_run_sees_leftovers(tmp_path: Path) -> None:
+    """How many of which kind, of which runs, and whether they still run; not what is its own, or alive."""
+    leave_behind(tmp_path, DEAD)
+    declared_at(tmp_path, ALSO_DEAD)
+    engine = FakeEngine({DEAD: ["a", "b", "image c"], ALIVE: ["d"]})
+    with looking_like(*machine(ALSO_DEAD)), RunLock(ALIVE, base=tmp_path / "base"):
+        found = await find_leftovers([engine], run_id=ALIVE, base=tmp_path / "base", root=tmp_path / "root")
+    assert found.runs == (DEAD, ALSO_DEAD)
+    assert dict(found.things) == {"containers": 2, "other objects of Docker's": 1, "processes": 1, "directories": 1}
+    assert found.running == 4
+    assert found.words.count("density clean") == 1
+
+
+async def test_a_clean_host_has_nothing_to_say(tmp_path: Path) -> None:
+    """No warning."""
+    found = await find_leftovers([], run_id=ALIVE, base=tmp_path / "base", root=tmp_path / "root")
+    assert (found.runs, found.words) == ((), "")
 
 
 REPORTS = {
@@ -202,10 +379,15 @@ REPORTS = {
         4,
         ["docker: removed 1: a", "docker: LEFT 1: b"],
     ),
-    "spared": (
-        CleanReport(parts=(), spared=("r1",)),
+    "kept": (
+        CleanReport(parts=(), spared=("r1",), unproven=("r2",), open=("r3",)),
         0,
-        ["kept, as it is alive: run r1 (`density clean r1` removes it all the same)", "nothing to clean"],
+        [
+            "kept, as it is alive: run r1 (`density clean r1` removes it all the same)",
+            "kept, as only names say that it was a run of density's: r2 (`density clean r2` removes it all the same)",
+            "run r3 may have more where nobody answered; `density clean` looks again",
+            "nothing to clean",
+        ],
     ),
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from density.controller.paths import RunLock, cache_dir, known_runs, none_alive, runs_dir, runtime_base
+from density.controller.paths import RunLock, cache_dir, is_alive, known_runs, runs_dir, runtime_base
 from density.errors import UsageError
 
 
@@ -16,11 +16,9 @@ def test_a_run_is_alive_while_its_lock_is_held(tmp_path: Path) -> None:
     with RunLock("r1", base=tmp_path) as lock:
         assert lock.directory == tmp_path / "r1"
         assert known_runs(tmp_path) == {"r1": True}
-        with none_alive(tmp_path) as alone:
-            assert not alone
+        assert is_alive(lock.directory)
     assert known_runs(tmp_path) == {}
-    with none_alive(tmp_path) as alone:
-        assert alone
+    assert not is_alive(lock.directory)
 
 
 def test_what_a_run_left_in_its_directory_stays_for_the_clean_up(tmp_path: Path) -> None:
@@ -51,16 +49,6 @@ def test_two_runs_live_beside_each_other_but_not_by_one_id(tmp_path: Path) -> No
             pytest.fail("the id is taken")
         assert known_runs(tmp_path) == {"r1": True, "r2": True}
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".new")] == []
-
-
-def test_no_run_starts_during_a_clean_up(tmp_path: Path) -> None:
-    """What it launched could be taken for leftovers."""
-    with none_alive(tmp_path) as alone:
-        assert alone
-        with pytest.raises(UsageError, match="a `density clean` is going on"), RunLock("r1", base=tmp_path):
-            pytest.fail("a clean-up is going on")
-    with RunLock("r1", base=tmp_path):
-        pass
 
 
 def test_others_can_pass_through_but_not_look(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -212,7 +213,7 @@ def test_a_fault_while_instances_are_stopped_leaves_nothing(monkeypatch: pytest.
     async def stop(self: SimulatedEngine, instance_ids: Sequence[str]) -> None:
         raise ValueError("list.remove(x): x not in list")
 
-    async def reap(self: SimulatedEngine, run_id: str | None) -> Reaped:
+    async def reap(self: SimulatedEngine, run_id: str) -> Reaped:
         monkeypatch.setattr(SimulatedEngine, "stop", stop_really)
         return await reap_really(self, run_id)
 
@@ -227,7 +228,7 @@ def test_a_fault_while_instances_are_stopped_leaves_nothing(monkeypatch: pytest.
 def test_a_fault_while_an_engine_is_cleared_is_a_leftover(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot even be looked for is named as left, and the run is concluded."""
 
-    async def reap(self: SimulatedEngine, run_id: str | None) -> Reaped:
+    async def reap(self: SimulatedEngine, run_id: str) -> Reaped:
         raise ValueError("no")
 
     monkeypatch.setattr(SimulatedEngine, "reap", reap)
@@ -236,6 +237,29 @@ def test_a_fault_while_an_engine_is_cleared_is_a_leftover(monkeypatch: pytest.Mo
     assert run.state.torn_down is not None
     assert len(run.state.torn_down.left) == 1
     assert "simulated" in run.state.torn_down.left[0]
+
+
+def test_a_teardown_that_is_given_up_says_what_it_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the record has it: 4 removed, 7 left by name; what was removed before the teardown is not among them."""
+    stop_really = SimulatedEngine.stop
+    controllers: list[Controller] = []
+
+    async def stop(self: SimulatedEngine, instance_ids: Sequence[str]) -> None:
+        await stop_really(self, instance_ids[:4])
+        controllers[0].abandon()
+        await anyio.sleep_forever()
+
+    async def during(controller: Controller, engine: SimulatedEngine) -> None:
+        controllers.append(controller)
+        await anyio.sleep(5)
+        await stop_really(engine, ["web-00001"])
+        monkeypatch.setattr(SimulatedEngine, "stop", stop)
+
+    run = simulate(replace(PROFILE, ramp=Ramp(max_instances=11, hold_seconds=60)), during=during)
+    assert run.state.torn_down is not None
+    assert run.state.torn_down.removed == 4
+    assert len(run.state.torn_down.left) == 7
+    assert not any("web-00001" in name for name in run.state.torn_down.left)
 
 
 class _Broken:

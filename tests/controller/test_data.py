@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import anyio
 import pytest
+from support.leftovers import FakeEngine, site
 
 from density.controller.clean import clean
 from density.controller.data import data_base, data_directory, data_path
@@ -88,7 +89,7 @@ def test_the_clean_up_finds_it_where_the_profile_put_it(tmp_path: Path) -> None:
     with data_directory(kept):
         (kept / "disk").touch()
         (kept / "link").symlink_to(precious)
-    report = anyio.run(_clean, tmp_path / "base")
+    report = anyio.run(_clean, tmp_path)
     assert str(kept) in {name for part in report for name in part}
     assert not kept.exists()
     assert [(each / "theirs").exists() for each in (big, precious)] == [True, True]
@@ -100,17 +101,14 @@ def test_data_without_a_runtime_directory_is_a_dead_runs(tmp_path: Path) -> None
     for run_id in (RUN, alive):
         (data_base() / run_id / "disks").mkdir(parents=True)
     with RunLock(alive, base=tmp_path / "base"):
-        anyio.run(_clean, tmp_path / "base")
+        anyio.run(_clean, tmp_path)
         assert [path.name for path in data_base().iterdir()] == [alive]
-    anyio.run(_clean, tmp_path / "base")
+    anyio.run(_clean, tmp_path)
     assert list(data_base().iterdir()) == []
 
 
-async def _clean(base: Path) -> list[tuple[str, ...]]:
-    async def no_slices(_: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return (), ()
-
-    report = await clean(base=base, engines={}, slices=no_slices)
+async def _clean(directory: Path) -> list[tuple[str, ...]]:
+    report = await clean(site=site(directory, FakeEngine({})))
     assert report.left == ()
     return [part.removed for part in report.parts]
 

@@ -96,7 +96,7 @@ def test_what_an_engine_that_went_away_did_not_remove_is_left_by_name(monkeypatc
 def test_what_an_engine_gives_up_is_left_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own list says what stays, and why."""
 
-    async def reap(self: SimulatedEngine, run_id: str | None) -> Reaped:
+    async def reap(self: SimulatedEngine, run_id: str) -> Reaped:
         reaped = await reap_really(self, run_id)
         return replace(reaped, left=(object_name(RUN, "web-00003"),), problem="it has removed nothing for 60 s")
 

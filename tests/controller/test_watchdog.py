@@ -229,7 +229,7 @@ class Blocks:
 
     @staticmethod
     def _instances() -> Sequence[int]:
-        return [pid for pid, name in find(None) if name.startswith("web-")]
+        return [pid for pid, name in find("20260101-000000-b10c") if name.startswith("web-")]
 
     def _observe(self, pids: Sequence[int]) -> None:
         began = time.monotonic()

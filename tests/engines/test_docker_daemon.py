@@ -16,6 +16,8 @@ from density.engines.docker.session import Patience
 from density.errors import EngineUnavailable
 from density.model import LABEL, Phase, Readiness, Workload
 
+RUN = "20260101-000000-00aa"
+
 pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.root]
 
 
@@ -54,18 +56,28 @@ def test_it_has_a_network_namespace_of_its_own(daemon: Dockerd) -> None:
     assert its != mine
 
 
-async def test_reap_of_all_runs(case: Case, client: APIClient, runtime_dir: Path) -> None:
-    """Reaping without a run removes those of all runs, and no container that density did not make."""
-    async with opened(case, runtime_dir) as one, opened(case, runtime_dir) as other:
-        await one.launch(case.ready, 2)
-        await other.launch(case.ready, 1)
+async def test_everything_with_a_label_is_found_and_removed(case: Case, client: APIClient, runtime_dir: Path) -> None:
+    """Containers, images, networks and volumes of a run, by its whole id; nothing that density did not make."""
+    labels = {LABEL: RUN}
+    async with opened(case, runtime_dir) as session:
+        await session.prepare(case.ready)
         image = client.images()[0]["Id"]
-        client.create_container(image, name="foreign", labels={"density": "no"})
-        reaped = await one.engine.reap(None)
-        assert len(reaped.removed) == 3
-        assert reaped.left == ()
+        client.create_container(image, name="foreign", labels={"density": "no", LABEL: "production"})
+        made = client.create_container(image, name="ours", labels=labels)
+        client.commit(made["Id"], repository="density-saved", tag=RUN)
+        client.create_network("density-net", labels=labels)
+        client.create_volume("density-volume", labels=labels)
+        client.create_volume("foreign-volume")
+        names_ = {each.name for each in await session.engine.labelled() if each.run_id == RUN}
+        things = {"ours", f"image density-saved:{RUN}", "network density-net", "volume density-volume"}
+        assert names_ == things
+        assert RUN in {each.run_id for each in await session.engine.labelled()}
+        reaped = await session.engine.reap(RUN)
+        assert (set(reaped.removed), reaped.left) == (things, ())
         assert names(client) == {"foreign"}
+        assert [each["Name"] for each in client.volumes()["Volumes"]] == ["foreign-volume"]
         client.remove_container("foreign")
+        client.remove_volume("foreign-volume")
 
 
 async def test_reap_in_any_state(case: Case, client: APIClient, runtime_dir: Path, tmp_path: Path) -> None:

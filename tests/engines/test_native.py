@@ -22,6 +22,7 @@ from density.engines.native.instances import failure_of
 from density.engines.native.replies import Exited, Refused, Said, Spawned, parse_reply
 from density.errors import EngineUnavailable, UsageError
 from density.events import InstanceChanged
+from density.host.processes import kill
 from density.host.protection import VICTIMS_BADNESS
 from density.model import Phase, Placement, Readiness, Workload, instance_name
 from density.payload.channel import Channel
@@ -391,11 +392,11 @@ def test_only_what_carries_the_mark_is_killed() -> None:
     with subprocess.Popen(["sleep", "60", "--run"], executable="/bin/sleep", stderr=subprocess.DEVNULL) as ended:
         ended.wait()
     with subprocess.Popen(["cat", "-", "density-native"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as other:
-        assert not processes.kill(other.pid, None)
+        assert not kill(other.pid, lambda words: processes.run_of(words) != "")
         assert other.stdin is not None
         other.stdin.close()
         assert other.wait(5) >= 0
-    assert not processes.kill(2**22 + 1, None)
+    assert not kill(2**22 + 1, lambda _: True)
 
 
 @pytest.mark.parametrize(
@@ -403,16 +404,16 @@ def test_only_what_carries_the_mark_is_killed() -> None:
     [
         (["density-native", "--id", "w-1", "--run", "r1"], "r1"),
         (["density-native", "--spawn", "--run", "r1"], "r1"),
-        (["density-native", "--run"], None),
-        (["density-native"], None),
-        (["/payload", "--id", "w-1", "--run", "r1"], None),
-        (["vi", "density-native", "--run", "r1"], None),
-        ([""], None),
+        (["density-native", "--run"], ""),
+        (["density-native"], ""),
+        (["/payload", "--id", "w-1", "--run", "r1"], ""),
+        (["vi", "density-native", "--run", "r1"], ""),
+        ([""], ""),
     ],
 )
-def test_the_mark(words: list[str], run: str | None) -> None:
+def test_the_mark(words: list[str], run: str) -> None:
     """Processes of this engine are known by their first word and the run in their command line."""
-    assert processes.run_of("\0".join([*words, ""]).encode()) == run
+    assert processes.run_of(words) == run
 
 
 def test_a_process_that_is_being_loaded(tmp_path: Path) -> None:

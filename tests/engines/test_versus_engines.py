@@ -65,7 +65,7 @@ async def test_what_cannot_be_stopped_is_not_measured_beside(
     monkeypatch.setattr(bed_module, "REMOVAL_SECONDS", 0.05)
     async with bed_of(runtime_dir, "process") as bed:
         (subject,) = bed.subjects
-        engine = bed._engines["native"]
+        engine = bed.engines["native"]
         real, asked = engine.stop, 0
 
         async def stop(instance_ids: Sequence[str]) -> None:
@@ -136,7 +136,7 @@ async def test_a_commit_keeps_the_files_and_leaves_no_image(runtime_dir: Path, t
         async with asking.connected("") as clients:
             label = f"{LABEL}={bed.context.run_id}"
             assert await clients.call(lambda client: client.images(filters={"label": label})) == []
-            assert await removal.remove_images(clients, bed.context.run_id) == ()
+            assert await removal.remove_things(clients, bed.context.run_id) == ((), ())
     assert STATE_BYTES <= value(figures, "saving", "bytes", "container") < STATE_BYTES * 1.01
     assert value(figures, "saving", "restore", "container") > 0
     image, added = (value(figures, "building", name, "container") for name in ("bytes", "again.bytes"))
@@ -176,7 +176,7 @@ async def test_images_of_a_run_are_found_by_its_label(runtime_dir: Path) -> None
         await clients.call(
             lambda client: build._build(client, context, f"density-built:{run_id}", {LABEL: run_id}, fresh=True)
         )
-        assert await removal.remove_images(clients, run_id) == ()
+        assert await removal.remove_things(clients, run_id) == ((), ())
         assert await clients.call(lambda client: client.images(filters={"label": f"{LABEL}={run_id}"})) == []
 
 

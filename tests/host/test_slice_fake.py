@@ -8,6 +8,7 @@ import pytest
 
 from density.host import Slice, SliceUnavailable, remove_stale
 from density.host.hierarchies import find_hierarchies, slice_paths
+from density.host.slice import find_runs
 from density.host.slice_directories import make_directories, set_limits
 from density.host.slice_limits import Limits, differences
 from density.host.slice_systemd import properties
@@ -15,6 +16,7 @@ from density.host.slice_systemd import properties
 pytestmark = pytest.mark.anyio
 
 RUN_ID = "20261124-080000-abcd"
+BUSY_ID = "20261124-080000-ffff"
 UNIT = "density20261124080000abcd.slice"
 MIB = 2**20
 
@@ -133,7 +135,9 @@ async def test_clean_up_stops_only_units_of_ours(tmp_path: Path) -> None:
     busy = run.mount / "density20261124080000ffff.slice"
     busy.mkdir()
     (busy / "cgroup.events").write_text("populated 1\n")
-    assert await remove_stale(None, root=tmp_path, run=run) == ((UNIT,), (busy.name,))
+    assert find_runs(tmp_path) == {RUN_ID, BUSY_ID}
+    assert await remove_stale(RUN_ID, root=tmp_path, run=run) == ((UNIT,), ())
+    assert await remove_stale(BUSY_ID, root=tmp_path, run=run) == ((), (busy.name,))
     assert len(list(run.mount.glob("*.slice"))) == 4
     assert run.commands[1:] == [f"stop {UNIT}", f"revert {UNIT}"]
 

@@ -92,7 +92,7 @@ async def run_on(daemon: HonestDocker, directory: Path, *, patience: Patience = 
         daemon.close()
     if bus.state.outcome is None:
         bus.emit(Stopped(anyio.current_time(), "error", str(problem)))
-    torn = torn or given_up(bus)
+    torn = torn or given_up(bus, before=controller.removed_before)
     conclude(bus, torn, left=())
     return Ended(bus.state, problem, torn, anyio.current_time() - began, len(daemon.containers))
 

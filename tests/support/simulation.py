@@ -13,7 +13,7 @@ from density.controller.begin import begin
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.run import Controller
-from density.controller.teardown import conclude
+from density.controller.teardown import conclude, given_up
 from density.controller.watchdog import Watchdog
 from density.engines.base import EngineContext
 from density.engines.simulated import HostModel, SimulatedEngine
@@ -90,8 +90,7 @@ async def _run(
                 group.start_soon(during, controller, engine)
             problem = await controller.run()
             group.cancel_scope.cancel()
-    assert controller.torn is not None
-    conclude(bus, controller.torn, left=())
+    conclude(bus, controller.torn or given_up(bus, before=controller.removed_before), left=())
     return Simulated(bus.state, keeper.events, host, problem)
 
 

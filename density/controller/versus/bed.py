@@ -55,6 +55,7 @@ class Bed:
     Attributes:
         subjects: one a workload, with the accelerator that was found or why it cannot run here.
         infos: what each engine says of itself.
+        engines: entered, by name.
     """
 
     def __init__(self, context: EngineContext, engines: Mapping[EngineName, Engine], *, left: list[str]) -> None:
@@ -64,7 +65,7 @@ class Bed:
         self.subjects: tuple[Subject, ...] = ()
         self.infos: dict[EngineName, EngineInfo] = {}
         self._left = left
-        self._engines = engines
+        self.engines = engines
         self._lives: dict[str, _Life] = {}
         self._numbers = 0
 
@@ -75,7 +76,7 @@ class Bed:
 
     async def prepare(self, workloads: Iterable[Workload], missing: Mapping[EngineName, EngineUnavailable]) -> None:
         """Find out which of these can run here, and how."""
-        for name, engine in self._engines.items():
+        for name, engine in self.engines.items():
             self.infos[name] = await engine.describe()
         self.subjects = tuple([await self._subject(workload, missing) for workload in workloads])
 
@@ -83,7 +84,7 @@ class Bed:
         if workload.engine in missing:
             return Subject(workload=workload, missing=str(missing[workload.engine]))
         try:
-            prepared = await self._engines[workload.engine].prepare(workload)
+            prepared = await self.engines[workload.engine].prepare(workload)
         except UsageError as error:
             return Subject(workload=workload, missing=str(error))
         # What was found out by booting one need not be found out again.
@@ -97,7 +98,7 @@ class Bed:
             UsageError: it cannot.
             EngineUnavailable: the engine is gone.
         """
-        await self._engines[workload.engine].prepare(workload)
+        await self.engines[workload.engine].prepare(workload)
 
     async def launch(self, workload: Workload) -> Launched:
         """Launch one and wait until it is ready.
@@ -109,7 +110,7 @@ class Bed:
         instance_id = self.new_id(workload)
         life = self._lives[instance_id] = _Life()
         asked = anyio.current_time()
-        await self._engines[workload.engine].launch(workload, instance_id)
+        await self.engines[workload.engine].launch(workload, instance_id)
         await life.ended.wait()
         if failed := life.changes.get(Phase.FAILED):
             raise LaunchFailed(f"{instance_id} did not become ready: {_words(failed.failure)}")
@@ -154,7 +155,7 @@ class Bed:
         """
         there = [one.instance_id for one in launched]
         for _ in range(ATTEMPTS):
-            await self._engines[workload.engine].stop(there)
+            await self.engines[workload.engine].stop(there)
             with anyio.move_on_after(REMOVAL_SECONDS):
                 for instance_id in there:
                     await self._lives[instance_id].gone.wait()
@@ -176,7 +177,7 @@ class Bed:
 
     async def clear(self) -> None:
         """Remove everything of this run."""
-        for name, engine in self._engines.items():
+        for name, engine in self.engines.items():
             try:
                 await engine.stop(list(self._lives))
                 self._left += (await engine.reap(self.context.run_id)).left

@@ -11,6 +11,7 @@ from density.controller.data import data_directory
 from density.controller.engines import LXC
 from density.controller.guard import guarded
 from density.controller.intent import Place
+from density.controller.leftovers import find_leftovers
 from density.controller.paths import cache_dir
 from density.controller.versus.bed import Bed, make_bed
 from density.controller.versus.building import measure_building
@@ -121,6 +122,9 @@ async def _beside_ramps(profile: Profile, comparison: Comparison, *, run_dir: Pa
                 places = {"runtime_dir": guard.directory, "data_dir": guard.data_dir}
                 async with make_bed(profile, run_id=run_id, **places, left=left) as bed:
                     comparison.subjects = bed.subjects
+                    leftovers = await find_leftovers(bed.engines.values(), run_id=run_id, base=guard.directory.parent)
+                    if leftovers.words:
+                        say(leftovers.words)
                     await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
         comparison.interrupted = interruption.came
         guard.all_gone = not left

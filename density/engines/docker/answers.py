@@ -172,6 +172,31 @@ class ListedImage(Answer):
     id: Annotated[str, Field(min_length=1)]
     names: Annotated[tuple[str, ...], Field(alias="RepoTags")] = ()
     size: Count = 0
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class ListedNetwork(Answer):
+    """A network in a list of them."""
+
+    WHAT = "its list of networks"
+    id: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1)]
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class ListedVolume(Answer):
+    """A volume in a list of them."""
+
+    WHAT = "its list of volumes"
+    name: Annotated[str, Field(min_length=1)]
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class ListedVolumes(Answer):
+    """A list of volumes."""
+
+    WHAT = "its list of volumes"
+    volumes: tuple[ListedVolume, ...] = ()
 
 
 class HistoryStep(Answer):

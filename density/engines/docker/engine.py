@@ -45,6 +45,7 @@ from density.model import (
     EngineInfo,
     EngineName,
     Failure,
+    Labelled,
     OwnLimit,
     Phase,
     Prepared,
@@ -191,8 +192,12 @@ class DockerEngine:
         # Once: what does not go at once is for `reap`, when the others are gone.
         await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell), self._pace(), attempts=1)
 
-    async def reap(self, run_id: str | None) -> Reaped:
-        """Remove by label, look again, and again while some go, or something appeared late; then saved images."""
+    async def labelled(self) -> tuple[Labelled, ...]:
+        """Containers in whatever state, images, networks and volumes."""
+        return await removal.all_labelled(self._clients)
+
+    async def reap(self, run_id: str) -> Reaped:
+        """Remove containers by label, look again, and again while some go, or one appeared late; then the rest."""
         seen: dict[str, str] = {}
         found = await removal.list_labelled(self._clients, run_id)
         keeps_up, in_vain = True, 0
@@ -206,11 +211,11 @@ class DockerEngine:
         if run_id == self._context.run_id:
             self._note_gone(found)
         left = removal.names_of(found)
-        images = await removal.remove_images(self._clients, run_id) if keeps_up else ()
+        removed, kept = await removal.remove_things(self._clients, run_id) if keeps_up else ((), ())
         gone = set(seen.values()) - set(left.values())
         return Reaped(
-            removed=tuple(sorted(gone)),
-            left=(*sorted(left.values()), *images),
+            removed=(*sorted(gone), *removed),
+            left=(*sorted(left.values()), *kept),
             problem="" if keeps_up else removal.STALLED,
         )
 

@@ -1,17 +1,20 @@
-"""Finding and removing containers by label."""
+"""Finding and removing containers by label, and the images, networks and volumes that carry it."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, create_task_group
+from docker import APIClient
+from docker.errors import NotFound
 
-from density.engines.docker.answers import ListedContainer, ListedImage, Version
+from density.engines.docker.answers import ListedContainer, ListedImage, ListedNetwork, ListedVolumes, Version
 from density.engines.docker.client import CLIENT_ERRORS, Clients, is_missing, is_refused, unavailable
 from density.errors import EngineUnavailable
-from density.model import LABEL
+from density.model import LABEL, RUN_ID, Labelled
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.2
@@ -40,18 +43,38 @@ def names_of(containers: Iterable[ListedContainer]) -> dict[str, str]:
     return {found.id: found.name for found in containers}
 
 
-async def list_labelled(clients: Clients, run_id: str | None) -> tuple[ListedContainer, ...]:
-    """Containers of a run (None: of any), in whatever state.
+async def list_labelled(clients: Clients, run_id: str) -> tuple[ListedContainer, ...]:
+    """Containers of a run, in whatever state.
 
     Raises:
         EngineUnavailable: the daemon does not answer.
     """
-    label = LABEL if run_id is None else f"{LABEL}={run_id}"
+    filters = {"label": f"{LABEL}={run_id}"}
     try:
-        found = await clients.call(lambda client: client.containers(all=True, filters={"label": label}))
+        found = await clients.call(lambda client: client.containers(all=True, filters=filters))
         return ListedContainer.list_of(found)
     except CLIENT_ERRORS as error:
         raise unavailable(clients.endpoint, error) from error
+
+
+async def all_labelled(clients: Clients) -> tuple[Labelled, ...]:
+    """Containers, images, networks and volumes with density's label and a whole run id, of whichever run.
+
+    Raises:
+        EngineUnavailable: the daemon does not answer.
+    """
+    try:
+        found = await clients.call(_all_labelled)
+    except CLIENT_ERRORS as error:
+        raise unavailable(clients.endpoint, error) from error
+    return tuple(each for each in found if RUN_ID.fullmatch(each.run_id))
+
+
+def _all_labelled(client: APIClient) -> list[Labelled]:
+    containers = ListedContainer.list_of(client.containers(all=True, filters={"label": LABEL}))
+    running = {"running", "paused"}
+    found = [Labelled(each.name, each.labels.get(LABEL, ""), running=each.state in running) for each in containers]
+    return found + [Labelled(each.name, each.run_id) for each in _things(client, LABEL)]
 
 
 def removals_at_once(version: Version) -> int:
@@ -79,19 +102,72 @@ async def remove(clients: Clients, reference: str) -> bool:
     return True
 
 
-async def remove_images(clients: Clients, run_id: str | None) -> tuple[str, ...]:
-    """Remove the images that were saved from containers of a run (None: of any); those that would not go.
+@dataclass(frozen=True, slots=True)
+class _Thing:
+    """What a daemon keeps beside containers.
+
+    Attributes:
+        remove: has the daemon remove it.
+    """
+
+    name: str
+    run_id: str
+    remove: Callable[[APIClient], object]
+
+
+async def remove_things(clients: Clients, run_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remove a run's images, networks and volumes, once its containers are gone: names of those removed, and left.
 
     Raises:
         EngineUnavailable: the daemon does not answer.
     """
-    label = LABEL if run_id is None else f"{LABEL}={run_id}"
     try:
-        found = ListedImage.list_of(await clients.call(lambda client: client.images(filters={"label": label})))
+        found = await clients.call(lambda client: _things(client, f"{LABEL}={run_id}"))
     except CLIENT_ERRORS as error:
         raise unavailable(clients.endpoint, error) from error
-    left = [image for image in found if not await remove_image(clients, image.id)]
-    return tuple(f"image {(image.names or (image.id,))[0]}" for image in left)
+    left = [each.name for each in found if not await _remove_thing(clients, each)]
+    return tuple(each.name for each in found if each.name not in left), tuple(left)
+
+
+def _things(client: APIClient, label: str) -> list[_Thing]:
+    """Images, networks and volumes with this label; none of a kind that the daemon does not know."""
+    filters = {"label": label}
+    found = [
+        _Thing(f"image {(each.names or (each.id,))[0]}", each.labels.get(LABEL, ""), _removes_image(each.id))
+        for each in ListedImage.list_of(client.images(filters=filters))
+    ]
+    with suppress(NotFound):
+        found += [
+            _Thing(f"network {each.name}", each.labels.get(LABEL, ""), _removes_network(each.id))
+            for each in ListedNetwork.list_of(client.networks(filters=filters))
+        ]
+    with suppress(NotFound):
+        found += [
+            _Thing(f"volume {each.name}", each.labels.get(LABEL, ""), _removes_volume(each.name))
+            for each in ListedVolumes.of(client.volumes(filters=filters)).volumes
+        ]
+    return found
+
+
+def _removes_image(reference: str) -> Callable[[APIClient], object]:
+    return lambda client: client.remove_image(reference, force=True)
+
+
+def _removes_network(reference: str) -> Callable[[APIClient], object]:
+    return lambda client: client.remove_network(reference)
+
+
+def _removes_volume(reference: str) -> Callable[[APIClient], object]:
+    return lambda client: client.remove_volume(reference, force=True)
+
+
+async def _remove_thing(clients: Clients, thing: _Thing) -> bool:
+    """Whether it is gone."""
+    try:
+        await clients.call(thing.remove)
+    except CLIENT_ERRORS as error:
+        return is_missing(error)
+    return True
 
 
 async def remove_image(clients: Clients, reference: str) -> bool:

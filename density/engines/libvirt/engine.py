@@ -14,7 +14,7 @@ from density.engines.base import EngineContext
 from density.engines.changes import Changes
 from density.engines.libvirt import containers, reaping, staging
 from density.engines.libvirt.connections import Connections, words
-from density.engines.libvirt.hypervisor import directories_of, driver_of, engine_info
+from density.engines.libvirt.hypervisor import engine_info
 from density.engines.libvirt.instance import Instance, ending_failure, guest_limits, may_be_oom, not_ready
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Machine
@@ -27,7 +27,7 @@ from density.errors import EngineUnavailable
 from density.events import InstanceChanged
 from density.host.placing import SliceFull
 from density.log import logger
-from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload, object_name
+from density.model import EngineInfo, EngineName, Failure, Labelled, Phase, Prepared, Reaped, Workload, object_name
 from density.payload.background import background
 from density.payload.guests import memory_bytes
 from density.threads import in_thread
@@ -149,11 +149,17 @@ class LibvirtEngine:
             for instance in leaving:
                 group.start_soon(self._stop_one, instance)
 
-    async def reap(self, run_id: str | None) -> Reaped:
+    async def labelled(self) -> tuple[Labelled, ...]:
+        """Domains with density's mark in their metadata."""
+        try:
+            return await self._connections.call(reaping.labelled)
+        except libvirt.libvirtError as error:
+            raise EngineUnavailable(self.name, words(error)) from error
+
+    async def reap(self, run_id: str) -> Reaped:
         """Remove by metadata, look again, and again where something appeared late or would not go."""
         seen: set[str] = set()
         try:
-            driver = await self._connections.call(driver_of)
             found = await self._connections.call(lambda connection: reaping.find(connection, run_id))
             for _ in range(reaping.ATTEMPTS):
                 if not found:
@@ -164,9 +170,8 @@ class LibvirtEngine:
                 found = await self._connections.call(lambda connection: reaping.find(connection, run_id))
         except libvirt.libvirtError as error:
             raise EngineUnavailable(self.name, words(error)) from error
-        logs = directories_of(self._connections.uri, driver).logs
-        await in_thread(reaping.remove_logs, logs, run_id, found.keys())
-        return Reaped(removed=tuple(sorted(seen - found.keys())), left=tuple(sorted(found)))
+        files, kept = await in_thread(reaping.remove_traces, run_id, found.keys())
+        return Reaped(removed=tuple(sorted(seen - found.keys())), left=(*sorted(found), *kept), files=files)
 
     async def _bring_up(self, instance: Instance, machine: Machine, deadline: float) -> Failure | None:
         try:

@@ -18,6 +18,7 @@ from density.engines.libvirt.machine import Machine, domain_of, overlay_path
 from density.errors import EngineUnavailable
 from density.host.placing import place, refuse_surplus
 from density.host.protection import expose
+from density.host.traces import remove_of
 from density.model import Placement
 from density.payload.guests.disk import make_overlay
 from density.threads import in_thread
@@ -107,9 +108,7 @@ def remove_files(data_dir: Path, name: str, instance_id: str) -> None:
     """Remove what a domain leaves: libvirt's log, an overlay or last words, an empty directory. Blocks."""
     with suppress(OSError):
         forget_words(data_dir, instance_id)
-    for directories in all_directories():
-        with suppress(OSError):
-            (directories.logs / f"{name}.log").unlink()
+    remove_of(name)
     path = overlay_path(data_dir, instance_id)
     with suppress(OSError):
         path.unlink()

@@ -1,6 +1,6 @@
 """Finding and removing our domains by the mark in their metadata."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from density.engines.libvirt.connections import Connections
 from density.engines.libvirt.domain import NAMESPACE, Mark, parse_mark
 from density.engines.libvirt.lifecycle import destroy, remove_files
 from density.errors import EngineUnavailable
+from density.host import traces
+from density.host.removing import remove_all
+from density.model import RUN_ID, Labelled
 from density.threads import in_thread
 
 ATTEMPTS = 3
@@ -22,37 +25,48 @@ def names(connection: libvirt.virConnect) -> set[str]:
     return {domain.name() for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)}
 
 
-def find(connection: libvirt.virConnect, run_id: str | None) -> dict[str, Mark]:
-    """Our domains of this run (None: of any): name -> whose. Blocks.
-
-    The name only spares a question; it is the mark that makes a domain ours.
+def find(connection: libvirt.virConnect, run_id: str) -> dict[str, Mark]:
+    """Our domains of this run: name -> whose. Blocks.
 
     Raises:
         libvirt.libvirtError: libvirt does not say.
     """
-    found = {}
+    return {name: mark for name, mark, _ in _marked(connection) if mark.run_id == run_id}
+
+
+def labelled(connection: libvirt.virConnect) -> tuple[Labelled, ...]:
+    """Our domains of every run with a whole run id. Blocks.
+
+    Raises:
+        libvirt.libvirtError: libvirt does not say.
+    """
+    found = _marked(connection)
+    return tuple(Labelled(name, mark.run_id, running) for name, mark, running in found if RUN_ID.fullmatch(mark.run_id))
+
+
+def _marked(connection: libvirt.virConnect) -> Iterator[tuple[str, Mark, bool]]:
+    """Name, mark and whether it runs. The name only spares a question; it is the mark that makes a domain ours."""
     for domain in connection.listAllDomains():
         name = domain.name()
         if not name.startswith(_PREFIX):
             continue
         try:
             mark = parse_mark(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE))
+            running = bool(domain.isActive())
         except libvirt.libvirtError as error:
             # Gone since it was listed, or without a mark, so none of ours.
             if error.get_error_code() not in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_METADATA}:
                 raise
             continue
-        if mark and run_id in {None, mark.run_id}:
-            found[name] = mark
-    return found
+        if mark:
+            yield name, mark, running
 
 
-def remove_logs(logs: Path, run_id: str | None, kept: Collection[str]) -> None:
-    """Remove a daemon's logs of domains of this run (None: of any) that ended with nobody there; not of those kept."""
-    with suppress(OSError):
-        for path in logs.glob(f"{_PREFIX}{run_id}-*.log" if run_id else f"{_PREFIX}*.log"):
-            if path.stem not in kept:
-                path.unlink(missing_ok=True)
+def remove_traces(run_id: str, kept: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remove what libvirt left of domains of this run, but for those kept: files removed, and files left. Blocks."""
+    found = traces.find(run_id, traces.places(), kept=kept)
+    left = tuple(map(str, remove_all(found)))
+    return tuple(path for path in map(str, found) if path not in left), left
 
 
 async def destroy_all(connections: Connections, found: Mapping[str, Mark], data_of: Callable[[str], Path]) -> None:

@@ -11,15 +11,16 @@ import anyio
 from density.ceilings.errors import classify
 from density.engines.base import EngineContext
 from density.engines.changes import Changes
-from density.engines.native import processes
 from density.engines.native.instances import Instance, failure_of, may_be_oom
+from density.engines.native.processes import ARGV0, find, is_starting, name_of, run_of
 from density.engines.native.replies import Exited, Refused, Reply, Said, Spawned
-from density.engines.native.server import ARGV0, ForkServer, fork_server, wait_for_end
+from density.engines.native.server import ForkServer, fork_server
 from density.engines.oom import OomKills
 from density.errors import EngineUnavailable, UsageError
 from density.events import InstanceChanged
+from density.host import processes
 from density.log import logger
-from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload
+from density.model import RUN_ID, EngineInfo, EngineName, Failure, Labelled, Phase, Prepared, Reaped, Workload
 from density.payload.arguments import payload_arguments
 from density.payload.background import background
 from density.payload.build import payload_binary
@@ -32,6 +33,7 @@ _GRACE_SECONDS = 5.0
 _ATTEMPTS = 3
 """The fork server may just have begun a process when we look."""
 _GONE = "the fork server ended"
+_UNREADABLE = "the host's processes cannot be listed"
 
 
 class NativeEngine:
@@ -148,8 +150,17 @@ class NativeEngine:
                 self._changes.report(instance, Phase.REMOVED)
                 self._forget(instance)
 
-    async def reap(self, run_id: str | None) -> Reaped:
-        """Kill every process with the mark of this run (None: of any), but for this engine's own fork server."""
+    async def labelled(self) -> tuple[Labelled, ...]:
+        """Every process with the mark of a whole run id; all of them run."""
+        try:
+            found = await in_thread(lambda: list(processes.command_lines()))
+        except OSError as error:
+            raise EngineUnavailable(self.name, f"{_UNREADABLE}: {error}") from error
+        marked = ((f"process {pid} ({name_of(words)})", run_of(words)) for pid, words in found)
+        return tuple(Labelled(name, run_id, running=True) for name, run_id in marked if RUN_ID.fullmatch(run_id))
+
+    async def reap(self, run_id: str) -> Reaped:
+        """Kill every process with the mark of this run, but for this engine's own fork server."""
         seen: dict[int, str] = {}
         left = await self._find(run_id)
         for _ in range(_ATTEMPTS):
@@ -159,26 +170,26 @@ class NativeEngine:
             for instance in self._instances.values():
                 if instance.pid in left and instance.state == "ready":
                     instance.state = "stopping"
-            await processes.end(tuple(left), run_id, grace_seconds=_GRACE_SECONDS)
+            await processes.end(tuple(left), lambda words: run_of(words) == run_id, grace_seconds=_GRACE_SECONDS)
             left = await self._find(run_id)
         return Reaped(
             removed=tuple(name for pid, name in seen.items() if pid not in left),
             left=tuple(left.values()),
         )
 
-    async def _find(self, run_id: str | None) -> dict[int, str]:
+    async def _find(self, run_id: str) -> dict[int, str]:
         own = self._server.pid if self._server else None
         found = await self._processes(run_id)
-        if run_id in {None, self._context.run_id}:
+        if run_id == self._context.run_id:
             # One that the kernel is just about to run has no command line yet to be found by.
-            found |= {pid: each.instance_id for pid, each in self._by_pid.items() if processes.is_starting(pid)}
+            found |= {pid: each.instance_id for pid, each in self._by_pid.items() if is_starting(pid)}
         return {pid: f"process {pid} ({name})" for pid, name in found.items() if pid != own}
 
-    async def _processes(self, run_id: str | None) -> dict[int, str]:
+    async def _processes(self, run_id: str) -> dict[int, str]:
         try:
-            return await in_thread(lambda: dict(processes.find(run_id)))
+            return await in_thread(lambda: dict(find(run_id)))
         except OSError as error:
-            raise EngineUnavailable(self.name, f"the host's processes cannot be listed: {error}") from error
+            raise EngineUnavailable(self.name, f"{_UNREADABLE}: {error}") from error
 
     async def _command(self, *words: str) -> None:
         if self._server is None:
@@ -200,7 +211,7 @@ class NativeEngine:
 
     async def _guard(self) -> None:
         assert self._server is not None
-        await wait_for_end(self._server.pid)
+        await processes.wait_for_end(self._server.pid)
         self._server = None
         for instance in list(self._instances.values()):
             await self._kill(instance)
@@ -269,7 +280,7 @@ class NativeEngine:
         if instance.pid is None or instance.gone.is_set():
             return
         try:
-            processes.kill(instance.pid, self._context.run_id)
+            processes.kill(instance.pid, lambda words: run_of(words) == self._context.run_id)
         except OSError:
             # No descriptor left to be sure of the process by; the fork server, whose child it is, needs none.
             with suppress(EngineUnavailable):

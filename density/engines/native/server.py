@@ -1,6 +1,5 @@
 """The fork server's process, seen from the engine."""
 
-import os
 import socket
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -10,17 +9,15 @@ from pathlib import Path
 import anyio
 from anyio.abc import UNIXSocketStream
 
+from density.engines.native.processes import ARGV0
 from density.engines.native.replies import Reply, parse_reply
 from density.errors import EngineUnavailable
+from density.host.processes import wait_for_end
 from density.payload.protocol import Lines
 from density.threads import in_thread
 
-ARGV0 = "density-native"
-"""First word of the command line of every process here, so that a clean-up takes no container's payload for one."""
-
 _START_SECONDS = 10.0
 _LEAVE_SECONDS = 5.0
-_LOOK_SECONDS = 0.1
 _GONE = "the fork server is gone"
 
 
@@ -95,23 +92,6 @@ async def fork_server(binary: Path, *, run_id: str, procs_files: Sequence[str]) 
                 await server.command("detach")
             await stream.aclose()
             await _ended(process)
-
-
-async def wait_for_end(pid: int) -> None:
-    """Return when the process has ended, at once where there is none."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    except OSError:
-        # No descriptor left to be told by; it is looked for instead.
-        while Path(f"/proc/{pid}").exists():  # noqa: ASYNC110, ASYNC240 — nobody tells, and /proc does not block
-            await anyio.sleep(_LOOK_SECONDS)
-        return
-    try:
-        await anyio.wait_readable(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _start(binary: Path, words: Sequence[str], descriptor: int) -> subprocess.Popen[bytes]:

@@ -13,7 +13,7 @@ from density.engines.changes import Changes
 from density.engines.simulated.host import HostModel
 from density.errors import UsageError
 from density.events import InstanceChanged
-from density.model import EngineInfo, EngineName, Failure, Phase, Prepared, Reaped, Workload
+from density.model import EngineInfo, EngineName, Failure, Labelled, Phase, Prepared, Reaped, Workload
 from density.payload.channel import ChannelClosed
 
 _AFTER_THE_START = frozenset({"exited", "timeout"})
@@ -144,9 +144,13 @@ class SimulatedEngine:
         self.host.give_back(instance.workload.name)
         self._changes.report(instance, Phase.LOST, failure=Failure("exited", "the instance ended by itself"))
 
-    async def reap(self, run_id: str | None) -> Reaped:
+    async def labelled(self) -> tuple[Labelled, ...]:
         """Instances live in this object alone, so only this run's can be found."""
-        if run_id not in (None, self._run_id):
+        return tuple(Labelled(name, self._run_id, running=True) for name in self._instances)
+
+    async def reap(self, run_id: str) -> Reaped:
+        """As `labelled`."""
+        if run_id != self._run_id:
             return Reaped()
         found = tuple(self._instances)
         await self.stop(found)
