@@ -21,6 +21,7 @@ from density.engines.docker.machine import this_machine
 
 ENDPOINTS = (
     "version", "info", "network", "image", "create", "start", "inspect", "list", "logs", "events", "remove", "images",
+    "networks", "volumes",
 )  # fmt: skip
 """What is asked of a daemon in a run. A network's list is asked for where there is no such network."""
 IMAGE = "fake:1"
@@ -49,6 +50,8 @@ _ENDPOINTS = {
     "network": r"GET /networks/[^/]+",
     "image": r"GET /images/.+/json",
     "images": r"GET /images/json",
+    "networks": r"GET /networks",
+    "volumes": r"GET /volumes",
     "create": r"POST /containers/create",
     "start": r"POST /containers/[^/]+/start",
     "inspect": r"GET /containers/[^/]+/json",
@@ -111,6 +114,8 @@ class HonestDocker:
             "network": lambda: _NETWORK,
             "image": lambda: _IMAGE,
             "images": list,
+            "networks": list,
+            "volumes": lambda: {"Volumes": None, "Warnings": None},
             "create": lambda: self._create(question),
             "list": lambda: [self._listed(each) for each in self.containers.values() if _wanted(each, question)],
             "events": self._events,
