@@ -127,7 +127,8 @@ def declare(intent: Intent) -> None:
         new.replace(path)
         _keep(path.parent)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}; nothing was started") from error
+        where = "" if os.geteuid() == 0 else "; XDG_STATE_HOME says where else"
+        raise UsageError(f"{path} cannot be written: {error.strerror}; nothing was started{where}") from error
 
 
 def read_intent(path: Path) -> Intent:

@@ -77,13 +77,21 @@ def leftovers(run_id: str, *, daemon: str = DOCKER_SOCKET) -> list[str]:
     Args:
         daemon: the socket of the Docker daemon that the run used.
     """
-    kinds = {**_KINDS, "process": _everything_of_processes}
-    kinds |= {kind: partial(read, daemon) for kind, read in _OF_DOCKER.items()}
-    del kinds["sysctl"]  # parameters have no run's name
+    kinds = _KINDS | {kind: partial(read, daemon) for kind, read in _OF_DOCKER.items()}
     ids = (run_id, slice_name(run_id))
-    return sorted(
-        f"{kind}: {thing}" for kind, read in kinds.items() for thing in read() if any(each in thing for each in ids)
-    )
+
+    def of_the_run(text: str) -> bool:
+        return any(each in text for each in ids)
+
+    found = [
+        f"{kind}: {thing}"
+        for kind, read in kinds.items()
+        if kind not in {"sysctl", "process"}  # parameters have no run's name; of processes, all is read
+        for thing in read()
+        if of_the_run(thing)
+    ]
+    found += [f"process: {pid} {words}" for pid, words, rest in _every_process() if of_the_run(words + rest)]
+    return sorted(found)
 
 
 def settled_leftovers(run_id: str, *, daemon: str = DOCKER_SOCKET, seconds: float = SETTLE_SECONDS) -> list[str]:
@@ -98,7 +106,7 @@ def instances_on_the_host(run_id: str) -> set[str]:
     """Ids of the run's containers, domains and native processes that the host has now, whatever their state."""
     named = rf"\bdensity-{re.escape(run_id)}-([\w.-]+)"
     found = {name for thing in (*_containers(), *_domains()) for name in re.findall(named, thing.split(" ")[0])}
-    for words in _everything_of_processes():
+    for _, words, _ in _every_process():
         if f"--run {run_id}" in words and (native := re.search(r" --id (\S+)", words)):
             found.add(native[1])
     return found
@@ -154,17 +162,19 @@ def _processes() -> Iterator[str]:
             yield f"{name} {path.parent.name}"
 
 
-def _everything_of_processes() -> Iterator[str]:
-    """Pid, command line, environment and cgroups of every process but this one and those that it came from."""
+def _every_process() -> Iterator[tuple[str, str, str]]:
+    """Pid, command line, and environment with cgroups, of every process but this one and those that it came from."""
     ours = {os.getpid(), *_ancestors(os.getpid())}
     for path in Path("/proc").glob("[0-9]*"):
         if int(path.name) in ours:
             continue
         said = []
         for name in ("cmdline", "environ", "cgroup"):
-            with suppress(OSError):
+            try:
                 said.append((path / name).read_bytes().replace(b"\0", b" ").decode(errors="replace").strip())
-        yield f"{path.name} {' '.join(said)}"
+            except OSError:
+                said.append("")
+        yield path.name, said[0], f"{said[1]} {said[2]}"
 
 
 def _ancestors(pid: int) -> Iterator[int]:
