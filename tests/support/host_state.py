@@ -77,7 +77,8 @@ def leftovers(run_id: str, *, daemon: str = DOCKER_SOCKET) -> list[str]:
     Args:
         daemon: the socket of the Docker daemon that the run used.
     """
-    kinds = _KINDS | {kind: partial(read, daemon) for kind, read in _OF_DOCKER.items()}
+    kinds = dict(_KINDS)
+    kinds.update({kind: partial(read, daemon) for kind, read in _OF_DOCKER.items()})
     ids = (run_id, slice_name(run_id))
 
     def of_the_run(text: str) -> bool:
