@@ -63,8 +63,10 @@ class Judge:
         if not by_name:
             self.proven |= ids
         if not self._everything:
-            self.spared |= ids & alive
-            ids -= alive
+            # Who holds the host's lock says which run that is; our own record knows better of our own runs.
+            spared = ids & (alive | ({self.holder.run_id} - self.on_record if self.holder else set()))
+            self.spared |= spared
+            ids -= spared
         self.unproven |= ids - self.proven
         # Another user's runs have their locks where we cannot look: while one is alive, records alone say who is dead.
         if self.holder is None or self.holder.run_id in alive or self._everything:

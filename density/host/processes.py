@@ -45,7 +45,7 @@ def run_behind(words: Words) -> str:
     if program in PAYLOADS:
         found = _after(words, "--run")
         return found if RUN_ID.fullmatch(found) else ""
-    if program.startswith("qemu-system-"):
+    if program.startswith(("qemu-system-", "qemu-kvm")):
         return run_of(_after(words, "-name").removeprefix("guest=").partition(",")[0])
     return run_of(_after(words, "--name")) if program == "libvirt_lxc" else ""
 

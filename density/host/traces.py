@@ -15,8 +15,6 @@ from density.host.processes import PROC, command_lines
 from density.host.removing import remove_all
 from density.model import object_name, run_of
 
-LOGS = (Path("/var/log/libvirt/qemu"), Path("/var/log/libvirt/lxc"))
-"""Where the system's libvirt keeps a log for each domain."""
 _SHORT_NAME = 20
 _NUMBERED = re.compile(r"(?:domain-)?\d+-(.+)")
 _SYSTEM: Mapping[str, Sequence[str]] = {

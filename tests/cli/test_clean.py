@@ -76,16 +76,26 @@ async def test_a_live_run_is_spared(tmp_path: Path) -> None:
 
 
 async def test_while_another_user_runs_something_records_alone_say_who_is_dead(tmp_path: Path) -> None:
-    """His run's lock is where we cannot look, so what only a label says may be his."""
+    """His run's lock is where we cannot look, so what only a label says may be his; he says which run it is."""
     leave_behind(tmp_path, DEAD)
-    engine = FakeEngine({DEAD: ["a"], ALIVE: ["b"]})
+    engine = FakeEngine({DEAD: ["a"], ALIVE: ["b"], ALSO_DEAD: ["c"]})
     mine = site(tmp_path, engine)
     with try_lock(ALIVE, profile="vms", name=mine.lock):
         report = await clean(where=[DOCKER], site=mine)
-    assert engine.held == {ALIVE: ["b"]}
-    assert report.unsure == (ALIVE,)
+    assert engine.held == {ALIVE: ["b"], ALSO_DEAD: ["c"]}
+    assert (report.spared, report.unsure) == ((ALIVE,), (ALSO_DEAD,))
     assert report.holder is not None
     assert (report.holder.run_id, report.holder.pid) == (ALIVE, os.getpid())
+
+
+async def test_nobody_keeps_our_leftovers_by_holding_the_lock_in_their_name(tmp_path: Path) -> None:
+    """Our own record says that the run is dead, whatever another process says."""
+    leave_behind(tmp_path, DEAD)
+    engine = FakeEngine({DEAD: ["a"]})
+    mine = site(tmp_path, engine)
+    with try_lock(DEAD, name=mine.lock):
+        report = await clean(where=[DOCKER], site=mine)
+    assert (engine.held, report.spared) == ({}, ())
 
 
 @pytest.mark.parametrize(("run_id", "everything"), [(ALIVE, False), (None, True)])
