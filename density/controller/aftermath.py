@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 
 from density.controller.clean import CleanReport, Site, clean
 from density.controller.intent import Intent, read_intent
 from density.errors import DensityError
 from density.log import NAME as LOG
 from density.log import LogFile, logger
+from density.threads import in_thread
 
 log = logger("density.controller.aftermath")
 FIRST_PAUSE_SECONDS = 1.0
@@ -32,15 +32,23 @@ async def remove(run_id: str, base: Path, intent: Path) -> bool:
     pause = FIRST_PAUSE_SECONDS
     with anyio.move_on_after(PATIENCE_SECONDS):
         while True:
-            report = await clean(run_id, site=Site(base=base))
-            gone = not (report.left or report.open or any(part.unavailable for part in report.parts))
-            _tell(report)
-            if gone:
-                await anyio.to_thread.run_sync(lambda: intent.unlink(missing_ok=True))
+            if await _cleaned(run_id, base):
+                await in_thread(lambda: intent.unlink(missing_ok=True))
                 return True
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
     return False
+
+
+async def _cleaned(run_id: str, base: Path) -> bool:
+    """One attempt; whether everything of the run is gone."""
+    try:
+        report = await clean(run_id, site=Site(base=base))
+    except Exception:
+        log.exception("not removed after density died, tried again")
+        return False
+    _tell(report)
+    return not (report.left or report.open or any(part.unavailable for part in report.parts))
 
 
 def _read(path: Path) -> Intent | None:

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 import anyio
-import anyio.to_thread
 
 import density
 from density.controller import reaper
@@ -22,6 +21,7 @@ from density.host.processes import wait_for_end
 from density.log import logger
 from density.payload.background import background
 from density.profile.spec import Profile
+from density.threads import in_thread
 
 log = logger(__name__)
 FIRST_PAUSE_SECONDS = 1.0
@@ -68,7 +68,7 @@ async def guarded(
             guard = Guard(lock.directory, data_path(run_id, profile.endpoints.data))
             directories = [guard.directory, guard.data_dir]
             intent = intent_of(profile, run_id=run_id, run_dir=run_dir, directories=directories, beside=beside)
-            await anyio.to_thread.run_sync(declare, intent)
+            await in_thread(declare, intent)
             watched.needed = True
             yield guard
         if guard.all_gone and not any(directory.exists() for directory in directories):
@@ -116,7 +116,7 @@ class Reaper:
     async def _start(self) -> None:
         with anyio.CancelScope(shield=True):  # or nobody would hold the pipe of what was just started
             try:
-                self.pid, self._pipe = await anyio.to_thread.run_sync(_spawn, self._words)
+                self.pid, self._pipe = await in_thread(_spawn, self._words)
             except OSError as error:
                 log.warning("reaper not started, tried again", error=str(error))
 

@@ -17,6 +17,7 @@ import time
 
 DONE = b"done"
 _INPUT = 0
+_PAUSE_SECONDS = 5.0
 
 
 def watch(run_id: str, lease: str, base: str, intent: str) -> None:
@@ -35,8 +36,17 @@ def watch(run_id: str, lease: str, base: str, intent: str) -> None:
     if _last_words() == DONE:
         return
     time.sleep(float(lease))
-    if os.path.lexists(intent) or any(run_id in name for name in _names(base)):
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "density.controller.aftermath", run_id, base, intent])  # noqa: S606
+    while os.path.lexists(intent) or any(run_id in name for name in _names(base)):
+        _become(run_id, base, intent)
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _become(*words: str) -> None:
+    """Be the full program from now on; comes back where the host has no memory or descriptor for it."""
+    try:
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "density.controller.aftermath", *words])  # noqa: S606
+    except OSError:
+        return
 
 
 def _protect() -> None:

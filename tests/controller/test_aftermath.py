@@ -1,0 +1,58 @@
+"""Removing what a killed run left goes on until it is gone, or for ten minutes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import pytest
+from trio.testing import MockClock
+
+from density.controller.aftermath import PATIENCE_SECONDS, remove
+from density.controller.clean import CleanReport, Part
+
+RUN = "20260101-000000-0c01"
+GONE = CleanReport(parts=(Part(name="docker", removed=("a",)),))
+LEFT = CleanReport(parts=(Part(name="docker", left=("a",)),))
+DOWN = CleanReport(parts=(Part(name="docker", unavailable="docker: no socket"),))
+OPEN = CleanReport(parts=(), open=(RUN,))
+
+
+def _removed(
+    attempts: Sequence[CleanReport | Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[bool, int, float]:
+    """Whether it came to an end, attempts, and seconds; the last attempt's outcome repeats itself."""
+    made: list[object] = []
+
+    async def clean(*_: object, **__: object) -> CleanReport:
+        outcome = attempts[min(len(made), len(attempts) - 1)]
+        made.append(outcome)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr("density.controller.aftermath.clean", clean)
+    (tmp_path / "intent").touch()
+
+    async def work() -> tuple[bool, float]:
+        return await remove(RUN, tmp_path, tmp_path / "intent"), anyio.current_time()
+
+    gone, seconds = anyio.run(work, backend="trio", backend_options={"clock": MockClock(autojump_threshold=0.05)})
+    return gone, len(made), seconds
+
+
+@pytest.mark.parametrize("trouble", [LEFT, DOWN, OPEN, RuntimeError("can't start new thread")])
+def test_it_tries_again_until_everything_is_gone(
+    trouble: CleanReport | Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stood in the way: leftovers, an engine that is down, a fault; then the intent goes as well."""
+    assert _removed([trouble, trouble, GONE], tmp_path, monkeypatch)[:2] == (True, 3)
+    assert not (tmp_path / "intent").exists()
+
+
+def test_it_gives_up_in_the_end_and_keeps_the_intent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that stays away: the pauses grow, and what is left is for `density clean`."""
+    gone, attempts, seconds = _removed([DOWN], tmp_path, monkeypatch)
+    assert not gone
+    assert PATIENCE_SECONDS <= seconds < PATIENCE_SECONDS + 1
+    assert 10 < attempts < 40
+    assert (tmp_path / "intent").exists()
