@@ -7,6 +7,7 @@ from pathlib import Path
 from density.errors import DensityError
 from density.host.hierarchies import Hierarchy, find_hierarchies, parse_membership
 from density.host.reading import parse_limit
+from density.host.slice_directories import count_tasks
 
 
 class SliceFull(DensityError):
@@ -31,6 +32,8 @@ def place(pid: int, procs_files: Iterable[str], *, root: Path = Path("/")) -> No
 def refuse_surplus(procs_files: Iterable[str], *, root: Path = Path("/")) -> None:
     """Make sure that the slice has no more tasks than it may: the kernel refuses forks, but never what is moved in.
 
+    Only the living count: the kernel's own number has those too that ended and whose parent has not asked yet.
+
     Raises:
         SliceFull: it has; whoever moved the last one in has to end it.
     """
@@ -39,7 +42,7 @@ def refuse_surplus(procs_files: Iterable[str], *, root: Path = Path("/")) -> Non
             continue
         with suppress(OSError):
             limit, tasks = parse_limit((top / "pids.max").read_text()), int((top / "pids.current").read_text())
-            if limit is not None and tasks > limit:
+            if limit is not None and tasks > limit and (tasks := count_tasks(top)) > limit:
                 raise SliceFull(f"slice.tasks allows {limit:.0f} tasks, and there were {tasks} with this instance")
 
 

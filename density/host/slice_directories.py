@@ -96,10 +96,19 @@ def populated(directory: Path) -> bool:
 
 def count_processes(directory: Path) -> int:
     """Processes in this cgroup and everywhere below it; those that this pid namespace cannot name are counted too."""
+    return _count(directory, "cgroup.procs")
+
+
+def count_tasks(directory: Path) -> int:
+    """The same of processes and threads that live."""
+    return _count(directory, "tasks" if (directory / "tasks").exists() else "cgroup.threads")
+
+
+def _count(directory: Path, name: str) -> int:
     count = 0
     for parent, _, _ in os.walk(directory):
         with suppress(OSError):
-            count += len((Path(parent) / "cgroup.procs").read_text().split())
+            count += len((Path(parent) / name).read_text().split())
     return count
 
 

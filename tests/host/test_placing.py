@@ -14,7 +14,7 @@ V2 = "30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
 SLICE = "density202601010000000000.partition"
 
 
-def _host(root: Path, mounts: str, membership: str, *, tasks: str, limit: str) -> list[str]:
+def _host(root: Path, mounts: str, membership: str, *, tasks: str, limit: str, living: int = 0) -> list[str]:
     """A recorded host with a slice in each hierarchy, and process 7; the slice's `cgroup.procs` files."""
     files = {"proc/self/mountinfo": mounts, "proc/7/cgroup": membership}
     procs = []
@@ -28,6 +28,8 @@ def _host(root: Path, mounts: str, membership: str, *, tasks: str, limit: str) -
             files[str(top / "cgroup.controllers")] = "cpu memory pids"
         if v2 or top.name == "pids":
             files |= {str(top / SLICE / "pids.current"): tasks, str(top / SLICE / "pids.max"): limit}
+            listed = "cgroup.threads" if v2 else "tasks"
+            files[str(top / SLICE / listed)] = "".join(f"{pid}\n" for pid in range(living))
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -35,16 +37,20 @@ def _host(root: Path, mounts: str, membership: str, *, tasks: str, limit: str) -
 
 
 @pytest.mark.parametrize("mounts", [V1, V2], ids=["v1", "v2"])
-@pytest.mark.parametrize(("tasks", "limit", "full"), [("6", "2", True), ("2", "2", False), ("6", "max", False)])
+@pytest.mark.parametrize(
+    ("tasks", "living", "limit", "full"),
+    [("6", 6, "2", True), ("2", 2, "2", False), ("6", 6, "max", False), ("6", 2, "2", False)],
+)
 def test_more_tasks_than_the_slice_may_have(
     tmp_path: Path,
     mounts: str,
     tasks: str,
+    living: int,
     limit: str,
     full: bool,  # noqa: FBT001 — a case
 ) -> None:
-    """The kernel lets a process be moved into a full cgroup: whoever moves it has to look, on v1 and on v2."""
-    procs = _host(tmp_path, mounts, "", tasks=tasks, limit=limit)
+    """Whoever moves a process in has to look, on v1 and on v2; what has ended does not count."""
+    procs = _host(tmp_path, mounts, "", tasks=tasks, limit=limit, living=living)
     if full:
         with pytest.raises(SliceFull, match="2 tasks, and there were 6"):
             refuse_surplus(procs, root=tmp_path)
