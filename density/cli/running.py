@@ -84,7 +84,8 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
             document = result(state, bounds_of(profile), recorded=ended.recorded)
             unwritten = _write_result(document, run_dir)
             summed_up = bool(state.instances) or ended.problem is None
-            _report(document, run_dir, console, as_json=wanted.as_json, summed_up=summed_up)
+            # What is in no file goes to standard output, asked for or not.
+            _report(document, run_dir, console, as_json=wanted.as_json or unwritten > 0, summed_up=summed_up)
             page = await in_thread(_write_page, run_dir)
             if page and (not wanted.as_json or was_lost()):
                 echo(f"{'report':<11} {page}", err=True)

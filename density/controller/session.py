@@ -22,12 +22,13 @@ from density.controller.guard import guarded
 from density.controller.logging import EventLog
 from density.controller.run import Controller, as_problem
 from density.controller.teardown import Torn, conclude, given_up
-from density.errors import DensityError, UsageError, too_few_files
+from density.errors import DensityError, Unwritten, UsageError, too_few_files
 from density.events import Stopped, Warned
 from density.log import NAME as LOG
 from density.log import LogFile
 from density.profile.load import profile_to_toml
 from density.profile.spec import Profile
+from density.record.ballast import Ballast
 from density.record.writer import Extent, RecordWriter
 from density.state import RunState
 from density.units import format_seconds
@@ -110,16 +111,18 @@ class Session:
         self, profile: Profile, state: RunState, sinks: Sequence[Sink], ends: "_Ends"
     ) -> tuple[DensityError | None, Extent]:
         """With a log, a lock and a record: what ended the run with outcome `error`, and how much of it is recorded."""
-        with LogFile(self.run_dir / LOG) as log_file:
+        with LogFile(self.run_dir / LOG) as log_file, Ballast(self.run_dir) as room:
             async with guarded(profile, run_id=self.run_id, run_dir=self.run_dir) as guard:
                 record = RecordWriter(
                     self.run_dir / RECORD,
                     on_problem=lambda problem: _warn(bus, problem),
+                    on_refused=lambda reason: ends.fail(Unwritten(reason)),
                     on_stopped=lambda reason: ends.fail(DensityError(f"the record of the run stopped: {reason}")),
                 )
                 bus = Bus(state, [record, EventLog(), *sinks])
                 async with record:
                     problem = await self._equipped(profile, bus, ends, runtime_dir=guard.directory)
+                    room.release()  # everything is removed: now for the end of the record, the result, the report
                     if log_file.problem:
                         _warn(bus, log_file.problem)
                 if record.missing:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from density.errors import DensityError
+from density.errors import DensityError, RecordError
 from density.events import Event, HostSampled
 from density.metrics.collector import Snapshot
 from density.metrics.observer import Observer
@@ -33,7 +33,8 @@ def export(events: Iterable[Event], write: Callable[[str], object]) -> Exported:
     together, and a series' in the order of time, so they wait in a temporary file.
 
     Raises:
-        DensityError: the run never began, or the temporary file has no place.
+        RecordError: the run never began.
+        DensityError: the temporary file has no place.
     """
     exported = Exported()
     try:
@@ -65,7 +66,7 @@ def _moments(events: Iterable[Event]) -> Iterator[tuple[float, Snapshot]]:
             last = now
             yield now / 1000, _snapshot(observer)
     if not state.run_id:
-        raise DensityError("the record is empty: the run was cut off before it began")
+        raise RecordError("the record is empty: the run was cut off before it began")
     yield max(last + 1, _milliseconds(state, state.now)) / 1000, _snapshot(observer)
 
 

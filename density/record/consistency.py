@@ -22,6 +22,7 @@ from density.events import (
     WaveStarted,
     WorkloadPrepared,
 )
+from density.profile.problems import found
 
 MOST_SECONDS = 1e9
 """Of a moment or a duration, by the run's clock, either way from 0."""
@@ -109,7 +110,7 @@ def _check_numbers(event: Event | CeilingForecast) -> None:
         value = getattr(event, name)
         for number in value.values() if isinstance(value, Mapping) else (value,):
             if isinstance(number, int | float) and not _can_be(name, number):
-                raise ValueError(f"{name} cannot be {number:g}")
+                raise ValueError(f"{name} cannot be {found(number)}")
     if isinstance(event, Forecasted):
         for each in event.ceilings:
             _check_numbers(each)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, Field, FiniteFloat, NonNegativeInt, ValidationError
 
 from density.documents import read_document
 from density.errors import RecordError
@@ -40,11 +40,13 @@ class Host(_Part):
 
 
 class Held(_Part):
-    """How much of the run its record holds, as `density.record.Extent` has it."""
+    """How much of the run its record holds; `missing` by kind of event, `lacks` in words for a person."""
 
     complete: bool
     last_event_at: FiniteFloat | None = None
     missing_events: int | None = Field(default=None, ge=0, le=MOST_COUNT)
+    missing: dict[str, NonNegativeInt] = Field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
 
 
 class KeptResult(_Part):

@@ -2,10 +2,11 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -29,6 +30,9 @@ WAITING_MAX = 200_000
 TRIES = 5
 """Ticks in a row that may fail by a fault of density's own; then the record stops."""
 
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""Primary codes of errors that go away by themselves."""
+
 _Row = tuple[float, str, str]
 
 
@@ -38,22 +42,35 @@ class Extent:
 
     Attributes:
         last_event_at: time of the last event in it, by the run's clock; None where it has none.
-        missing_events: events that happened and are not in it.
+        missing: events that happened and are not in it, by kind.
     """
 
     last_event_at: float | None
-    missing_events: int
+    missing: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def missing_events(self) -> int:
+        """How many."""
+        return sum(self.missing.values())
+
+
+def _in_words(held: Extent) -> str:
+    if not held.missing:
+        return "written later, nothing is missing"
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in held.missing.items())
+    return f"{held.missing_events:,} events are missing ({kinds})"
 
 
 class RecordWriter:
     """Sink: an async context manager that makes the record at `path` and closes it whole.
 
-    Events become durable once a tick, in one transaction; a crash of the tester loses the last tick at most. A full
-    disk or an I/O error does not end the run: the events wait in memory and are tried again at every tick, so a disk
-    that was full for a while costs nothing. `on_problem` is told once, in the event loop's thread, when the first
-    write fails; `problem` has the whole story after closing, empty where all went well. Where the thread itself fails,
-    or more waits than memory should hold, the record has stopped: `on_stopped` is told why, once and in the event
-    loop's thread, and what is handled from then on is counted as missing.
+    Events become durable once a tick, in one transaction; a crash of the tester loses the last tick at most. What the
+    disk refuses waits in memory and is tried again at every tick, so a disk that was full for a while costs nothing.
+    `on_problem` is told once, in the event loop's thread, when the first write fails; `problem` has the whole story
+    after closing, empty where all went well. `on_refused` is told once, likewise, when the disk is full or fails, which
+    is no matter of waiting for another reader of the file. Where the thread itself fails, or more waits than memory
+    should hold, the record has stopped: `on_stopped` is told why, once and in the event loop's thread, and what is
+    handled from then on is counted as missing.
     """
 
     def __init__(
@@ -62,18 +79,22 @@ class RecordWriter:
         *,
         tick_seconds: float | None = None,
         on_problem: Callable[[str], None] = lambda _: None,
+        on_refused: Callable[[str], None] = lambda _: None,
         on_stopped: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.path = path
         self.problem = ""
         self._tick_seconds = TICK_SECONDS if tick_seconds is None else tick_seconds
         self._on_problem = on_problem
+        self._on_refused = on_refused
         self._on_stopped = on_stopped
         self._told = False
+        self._refused = ""
+        self._told_refused = False
         self._told_stopped = False
         self._stopped = ""
-        self._handled = 0
-        self._written = 0
+        self._handled: Counter[str] = Counter()
+        self._written: Counter[str] = Counter()
         self._last_at: float | None = None
         self._queue: SimpleQueue[Event | Future[None]] = SimpleQueue()
         self._wake = threading.Event()
@@ -103,29 +124,31 @@ class RecordWriter:
         if self._thread.is_alive():
             self._stop(f"the disk did not answer for {CLOSE_SECONDS:.0f} s; the record's end is missing")
         elif self.problem:
-            missing = f"{self.missing} events are missing" if self.missing else "written later, nothing is missing"
-            self.problem += f"; {missing}"
+            self.problem += f"; {_in_words(self.held)}"
         self._tell()
 
     @property
     def missing(self) -> int:
         """Events that were handled and are not in the record; while it is open, those that wait are among them."""
-        return self._handled - self._written
+        return self._handled.total() - self._written.total()
 
     @property
     def held(self) -> Extent:
         """How much the record holds."""
-        return Extent(self._last_at, self.missing)
+        return Extent(self._last_at, dict(self._handled - self._written))
 
     def handle(self, event: Event) -> None:
         """Take one event, to be written with the next tick."""
-        self._handled += 1
+        self._handled[event.kind] += 1
         if not self._stopped:
             self._queue.put(event)
-            if self._handled - self._written > WAITING_MAX:
+            if self.missing > WAITING_MAX:
                 self._stop(f"the disk has refused {WAITING_MAX:,} events, and no more are kept in memory")
         if self.problem and not self._told:
             self._tell()
+        if self._refused and not self._told_refused:
+            self._told_refused = True
+            self._on_refused(self._refused)
         if self._stopped and not self._told_stopped:
             self._told_stopped = True
             self._on_stopped(self._stopped)
@@ -222,9 +245,12 @@ class RecordWriter:
             with connection:
                 connection.executemany("INSERT INTO event (at, kind, body) VALUES (?, ?, ?)", rows)
         except sqlite3.Error as error:
-            self.problem = self.problem or f"{self.path}: the record could not be written: {error}"
+            said = f"{self.path}: the record could not be written: {error}"
+            self.problem = self.problem or said
+            if error.sqlite_errorcode & 0xFF not in _BUSY:
+                self._refused = self._refused or said
             return False
-        self._written += len(rows)
+        self._written.update(kind for _, kind, _ in rows)
         self._last_at = rows[-1][0]
         return True
 

@@ -164,7 +164,8 @@ def _ending(run: Recorded) -> Iterator[Check]:
         yield Check("Hold", "fine" if held.kept else "doubtful", said, "A count that does not stay is no capacity.")
     missing = run.result["record"]["missing_events"]
     if missing:
-        said = (count("record.missing_events", missing), " events of the run are not in the record.")
+        lacks = f": {', '.join(run.result['record']['lacks'])}" if run.result["record"]["lacks"] else ""
+        said = (count("record.missing_events", missing), f" events of the run are not in the record{lacks}.")
         yield Check(
             "Whole record", "doubtful", said, "What the record lacks is in result.json, and not in this report."
         )

@@ -22,6 +22,26 @@ from density.state import RunState, WorkloadState
 from density.statistics import floored, quantile
 
 SCHEMA = 1
+FIGURES = {
+    "run_started": "what the run was asked for",
+    "host_found": "what host it was",
+    "stage_entered": "when its stages began",
+    "engine_found": "its engines",
+    "workload_prepared": "how its workloads were prepared",
+    "wave_started": "its waves",
+    "stepped_back": "where it was scaled down",
+    "instance_changed": "launches, times to ready, failures and deaths",
+    "wave_settled": "counts and costs of its waves",
+    "host_sampled": "what the host was using",
+    "probe_measured": "round trips of pings",
+    "forecasted": "its forecasts",
+    "warned": "its warnings",
+    "stopped": "why the ramp ended",
+    "held": "its holds",
+    "tester_measured": "density's own cost and lag",
+    "torn_down": "what was removed and what is left",
+}
+"""Kind of event -> the figures that a record without some of them lacks."""
 Document = dict[str, Any]
 
 
@@ -214,10 +234,14 @@ def _record(state: RunState, recorded: Extent | None) -> Document:
             "complete": whole,
             "last_event_at": state.now - state.started_at,
             "missing_events": 0 if whole else None,
+            "missing": {},
+            "lacks": [],
         }
     last = recorded.last_event_at
     return {
         "complete": recorded.missing_events == 0,
         "last_event_at": None if last is None else last - state.started_at,
         "missing_events": recorded.missing_events,
+        "missing": dict(recorded.missing),
+        "lacks": [FIGURES[kind] for kind in recorded.missing],
     }

@@ -196,7 +196,8 @@ async def test_a_full_disk_is_told_once_and_the_run_goes_on(tiny_disk: Path) -> 
     """A disk that stays full: one clear sentence, no exception, and what was written before is readable."""
     path = tiny_disk / "run.sqlite"
     told: list[str] = []
-    async with RecordWriter(path, tick_seconds=600, on_problem=told.append) as record:
+    refused: list[str] = []
+    async with RecordWriter(path, tick_seconds=600, on_problem=told.append, on_refused=refused.append) as record:
         record.handle(Warned(0.0, "fits"))
         await record.flush()
         _fill(tiny_disk / "ballast")
@@ -205,9 +206,9 @@ async def test_a_full_disk_is_told_once_and_the_run_goes_on(tiny_disk: Path) -> 
         await record.flush()
         record.handle(Warned(1000.0, "still going"))
         await record.flush()
-    assert told == [f"{path}: the record could not be written: database or disk is full"]
-    assert record.problem == told[0] + "; 200 events are missing"
-    assert record.held == Extent(0.0, 200)
+    assert told == refused == [f"{path}: the record could not be written: database or disk is full"]
+    assert record.problem == told[0] + "; 200 events are missing (200 warned)"
+    assert record.held == Extent(0.0, {"warned": 200})
     assert list(read_events(path)) == [Warned(0.0, "fits")]
 
 
@@ -223,7 +224,7 @@ async def test_a_disk_that_stays_full_stops_the_record(tiny_disk: Path, monkeypa
         for number in range(1, 200):
             record.handle(Warned(float(number), "x" * 1000))
         assert len(stopped) == 1
-    assert record.held == Extent(0.0, 199)
+    assert record.held == Extent(0.0, {"warned": 199})
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("no"), SystemExit(3), MemoryError()])
@@ -267,6 +268,24 @@ async def test_a_disk_that_was_full_for_a_while_costs_nothing(tiny_disk: Path) -
     assert list(read_events(path)) == events
 
 
+async def test_another_user_of_the_file_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who locks the record for a while is no full disk, and ends no run."""
+    really = sqlite3.connect
+    monkeypatch.setattr("density.record.writer.sqlite3.connect", lambda path, **options: really(path, **options | {"timeout": 0.01}))
+    refused: list[str] = []
+    async with RecordWriter(tmp_path / "run.sqlite", tick_seconds=600, on_refused=refused.append) as record:
+        other = really(tmp_path / "run.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        record.handle(Warned(1.0, "waits"))
+        await record.flush()
+        record.handle(Warned(2.0, "waits too"))
+        assert record.missing == 2
+        assert "locked" in record.problem
+        other.close()
+    assert refused == []
+    assert [event.at for event in read_events(tmp_path / "run.sqlite")] == [1.0, 2.0]
+
+
 def _fill(path: Path) -> None:
     """Take every block that is left."""
     with path.open("wb", buffering=0) as file, suppress(OSError):
@@ -282,7 +301,7 @@ async def test_an_event_that_cannot_be_encoded_costs_only_itself(tmp_path: Path)
             record.handle(event)
     assert [event.at for event in read_events(path)] == [1.0, 3.0]
     assert "warned cannot be put into the record" in record.problem
-    assert record.problem.endswith("; 1 events are missing")
+    assert record.problem.endswith("; 1 events are missing (1 warned)")
 
 
 async def test_a_record_is_never_overwritten(tmp_path: Path) -> None:

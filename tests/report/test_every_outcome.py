@@ -234,6 +234,7 @@ def test_what_a_record_lacks_is_told(tmp_path: Path) -> None:
     whole = read_run(run_dir)
     assert whole.whole
     extent = {"complete": False, "last_event_at": 9.5, "missing_events": 200}
+    extent |= {"missing": {"warned": 200}, "lacks": ["its warnings"]}
     (run_dir / "result.json").write_text(json.dumps(whole.result | {"record": extent}))
     run = read_run(run_dir)
     assert not run.whole

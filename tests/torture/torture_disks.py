@@ -128,7 +128,8 @@ def test_the_disk_of_the_record_fills(count: int, tally: Tally, tmp_path: Path) 
         lost = len(flaws(run_dir))
         if document or ready(run_dir):
             survived = survived and torn_down(document) and not unread(run_dir)
-            lost += not document["record"]["missing_events"]
+            record = document["record"]
+            lost += record["complete"] is not (record["missing_events"] == sum(record["missing"].values()) == 0)
         tally.add("disk of the record full", survived, left, lost)
 
 
