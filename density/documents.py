@@ -34,7 +34,7 @@ def read_document(path: Path, *, most_bytes: int = MOST_BYTES, pipes: bool = Fal
             os.read(file, 1)  # raises what the system says
         if not stat.S_ISREG(mode) and not pipes:
             raise ValueError("not a file but a pipe, socket or device")
-        raw = _read(file, most_bytes + 1, patient=not stat.S_ISREG(mode))
+        raw = _read(file, most_bytes + 1)
     finally:
         os.close(file)
     if len(raw) > most_bytes:
@@ -46,13 +46,16 @@ def read_document(path: Path, *, most_bytes: int = MOST_BYTES, pipes: bool = Fal
         raise ValueError(f"not a text file in UTF-8: byte {error.start + 1} is {found:#04x}") from error
 
 
-def _read(file: int, most: int, *, patient: bool) -> bytes:
+def _read(file: int, most: int) -> bytes:
     data = bytearray()
     deadline = time.monotonic() + PIPE_SECONDS
     while len(data) < most:
-        if patient and not select.select([file], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise ValueError(f"a pipe from which not everything came within {PIPE_SECONDS:.0f} s")
-        chunk = os.read(file, min(_CHUNK, most - len(data)))
+        try:
+            chunk = os.read(file, min(_CHUNK, most - len(data)))
+        except BlockingIOError:  # a pipe whose writer goes on
+            if not select.select([file], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise ValueError(f"a pipe from which not everything came within {PIPE_SECONDS:g} s") from None
+            continue
         if not chunk:
             break
         data += chunk

@@ -16,7 +16,9 @@ def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> tuple[l
     for override in overrides:
         text, equals, value = override.partition("=")
         key = tuple(part.strip() for part in text.split("."))
-        if not equals or not all(key) or len(key) > MOST_DEPTH:
+        if not _is_text(override):
+            problems.append(Problem((), f"--set {found(override)} is not text in UTF-8"))
+        elif not equals or not all(key) or len(key) > MOST_DEPTH:
             problems.append(Problem((), f"--set {found(override)} is not KEY=VALUE, such as ramp.max=50"))
         elif wrong := _set(tables, key, _value(value)):
             problems.append(wrong)
@@ -40,6 +42,15 @@ def _set(tables: dict[str, Any], key: Key, value: object) -> Problem | None:
             return Problem(key, f"cannot be set, as {dotted(key[:depth])} is no table but {found(table)}")
     table[key[-1]] = value
     return None
+
+
+def _is_text(argument: str) -> bool:
+    """Bytes of a command line that are no text come as lone surrogates."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _value(text: str) -> object:

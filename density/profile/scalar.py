@@ -130,7 +130,6 @@ def text(allowed: str, pattern: str = "") -> Scalar:
     def parse(value: object) -> str:
         if not isinstance(value, str) or "\0" in value or (pattern and not re.fullmatch(pattern, value)):
             raise ValueError(value)
-        value.encode()  # bytes on the command line that are no text fail here
         return value
 
     return Scalar(parse, allowed, {"type": "string"} | ({"pattern": pattern} if pattern else {}))

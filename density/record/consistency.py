@@ -21,6 +21,7 @@ from density.events import (
     WaveSettled,
     WaveStarted,
     WorkloadPrepared,
+    WorkloadSkipped,
 )
 from density.profile.problems import found
 
@@ -60,6 +61,8 @@ class Consistency:
         for ceiling in _ceilings(event):
             if ceiling not in BY_ID:
                 raise ValueError(f"there is no ceiling {ceiling[:40]!r}")
+        if isinstance(event, WorkloadSkipped):
+            self._skip(event.workload)
         if isinstance(event, InstanceChanged):
             of = self._instances.setdefault(event.instance_id, event.workload)
             if of != event.workload:
@@ -79,10 +82,15 @@ class Consistency:
             raise ValueError(f"no calendar has the date {event.wall:g}")
         self._workloads = frozenset(names)
 
+    def _skip(self, name: str) -> None:
+        if name in self._instances.values():
+            raise ValueError(f"workload {name[:40]!r} is skipped, but has instances")
+        self._workloads = (self._workloads or frozenset()) - {name}
+
 
 def _workloads(event: Event) -> Iterator[str]:
     match event:
-        case InstanceChanged() | ProbeMeasured() | WorkloadPrepared():
+        case InstanceChanged() | ProbeMeasured() | WorkloadPrepared() | WorkloadSkipped():
             yield event.workload
         case WaveStarted() | SteppedBack():
             yield from event.sizes

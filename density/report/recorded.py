@@ -75,4 +75,4 @@ def _extent(run_dir: Path) -> Document | None:
         said = read_result(run_dir / RESULT).record
     except (FileNotFoundError, RecordError):
         return None
-    return said.model_dump() if said and not said.complete else None
+    return said.model_dump(mode="json") if said and not said.complete else None

@@ -28,6 +28,7 @@ FIGURES = {
     "stage_entered": "when its stages began",
     "engine_found": "its engines",
     "workload_prepared": "how its workloads were prepared",
+    "workload_skipped": "which workloads were skipped",
     "wave_started": "its waves",
     "stepped_back": "where it was scaled down",
     "instance_changed": "launches, times to ready, failures and deaths",
@@ -39,6 +40,7 @@ FIGURES = {
     "stopped": "why the ramp ended",
     "held": "its holds",
     "tester_measured": "density's own cost and lag",
+    "stood_still": "when density itself did not run",
     "torn_down": "what was removed and what is left",
 }
 """Kind of event -> the figures that a record without some of them lacks."""

@@ -271,7 +271,7 @@ async def test_a_disk_that_was_full_for_a_while_costs_nothing(tiny_disk: Path) -
 async def test_another_user_of_the_file_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody who locks the record for a while is no full disk, and ends no run."""
     really = sqlite3.connect
-    monkeypatch.setattr("density.record.writer.sqlite3.connect", lambda path, **options: really(path, **options | {"timeout": 0.01}))
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **options: really(path, **options | {"timeout": 0.01}))
     refused: list[str] = []
     async with RecordWriter(tmp_path / "run.sqlite", tick_seconds=600, on_refused=refused.append) as record:
         other = really(tmp_path / "run.sqlite", isolation_level=None)

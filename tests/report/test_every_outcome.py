@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import anyio
 import pytest
@@ -233,7 +233,7 @@ def test_what_a_record_lacks_is_told(tmp_path: Path) -> None:
     run_dir = record(stream("max"), tmp_path / "r")
     whole = read_run(run_dir)
     assert whole.whole
-    extent = {"complete": False, "last_event_at": 9.5, "missing_events": 200}
+    extent: dict[str, Any] = {"complete": False, "last_event_at": 9.5, "missing_events": 200}
     extent |= {"missing": {"warned": 200}, "lacks": ["its warnings"]}
     (run_dir / "result.json").write_text(json.dumps(whole.result | {"record": extent}))
     run = read_run(run_dir)

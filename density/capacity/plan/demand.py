@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from density.errors import UsageError
 from density.profile.problems import found
@@ -54,7 +54,7 @@ def demand_of_csv(text: str, source: str) -> dict[str, int]:
         UsageError: one sentence.
     """
     pairs = []
-    for number, row in enumerate(csv.reader(text.splitlines()), start=1):
+    for number, row in enumerate(_rows(text, source), start=1):
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and tuple(cell.lower() for cell in cells) == _HEAD):
             continue
@@ -63,6 +63,13 @@ def demand_of_csv(text: str, source: str) -> dict[str, int]:
             raise UsageError(f"{source}: line {number} has {have}; allowed is WORKLOAD,COUNT, such as web,500")
         pairs.append((cells[0], cells[1]))
     return _demand(pairs, source)
+
+
+def _rows(text: str, source: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(text.splitlines())
+    except csv.Error as error:
+        raise UsageError(f"{source}: not CSV: {error}") from error
 
 
 def add_up(demands: Iterable[Mapping[str, int]]) -> dict[str, int]:
