@@ -4,8 +4,10 @@ Engines are asked first, by label. Then goes what has lost its engine: processes
 of a run of which something is left: sockets, overlays. `density.controller.dead_runs` says which runs are dead.
 """
 
+import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from density.host.processes import run_behind
 from density.host.removing import remove_all
 from density.host.slice import find_runs, remove_stale
 from density.payload.channel import Channel
+from density.payload.guests.packages import SCRATCH as UNPACKING
 from density.profile.spec import Endpoints
 from density.threads import in_thread
 
@@ -257,8 +260,9 @@ class _Cleaning:
             paths += {*directories(self._base, run_id), data_path(run_id), *_own(judge.intents.get(run_id))}
         if judge.run_id is None:
             paths += [path for path in _old(self._base.glob(f"{NEW}*"), _NEW_SECONDS) if not is_alive(path)]
-            scratch = (path for path in cache_dir().glob("*.*") if _SCRATCH.fullmatch(path.name) and path.is_dir())
-            paths += _old(scratch, _SCRATCH_SECONDS)
+            scratch = [path for path in cache_dir().glob("*.*") if _SCRATCH.fullmatch(path.name)]
+            scratch += Path(tempfile.gettempdir()).glob(f"{UNPACKING}*")
+            paths += [path for path in _old(scratch, _SCRATCH_SECONDS) if path.is_dir()]
         there = [path for path in dict.fromkeys(sorted(paths)) if path.is_symlink() or path.exists()]
         left = remove_all(there)
         self.stuck |= {run_id for run_id in judge.on_record for path in left if run_id in str(path)}
@@ -286,11 +290,12 @@ def _own(intent: Intent | None) -> set[Path]:
 
 
 def _old(paths: Iterable[Path], seconds: float) -> list[Path]:
-    """Those that were last changed longer ago than this."""
+    """Those of this user that were last changed longer ago than this."""
     found = []
     for path in paths:
         try:
-            if time.time() - path.lstat().st_mtime > seconds:
+            status = path.lstat()
+            if status.st_uid == os.geteuid() and time.time() - status.st_mtime > seconds:
                 found.append(path)
         except OSError:
             continue

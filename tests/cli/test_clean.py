@@ -326,9 +326,11 @@ async def test_a_process_of_which_no_record_tells_is_named_and_kept(tmp_path: Pa
         assert vm.wait(5) < 0
 
 
-async def test_what_was_being_made_when_density_died_goes(tmp_path: Path) -> None:
-    """Directories of the cache and of a run without a name yet, once they are old; and nothing else of the cache."""
+async def test_what_was_being_made_when_density_died_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories of the cache, of /tmp and of a run without a name yet, once they are old; nothing else of these."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     old = touch(tmp_path, "base/.new-x-1/", "cache/payload.ab12cd_9/", "cache/initramfs-00ff.k3k3k3k3/")
+    old |= touch(tmp_path, "tmp/density-kernel-ab12cd_9/")
     kept = touch(tmp_path, "cache/payload-0123456789abcdef", "cache/zig/", "cache/vmlinuz-6.1.0", "base/.new-y-2/")
     for path in [*old, *kept - {tmp_path / "base/.new-y-2/"}]:
         os.utime(path, (1, 1))

@@ -13,6 +13,8 @@ from anyio.to_thread import run_sync
 META_PACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64", "linux-image-generic")
 """What depends on the newest kernel: Debian's and Ubuntu's for clouds, then their general ones."""
 
+SCRATCH = "density-kernel-"
+"""How the names of temporary directories begin in which a kernel is unpacked."""
 _FETCH_SECONDS = 300.0
 
 
@@ -33,7 +35,7 @@ async def fetch_kernel() -> AsyncGenerator[Path]:
     Raises:
         FetchError: no apt, no such package, no network, no answer within five minutes.
     """
-    with tempfile.TemporaryDirectory(prefix="density-kernel-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
         try:
             with anyio.fail_after(_FETCH_SECONDS):
                 yield await _unpacked(Path(scratch))
