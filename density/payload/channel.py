@@ -100,9 +100,13 @@ class Channel(anyio.AsyncContextManagerMixin):
         """Where processes and containers connect; `/run/density/channel.sock` inside a container."""
         return self._entrance.path
 
-    def admit_others(self) -> None:
-        """Let every user connect to `socket_path`, where instances run as users that cannot be known beforehand."""
-        self._entrance.admit_others()
+    def admit_others(self, slice_name: str = "") -> None:
+        """Let instances connect to `socket_path` that run as users which cannot be known beforehand.
+
+        Args:
+            slice_name: they are in this slice; empty: nobody knows where, and their secrets alone tell them apart.
+        """
+        self._entrance.admit_others(slice_name)
 
     def expect(self, instance_id: str) -> str:
         """Register before launching; without it a hello is refused. Forgotten again by `forget`.

@@ -11,7 +11,7 @@ from functools import partial
 import anyio
 
 from density.payload.protocol import Begun, Benched, Lines, Pong, Refused, Said
-from density.payload.sockets import peer_user
+from density.payload.sockets import peer
 
 CONSOLE_LINES = 20
 SECRET_BYTES = 16
@@ -47,7 +47,7 @@ class Connection:
     def __init__(self, stream: socket.socket, instance: "Instance | None" = None) -> None:
         stream.settimeout(0)
         self.socket = stream
-        self.user = peer_user(stream)
+        self.user = peer(stream).user
         self.instance = instance
         self.serial = instance is not None
         self.lines = Lines()

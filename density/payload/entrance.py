@@ -1,6 +1,7 @@
 """The socket at which processes and containers come in, and how a lack of descriptors is borne there."""
 
 import errno
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from density.payload.poller import Poller
-from density.payload.sockets import discard, listen
+from density.payload.sockets import Peer, discard, is_in_slice, listen, may_speak, peer
 
 BACKLOG = 4096
 SHORTAGE_SECONDS = 5.0
@@ -29,6 +30,8 @@ class _Shortage:
 class Entrance:
     """A listening socket that rests while there is no descriptor for another connection.
 
+    Whoever has no business here is hung up on at once, and costs neither a descriptor nor a place.
+
     Args:
         welcome: takes each connection.
     """
@@ -38,7 +41,7 @@ class Entrance:
         self._poller = poller
         self._welcome = welcome
         self._listener: socket.socket | None = None
-        self._admits_others = False
+        self._others: str | None = None
         self._shortage: _Shortage | None = None
         self.rests = False
 
@@ -49,9 +52,10 @@ class Entrance:
             DensityError: the path is too long for a socket.
             OSError: it cannot be made.
         """
-        self._listener = listen(self.path, BACKLOG)
-        if self._admits_others:
-            self.admit_others()
+        # A container's root has no capabilities, so that as another user's it would be kept out.
+        self._listener = listen(self.path, BACKLOG, owner=None if os.geteuid() == 0 else (0, 0))
+        if self._others is not None:
+            self.path.chmod(0o666)
         self._poller.add(self._listener.fileno(), self._accept)
 
     def close(self) -> None:
@@ -60,10 +64,11 @@ class Entrance:
             discard(self._listener, self.path)
             self._listener = None
 
-    def admit_others(self) -> None:
-        """Let every user connect, also before it is open."""
-        self._admits_others = True
+    def admit_others(self, slice_name: str) -> None:
+        """Let processes of other users in that are in this slice (empty: every process), also before it is open."""
+        self._others = slice_name
         if self._listener is not None:
+            # Which numbers a daemon's mapping has is not known, so the mode cannot tell them apart; `_admits` does.
             self.path.chmod(0o666)
 
     def go_on(self) -> None:
@@ -97,4 +102,15 @@ class Entrance:
                     self._shortage = self._shortage or _Shortage(error, anyio.current_time())
                 return
             self._shortage = None
-            self._welcome(stream)
+            if self._admits(peer(stream)):
+                self._welcome(stream)
+            else:
+                stream.close()
+
+    def _admits(self, who: Peer) -> bool:
+        """Whether this is ourselves, root, or may be an instance of a user that is not known beforehand."""
+        if may_speak(who.user, None):
+            return True
+        if self._others is None:
+            return False
+        return not (self._others and who.pid) or is_in_slice(who.pid, self._others)

@@ -4,6 +4,7 @@ import os
 import socket
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 from density.errors import DensityError
 
@@ -55,14 +56,35 @@ def discard(listener: socket.socket, path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def peer_user(stream: socket.socket) -> int:
-    """Number of the user who connected; -1 where the kernel does not say."""
+class Peer(NamedTuple):
+    """Who connected, as the kernel noted it then.
+
+    Attributes:
+        pid: 0 where the process is outside of what this one can see, as from within a container.
+        user: its number; -1 where the kernel does not say.
+    """
+
+    pid: int
+    user: int
+
+
+def peer(stream: socket.socket) -> Peer:
+    """Who connected."""
     try:
         said = stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     except OSError:
-        return -1
-    user: int = _CREDENTIALS.unpack(said)[1]
-    return user
+        return Peer(0, -1)
+    return Peer(*_CREDENTIALS.unpack(said)[:2])
+
+
+def is_in_slice(pid: int, name: str, proc: Path = Path("/proc")) -> bool:
+    """Whether a process is in a cgroup of this name (whatever its ending, such as .slice), or below one."""
+    try:
+        cgroups = (proc / str(pid) / "cgroup").read_text()
+    except OSError:
+        return False
+    parts = (part for line in cgroups.splitlines() for part in line.split(":", 2)[-1].split("/"))
+    return any(part.partition(".")[0] == name for part in parts)
 
 
 def may_speak(user: int, owner: Owner | None) -> bool:

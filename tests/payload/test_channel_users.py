@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
@@ -17,7 +18,9 @@ from support.users import NOBODY, as_user
 
 from density.payload import strangers
 from density.payload.channel import Channel
-from density.payload.sockets import discard, listen
+from density.payload.entrance import Entrance
+from density.payload.poller import Poller
+from density.payload.sockets import discard, is_in_slice, listen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.root]
 QEMU = (64055, 64055)
@@ -108,6 +111,68 @@ async def test_a_flood_of_theirs_keeps_no_instance_out(channel: Channel) -> None
         os.write(writing, b"!")
     os.close(reading)
     os.close(writing)
+
+
+async def test_strangers_outside_of_the_slice_cost_nothing(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More connections of theirs than a process may have open: none is kept, none is heard, and an instance gets in."""
+    channel.admit_others("density-r1")
+    secret = channel.expect("a-1")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 — as cheap as can be
+
+    def flood() -> str:
+        said = {talk(channel.socket_path, b"density ready a-1 secret=" + secret.encode() + b"\n") for _ in range(900)}
+        return str(said)
+
+    assert await to_thread.run_sync(as_user, NOBODY, flood) == str({"b''"})
+    assert (len(channel._strangers), channel.pingable("a-1")) == (0, False)
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 — as above
+    # In the slice, the same user with the same words is the instance.
+    monkeypatch.setattr("density.payload.entrance.is_in_slice", lambda _pid, name: name == "density-r1")
+    words = f"density ready a-1 secret={secret}\n".encode()
+    async with anyio.create_task_group() as group:
+        group.start_soon(to_thread.run_sync, as_user, NOBODY, partial(talk, channel.socket_path, words))
+        await channel.hello("a-1")
+        assert channel.pingable("a-1")
+        channel.forget("a-1")
+
+
+@pytest.mark.parametrize(
+    ("cgroups", "inside"),
+    [
+        ("4:memory:/density-r1/0123\n0::/\n", True),
+        ("0::/density-r1.slice/docker-0123.scope\n", True),
+        ("0::/user.slice/user-1000.slice/user@1000.service/density-r1.slice/x\n", True),
+        ("4:memory:/density-r1.partition/lxc\n", True),
+        ("0::/density-r10\n4:pids:/x-density-r1\n", False),
+        ("0::/docker/density\n", False),
+    ],
+)
+async def test_who_is_in_a_slice(cgroups: str, inside: bool, tmp_path: Path) -> None:  # noqa: FBT001 — a parameter
+    """The name of a cgroup above the process, as a whole, with the ending that systemd or libvirt gives it."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cgroup").write_text(cgroups)
+    assert is_in_slice(7, "density-r1", tmp_path) == inside
+    assert not is_in_slice(8, "density-r1", tmp_path)
+
+
+def test_without_root_a_containers_root_may_connect(directory: Path) -> None:
+    """It is another user there, and has no capability that would let it pass a mode; nobody else may."""
+    bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reset-env", "python3", "-c"]
+    connect = f"import socket; socket.socket(socket.AF_UNIX).connect('{directory}/s'); print('connected')"
+
+    os.seteuid(QEMU[0])
+    try:
+        listener = Entrance(directory / "s", Poller(), lambda _: None)
+        listener.open()
+    finally:
+        os.seteuid(0)
+    try:
+        assert os.getxattr(directory / "s", "system.posix_acl_access")
+        done = subprocess.run([*bare, connect], capture_output=True, text=True, check=False)
+        assert done.stdout == "connected\n", done.stderr
+        assert as_user(NOBODY, partial(talk, directory / "s")) == "PermissionError"
+    finally:
+        listener.close()
 
 
 async def test_a_serial_port_is_for_qemus_user(channel: Channel) -> None:

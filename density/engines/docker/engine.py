@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -110,7 +111,8 @@ class DockerEngine:
             raise
         self._cgroup_driver = info.cgroup_driver
         if maps_users(info):
-            self._context.channel.admit_others()
+            parents = self._context.placement.docker_parents if self._context.placement else {}
+            self._context.channel.admit_others(Path(parents.get(self._cgroup_driver, "")).stem)
         self._preparer = Preparer(self._clients, self._context, cpus=float(info.cpus or 1))
         self._feed = Feed(self._clients, self._context.run_id, since=clock_of(info))
         self._group = create_task_group()
