@@ -159,6 +159,7 @@ def _main(settings: Settings, arguments: Sequence[str] | None) -> int:
 def program() -> NoReturn:
     """The command `density`: `main`, and the end of the process, also where a call to an engine never comes back."""
     open_standard_files()
+    os.umask(os.umask(0) | 0o022)  # nothing that is made can be written to by others, whatever was inherited
     code = main()
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and not thread.daemon:

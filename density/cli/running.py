@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from density.log import is_shown
 from density.metrics.address import parse_address
 from density.metrics.server import MetricsServer
 from density.metrics.tls import tls_context
+from density.places import hand_over
 from density.profile.spec import Profile
 from density.ramp.decide import bounds_of
 from density.report.formats import write_page
@@ -65,7 +66,11 @@ def run_and_report(profile: Profile, wanted: Wanted) -> int:
     run_id = new_run_id(time.time())
     run_dir = (wanted.runs_dir or default_runs_dir()) / run_id
     with nullcontext() if profile.engines == ("simulated",) else only_run(run_id, profile=profile.name):
-        return anyio.run(_run_and_report, profile, wanted, run_id, run_dir, linger)
+        try:
+            return anyio.run(_run_and_report, profile, wanted, run_id, run_dir, linger)
+        finally:
+            with suppress(OSError):  # it may not have been made
+                hand_over(run_dir)
 
 
 async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir: Path, linger: float) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, new_run_id
 from density.controller.versus.measure import ROWS, Comparison, compare
 from density.errors import UsageError
+from density.places import hand_over
 from density.profile.load import load_profile
 from density.profile.spec import Profile
 from density.report.versus.document import document
@@ -66,6 +68,8 @@ def command(  # noqa: PLR0913 — one parameter an option
     found = document(comparison, made, profile=loaded.name, seconds=time.monotonic() - began)
     page = markdown(made, comparison.subjects, told)
     _keep(run_dir, found, page)
+    with suppress(OSError):  # where files cannot be given away, root keeps them
+        hand_over(run_dir)
     if as_json:
         echo(json.dumps(found, indent=2, allow_nan=False))
     else:

@@ -1,12 +1,12 @@
 """Where a run keeps what grows, which is no file system in memory: VM disks, copies of guests, containers' roots."""
 
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from density.controller.paths import make_base, state_dir
 from density.errors import UsageError
+from density.places import refuse_shared
 
 
 def data_base() -> Path:
@@ -32,7 +32,7 @@ def data_directory(path: Path) -> Iterator[Path]:
         if path.parent == data_base():
             make_base(state_dir())
             make_base(path.parent)
-        _refuse_open(path.parent)
+        refuse_shared(path.parent)
         path.mkdir(mode=0o711)
         # QEMU runs as another user and has to reach its disks, whose own modes keep everybody else out.
         path.chmod(0o711)
@@ -52,15 +52,3 @@ def kept_data() -> tuple[str, ...]:
         return tuple(sorted(path.name for path in data_base().iterdir()))
     except OSError:
         return ()
-
-
-def _refuse_open(directory: Path) -> None:
-    """Where others may rename what is ours, they could put theirs in its place; a sticky one such as /tmp is fine.
-
-    Raises:
-        UsageError: it is such a directory.
-        OSError: it is not there.
-    """
-    mode = directory.stat().st_mode
-    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
-        raise UsageError(f"others may write to {directory}, where VM disks are to be: chmod go-w {directory}")

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from density.errors import UsageError
+from density.places import own_directory, refuse_shared
 
 RUNS_DIR_VARIABLE = "DENSITY_RUNS_DIR"
 NEW = ".new-"
@@ -56,6 +57,18 @@ def _of_user(variable: str, below: str) -> Path:
 def runs_dir() -> Path:
     """Results: DENSITY_RUNS_DIR, else `runs` where density is started. Not made here."""
     return Path(os.environ.get(RUNS_DIR_VARIABLE) or "runs")
+
+
+def make_run_dir(path: Path) -> None:
+    """Make the directory of a run's results, which is not there yet: what instances print is for this user alone.
+
+    Raises:
+        UsageError: others could put theirs in its place.
+        OSError: it cannot be made, or is there.
+    """
+    refuse_shared(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700)
 
 
 class RunLock:
@@ -107,10 +120,7 @@ def make_base(base: Path) -> None:
         UsageError: it is someone else's, or cannot be made.
     """
     try:
-        base.mkdir(mode=0o711, parents=True, exist_ok=True)
-        if base.is_symlink() or base.stat().st_uid != os.geteuid():
-            raise UsageError(f"{base} belongs to someone else; remove it, or set XDG_RUNTIME_DIR and XDG_STATE_HOME")
-        base.chmod(0o711)
+        own_directory(base, 0o711)
     except OSError as error:
         raise UsageError(f"{base} cannot be made: {error.strerror}") from error
 

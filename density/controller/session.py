@@ -20,6 +20,7 @@ from density.controller.bus import Bus, Sink
 from density.controller.equip import equip, with_reserve
 from density.controller.guard import guarded
 from density.controller.logging import EventLog
+from density.controller.paths import make_run_dir
 from density.controller.run import Controller, as_problem
 from density.controller.teardown import Torn, conclude, given_up
 from density.errors import DensityError, Unwritten, UsageError, too_few_files
@@ -133,7 +134,7 @@ class Session:
 
     def _make_run_dir(self, profile: Profile) -> None:
         try:
-            self.run_dir.mkdir(parents=True)
+            make_run_dir(self.run_dir)
             (self.run_dir / PROFILE).write_text(profile_to_toml(profile), encoding="utf-8")
         except OSError as error:
             raise UsageError(f"{self.run_dir} cannot be made: {error.strerror}") from error

@@ -15,6 +15,8 @@ from pathlib import Path
 import anyio
 
 from density.errors import EngineUnavailable
+from density.places import own_directory
+from density.threads import in_thread
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("payload.c", "bench.c", "spawn.c"))
 HEADERS = (Path(__file__).with_name("payload.h"),)
@@ -76,9 +78,10 @@ async def _version(command: tuple[str, ...]) -> str:
 
 async def _compiled(cache_dir: Path, compiler: Compiler, source: bytes) -> Path:
     binary = cache_dir / f"payload-{cache_key(source, compiler, FLAGS)}"
+    # QEMU's user reads guests in there; what is executed from there is ours.
+    await in_thread(own_directory, cache_dir, 0o755)
     if await anyio.Path(binary).exists():
         return binary
-    await anyio.Path(cache_dir).mkdir(parents=True, exist_ok=True)
     # zig keeps a cache of its own, by default in a home directory that there may not be.
     environment = {"ZIG_GLOBAL_CACHE_DIR": f"{cache_dir}/zig", "ZIG_LOCAL_CACHE_DIR": f"{cache_dir}/zig"}
     with tempfile.TemporaryDirectory(dir=cache_dir, prefix="payload.") as scratch:

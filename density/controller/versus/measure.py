@@ -12,7 +12,7 @@ from density.controller.engines import LXC
 from density.controller.guard import guarded
 from density.controller.intent import Place
 from density.controller.leftovers import find_leftovers
-from density.controller.paths import cache_dir
+from density.controller.paths import cache_dir, make_run_dir
 from density.controller.versus.bed import Bed, make_bed
 from density.controller.versus.building import measure_building
 from density.controller.versus.interruption import interruptible
@@ -180,6 +180,6 @@ async def _busy() -> float:
 
 def _make(run_dir: Path) -> None:
     try:
-        run_dir.mkdir(parents=True)
+        make_run_dir(run_dir)
     except OSError as error:
         raise UsageError(f"{run_dir} cannot be made: {error.strerror}") from error

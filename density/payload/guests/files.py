@@ -4,6 +4,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from density.places import own_directory
+
 
 def keep(path: Path, data: bytes) -> Path:
     """Write a file of the cache; one that is there already is taken as it is, for its name says its content."""
@@ -26,7 +28,7 @@ def keep_copy(path: Path, source: Path) -> Path:
 
 
 def _scratch(path: Path) -> "tempfile.TemporaryDirectory[str]":
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_directory(path.parent, 0o755)  # as the cache is, for QEMU's user
     return tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.")
 
 
