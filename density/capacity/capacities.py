@@ -86,9 +86,13 @@ def _forecast(state: RunState, ceiling: CeilingForecast) -> Capacity:
 
 
 def _hard(state: RunState) -> Capacity:
-    """What the host takes: what ran where a hard ceiling ended the ramp, else the forecast, else at least what ran."""
+    """What the host takes: what ran where a hard ceiling ended the ramp, else the forecast, else at least what ran.
+
+    A ramp that an error ended promises no more than what ran.
+    """
     nearest = state.forecast[0] if state.forecast else None
-    if is_reached(state) or nearest is None or not is_measured(nearest) or nearest.count < state.peak.count:
+    failed = state.outcome is not None and state.outcome.outcome == "error"
+    if failed or is_reached(state) or nearest is None or not is_measured(nearest) or nearest.count < state.peak.count:
         ran = _observed(most_that_ran(state))
         return replace(ran, at_least=ran.count > 0 and not is_reached(state))
     return _forecast(state, nearest)

@@ -1,16 +1,21 @@
 """Hold the final count, and confirm it: everything stays alive, every objective and reserve is kept, all the time."""
 
+from collections import Counter
+from collections.abc import Mapping
+
 import anyio
 
+from density.ceilings.errors import ENGINE_KINDS
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.controller.safety import SafetyStop
 from density.controller.stalls import Stalls, find_vanished
 from density.controller.steps import Steps
+from density.errors import EngineUnavailable
 from density.events import Held, StageEntered, Warned
 from density.ramp.decide import bounds_of, describe, is_over
 from density.ramp.sustain import HOLDS, PARTS, next_count, violated
-from density.units import format_seconds
+from density.units import format_counted, format_seconds
 
 
 class Holder:
@@ -33,10 +38,13 @@ class Holder:
             if not state.alive:
                 break
             self._bus.emit(StageEntered(anyio.current_time(), "hold"))
+            lost = {name: workload.lost for name, workload in state.workloads.items()}
+            kinds = Counter(state.lost_in_wave)
             held = await self._once()
             self._bus.emit(held)
             if held.kept:
                 return
+            self._refuse_the_engine(lost, state.lost_in_wave - kinds)
             await self._safety.idle()
             target = next_count(state.holds, state.alive)
             now = anyio.current_time()
@@ -47,6 +55,22 @@ class Holder:
                     await self._steps.back_to(target)
                 await anyio.sleep(self._ramp.settle_seconds)
         self._bus.emit(Warned(anyio.current_time(), "no count is recommended: none was sustained through a hold"))
+
+    def _refuse_the_engine(self, lost_before: Mapping[str, int], kinds: Counter[str]) -> None:
+        """Where most of what died in a hold went with its engine, nothing is known of the host.
+
+        Raises:
+            EngineUnavailable: so it is.
+        """
+        by_engine = sum(kinds[kind] for kind in ENGINE_KINDS)
+        if 2 * by_engine <= kinds.total():
+            return
+        lost = Counter({name: each.lost - lost_before[name] for name, each in self._bus.state.workloads.items()})
+        name, _ = lost.most_common(1)[0]
+        workload = self._bus.state.workloads[name]
+        said = next(tally.message for kind, tally in workload.failures.items() if kind in ENGINE_KINDS)
+        died = format_counted(by_engine, "instance", "instances")
+        raise EngineUnavailable(workload.workload.engine, f"{died} died in the hold: {said}")
 
     async def _once(self) -> Held:
         """One hold; it ends early where it is sure to have failed."""

@@ -38,6 +38,7 @@ from density.errors import (
 from density.events import (
     EngineFound,
     HostFound,
+    OutcomeName,
     Stage,
     StageEntered,
     Stopped,
@@ -134,19 +135,17 @@ class Controller:
 
     def interrupt(self) -> None:
         """End the run now, in order: nothing more is launched, everything is torn down. May be called again."""
-        before = self._bus.state.outcome
-        if self._bus.state.stage not in ("teardown", "done"):
-            reason = f"interrupted in the hold; before that, {before.reason}" if before else "interrupted"
-            named = (before.ceiling, before.subject, before.by_failures) if before else ("", "", False)
-            self._bus.emit(Stopped(anyio.current_time(), "interrupted", reason, *named))
+        self._end_anew("interrupted", "interrupted")
         self._launcher.stop()
         self._scope.cancel()
 
     def fail(self, problem: DensityError) -> None:
         """End the run in order, for this reason; the first one is the one that is reported."""
         log.error("run failed", error=str(problem))
+        before = self._bus.state.outcome
+        if before is None or before.outcome not in {"interrupted", "error"}:
+            self._end_anew("error", str(problem))
         self._problem = self._problem or problem
-        self._stop(Stop("error", str(problem)))
         self._launcher.stop()
         self._scope.cancel()
 
@@ -363,6 +362,15 @@ class Controller:
 
     def _warn(self, message: str) -> None:
         self._bus.emit(Warned(anyio.current_time(), message))
+
+    def _end_anew(self, outcome: OutcomeName, reason: str) -> None:
+        """How the run ends, also where its ramp had ended already; a teardown is not ended by anything."""
+        before = self._bus.state.outcome
+        if self._bus.state.stage in ("teardown", "done"):
+            return
+        reason = f"{reason} in the hold; before that, {before.reason}" if before else reason
+        named = (before.ceiling, before.subject, before.by_failures) if before else ("", "", False)
+        self._bus.emit(Stopped(anyio.current_time(), outcome, reason, *named))
 
     def _stop(self, step: Stop) -> None:
         if self._bus.state.outcome is None:

@@ -125,7 +125,8 @@ def _failures(profile: Profile, state: RunState) -> Stop | None:
     if not (exhausted or explained or _many(state) or _none(state)):
         return None
     if bound == NOBODY and (engine := _engine_at_fault(profile, wave)):
-        return Stop("error", f"it cannot launch any more: {_told(state)}", engine=engine)
+        what = "it cannot launch any more" if state.failed_in_wave else "it does not keep what it runs"
+        return Stop("error", f"{what}: {_told(state)}", engine=engine)
     surge = wave.kinds.keys() <= MOMENTARY and _has_room(state, bounds, bound, costs)
     return Stop("ceiling", _told(state), *bound, surge=surge, by_failures=True)
 

@@ -61,6 +61,8 @@ def test_an_engine_that_refuses_every_launch_ends_the_run_in_error(failure: Fail
     assert failure.message in str(run.problem)
     assert (document["outcome"], document["verdict"]) == ("error", None)
     assert run.state.peak.count >= 20
+    hard = document["capacity"]["hard"]
+    assert (hard["kind"], hard["count"], hard["at_least"]) == ("observed", run.state.peak.count, True)
     assert run.host.alive == 0
 
 

@@ -3,12 +3,19 @@
 Whatever it answers: no fault of density's own, counts that add up, and an end within a bound.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+
+import anyio
 import pytest
 from engines.contract import short_directory
-from support.lied_to import WORKLOADS, faults, run_on, run_on_each
-from support.lying_docker import ENDPOINTS, MODES, HonestDocker
+from support.lied_to import AT_ONCE, PROFILE, WORKLOADS, Ended, faults, run_on, run_on_each
+from support.lying_docker import ENDPOINTS, EVENTS, MODES, FakeContainer, HonestDocker, LyingDocker
 
+from density.capacity.capacities import capacities
+from density.engines.docker import DockerEngine
 from density.engines.docker.session import Patience
+from density.ramp.decide import bounds_of
 
 pytestmark = pytest.mark.anyio
 
@@ -36,3 +43,83 @@ async def test_every_kind_of_lie(monkeypatch: pytest.MonkeyPatch) -> None:
     found = await run_on_each(short, monkeypatch)
     assert len(found) == len(short)
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+HELD = replace(
+    PROFILE,
+    workloads=tuple(replace(each, ready_timeout_seconds=4.0) for each in WORKLOADS),
+    ramp=replace(PROFILE.ramp, hold_seconds=1.0),
+)
+
+
+def first(daemon: HonestDocker) -> FakeContainer:
+    """A container that runs."""
+    return next(each for each in daemon.containers.values() if each.running)
+
+
+async def in_the_hold(daemon: HonestDocker, act: Callable[[HonestDocker], object]) -> Ended:
+    """A run to whose daemon this happens in the hold."""
+    with short_directory() as directory:
+        ended = await run_on(daemon, directory, patience=Patience(silence=1.0), profile=HELD, in_hold=act)
+    assert list(faults(ended)) == []
+    return ended
+
+
+async def test_an_end_is_counted_whatever_comes_of_the_events() -> None:
+    """One container is killed from outside: it has died, and the others are removed, in each mode of the stream."""
+    ended: dict[str, Ended] = {}
+
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+
+    async def one(name: str) -> None:
+        mode = next(mode for mode in MODES if mode.name == f"events: {name}")
+        async with limiter:
+            ended[name] = await in_the_hold(LyingDocker(mode), lambda daemon: daemon.kill(first(daemon)))
+
+    async with anyio.create_task_group() as group:
+        for name in EVENTS:
+            group.start_soon(one, name)
+    for name, found in ended.items():
+        assert sum(tally.lost for tally in found.state.workloads.values()) == 1, name
+        assert (found.code, found.left) in {(0, 0), (5, 0)}, name
+
+
+async def test_what_a_daemon_takes_with_it_is_the_engines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another daemon answers, and everything has ended: exit code 5, no ceiling, and at least what ran."""
+    pids = [1]
+    monkeypatch.setattr(DockerEngine, "_daemon", lambda _: pids[-1])
+
+    def restart(daemon: HonestDocker) -> None:
+        for container in daemon.containers.values():
+            container.running = False
+        pids.append(2)
+        daemon.hang_up()
+
+    daemon = HonestDocker()
+    ended = await in_the_hold(daemon, restart)
+    outcome = ended.state.outcome
+    assert outcome is not None
+    assert (ended.code, outcome.outcome, outcome.ceiling, ended.left) == (5, "error", "", 0)
+    assert {kind for tally in ended.state.workloads.values() for kind in tally.failures} == {"engine"}
+    hard = capacities(ended.state, bounds_of(HELD)).hard
+    assert (hard.kind, hard.at_least) == ("observed", True)
+
+
+async def test_what_is_paused_from_outside_has_died() -> None:
+    """It works no more, so it is not counted as alive; and it is removed like all others."""
+    ended = await in_the_hold(HonestDocker(), lambda daemon: daemon.happened("pause", first(daemon)))
+    assert [dict(tally.endings) for tally in ended.state.workloads.values() if tally.lost] == [{"ended (paused)": 1}]
+    assert (ended.code, ended.left) == (0, 0)
+
+
+async def test_what_is_removed_from_outside_has_died() -> None:
+    """Nobody can say how it ended, so its exit code is the one of the event."""
+
+    def remove(daemon: HonestDocker) -> None:
+        gone = first(daemon)
+        del daemon.containers[gone.id]
+        daemon.kill(gone)
+
+    ended = await in_the_hold(HonestDocker(), remove)
+    assert [dict(tally.endings) for tally in ended.state.workloads.values() if tally.lost] == [{"ended by SIGKILL": 1}]
+    assert (ended.code, ended.left) == (0, 0)

@@ -2,11 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 from engines.contract import short_directory
 from support.fake_docker import served
@@ -67,14 +68,34 @@ class Ended:
         return 4 if self.torn.left else 0
 
 
-async def run_on(daemon: HonestDocker, directory: Path, *, patience: Patience = QUICK) -> Ended:
-    """A whole run, from entering the engine to its teardown."""
+async def run_on(
+    daemon: HonestDocker,
+    directory: Path,
+    *,
+    patience: Patience = QUICK,
+    profile: Profile = PROFILE,
+    in_hold: Callable[[HonestDocker], object] = lambda _: None,
+) -> Ended:
+    """A whole run, from entering the engine to its teardown.
+
+    Args:
+        daemon: is asked over a socket.
+        directory: for that socket.
+        patience: of the engine.
+        profile: what is run.
+        in_hold: what happens to the daemon once the last count is held.
+    """
     began = anyio.current_time()
     bus = Bus(RunState(), [])
-    begin(bus, PROFILE, run_id="r1", wall=time.time())
+    begin(bus, profile, run_id="r1", wall=time.time())
     problem: DensityError | None = None
     torn: Torn | None = Torn(began)
-    host = HostModel(PROFILE.simulated, slice_=PROFILE.slice, workloads=(), clock=anyio.current_time)
+
+    async def amid_the_hold() -> None:
+        await bus.until(lambda state: state.stage == "hold")
+        await anyio.to_thread.run_sync(in_hold, daemon)
+
+    host = HostModel(profile.simulated, slice_=profile.slice, workloads=(), clock=anyio.current_time)
     with served(directory, daemon):
         async with Channel(directory / "channel") as channel:
             context = EngineContext(
@@ -83,9 +104,12 @@ async def run_on(daemon: HonestDocker, directory: Path, *, patience: Patience = 
             endpoint = f"unix://{directory}/docker.sock"
             try:
                 async with DockerEngine(context, endpoint=endpoint, patience=patience) as engine:
-                    equipment = Equipment(profile=PROFILE, engines={"docker": engine}, host=host, pinger=channel)
+                    equipment = Equipment(profile=profile, engines={"docker": engine}, host=host, pinger=channel)
                     controller = Controller(equipment, run_id="r1", bus=bus)
-                    problem = await controller.run()
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(amid_the_hold)
+                        problem = await controller.run()
+                        group.cancel_scope.cancel()
                     torn = controller.torn
             except Exception as error:  # noqa: BLE001 — as a session does
                 problem = as_problem(error)

@@ -34,10 +34,11 @@ def parse_json(text: bytes | str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise MalformedAnswerError(f"its answer is no JSON: {_shown(text)}") from error
+        raise MalformedAnswerError(f"its answer is no JSON: {shown(text)}") from error
 
 
-def _shown(found: object) -> str:
+def shown(found: object) -> str:
+    """The beginning of something in an answer, without what a terminal would take for an order."""
     text = found.decode(errors="replace") if isinstance(found, bytes) else str(found)
     return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")
 
@@ -77,7 +78,7 @@ class Answer(BaseModel):
         except ValidationError as error:
             wrong = error.errors(include_url=False)[0]
             where = ".".join(map(str, wrong["loc"])) or "all of it"
-            found = "" if wrong["type"] == "missing" else f", found {_shown(wrong['input'])}"
+            found = "" if wrong["type"] == "missing" else f", found {shown(wrong['input'])}"
             said = wrong["msg"][:1].lower() + wrong["msg"][1:]
             raise MalformedAnswerError(f"{cls.WHAT} is not as Docker's: {where}: {said}{found}") from None
 
@@ -89,7 +90,7 @@ class Answer(BaseModel):
             MalformedAnswerError: it is no list, or one of them has another shape.
         """
         if not isinstance(documents, list):
-            raise MalformedAnswerError(f"{cls.WHAT} is no list: {_shown(documents)}")
+            raise MalformedAnswerError(f"{cls.WHAT} is no list: {shown(documents)}")
         return tuple(map(cls.of, documents))
 
     @model_validator(mode="before")

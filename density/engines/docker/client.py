@@ -251,6 +251,8 @@ def is_missing(error: BaseException) -> bool:
 
 def words(error: BaseException) -> str:
     """What the daemon said, in one line."""
+    if isinstance(error, MalformedAnswerError):
+        return str(error)
     said = error.explanation if isinstance(error, APIError) and error.explanation else _root(error)
     return " ".join(str(said).split())
 

@@ -1,5 +1,6 @@
 """Docker as an engine."""
 
+import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -27,12 +28,13 @@ from density.engines.docker.client import (
     unavailable,
     words,
 )
-from density.engines.docker.daemon import clock_of, engine_info, maps_users
-from density.engines.docker.ending import Known, ending_failure, port_clash, read_ending, start_failure
+from density.engines.docker.daemon import clock_of, engine_info, find_daemons, maps_users
+from density.engines.docker.ending import Ending, Known, ending_failure, port_clash, read_ending, start_failure
 from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard, parse_status
+from density.engines.docker.health import Health
 from density.engines.docker.instance import Instance
 from density.engines.docker.machine import daemons_machine, is_elsewhere, this_machine
-from density.engines.docker.not_ready import look, not_ready, unhealthy
+from density.engines.docker.not_ready import Found, look, not_ready, unhealthy
 from density.engines.docker.preparing import Preparer
 from density.engines.docker.readiness import NeverReadyError, Waiter
 from density.engines.docker.session import Patience
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
 CALLS_AT_ONCE = 32
 BETWEEN_LISTS_SECONDS = 0.5
 """Where much is missed."""
+REPLACED_SECONDS = 10.0
+"""What is found to have ended this soon after a daemon took another's place has ended with that one."""
 
 Result = TypeVar("Result")
 
@@ -98,6 +102,7 @@ class DockerEngine:
         self._removals_at_once = removal.AT_ONCE
         self._files_limits: dict[str, float] = {}
         self._missed = self._reconciling = False
+        self._replaced_at = -math.inf
         # One at a time: a wave that fails looks at the same files for each of its instances.
         self._looking = CapacityLimiter(1)
         self._feed: Feed
@@ -114,7 +119,7 @@ class DockerEngine:
             parents = self._context.placement.docker_parents if self._context.placement else {}
             self._context.channel.admit_others(Path(parents.get(self._cgroup_driver, "")).stem)
         self._preparer = Preparer(self._clients, self._context, cpus=float(info.cpus or 1))
-        self._feed = Feed(self._clients, self._context.run_id, since=clock_of(info))
+        self._feed = Feed(self._clients, self._context.run_id, since=clock_of(info), find_pid=self._daemon)
         self._group = create_task_group()
         await self._group.__aenter__()
         self._group.start_soon(self._listen)
@@ -224,6 +229,10 @@ class DockerEngine:
     def _pace(self) -> removal.Pace:
         return removal.Pace(self._removals_at_once)
 
+    def _daemon(self) -> int:
+        """Pid of the daemon that is there now; 0 where it is not seen. Blocks."""
+        return find_daemons(self._clients.endpoint).get("dockerd", 0)
+
     def _note_gone(self, listed: Iterable[ListedContainer]) -> None:
         """What was told to go and is not listed is gone, whatever the daemon answered to its removal."""
         there = {each.labels.get(INSTANCE_LABEL) for each in listed}
@@ -301,7 +310,7 @@ class DockerEngine:
         if instance.ended.is_set():
             return await self._how_it_ended(instance)
         if ready is None:
-            found = await self._clients.call(lambda client: look(client, instance.container_id))
+            found = await self._look(instance)
             wanted = instance.workload.ready
             is_logged = wanted.by == "log" and await in_thread(found.has_line, wanted.argument, limiter=self._looking)
             if instance.unhealthy or not is_logged:
@@ -352,14 +361,11 @@ class DockerEngine:
             from_thread.run_sync(self._hear, heard)
 
         # A limiter of its own: this thread stays for as long as the engine.
-        await to_thread.run_sync(self._feed.run, hear, limiter=CapacityLimiter(1))
+        await to_thread.run_sync(self._feed.run, hear, limiter=CapacityLimiter(1), abandon_on_cancel=True)
 
     def _hear(self, heard: Heard) -> None:
-        if heard.what == "missed":
-            self._missed = True
-            if not self._reconciling:
-                self._reconciling = True
-                self._group.start_soon(self._reconcile)
+        if heard.what in {"missed", "replaced"}:
+            self._hear_of_a_gap(replaced=heard.what == "replaced")
             return
         instance = self._instances.get(heard.instance_id)
         if instance is None or instance.ended.is_set():
@@ -373,12 +379,22 @@ class DockerEngine:
                 instance.paused = heard.what == "paused"
             case "died":
                 instance.exit_code = heard.exit_code
+                instance.went_with_daemon = anyio.current_time() - self._replaced_at <= REPLACED_SECONDS
                 instance.ended.set()
                 if instance.phase is Phase.STARTED:
                     instance.interrupt()
         if instance.phase is Phase.READY and (instance.ended.is_set() or instance.unhealthy or instance.paused):
             instance.phase = Phase.LOST
             self._group.start_soon(self._report_lost, instance, anyio.current_time())
+
+    def _hear_of_a_gap(self, *, replaced: bool) -> None:
+        """Something may have happened unheard."""
+        self._missed = True
+        if replaced:
+            self._replaced_at = anyio.current_time()
+        if not self._reconciling:
+            self._reconciling = True
+            self._group.start_soon(self._reconcile)
 
     def _hear_health(self, instance: Instance, heard: Heard) -> None:
         """The last word counts, in whatever order they come; 0 is a word of now."""
@@ -430,17 +446,29 @@ class DockerEngine:
             elif instance.paused:
                 failure = Failure("paused", "paused, by somebody else than density")
             else:
-                failure = unhealthy(await self._clients.call(lambda client: look(client, instance.container_id)))
+                failure = unhealthy(await self._look(instance))
         finally:
             self._change(instance, Phase.LOST, at=at, failure=failure)
         await self._drop(instance)
 
+    async def _look(self, instance: Instance) -> Found:
+        """Look at a container that is not as it should be; what the daemon does not say stays empty."""
+        with suppress(*CLIENT_ERRORS):
+            return await self._clients.call(lambda client: look(client, instance.container_id))
+        return Found((), Health(), None)
+
     async def _how_it_ended(self, instance: Instance) -> Failure:
-        ending = await self._clients.call(lambda client: read_ending(client, instance.container_id))
-        siblings = self._siblings(instance)
-        return await in_thread(
+        ending, siblings = Ending(), self._siblings(instance)
+        with suppress(*CLIENT_ERRORS):
+            ending = await self._clients.call(lambda client: read_ending(client, instance.container_id))
+        failure = await in_thread(
             lambda: ending_failure(ending, instance, self._known(instance, siblings)), limiter=self._looking
         )
+        if instance.went_with_daemon:
+            return replace(
+                failure, kind="engine", message=f"gone with the daemon, which was started anew: {failure.message}"
+            )
+        return failure
 
     def _siblings(self, instance: Instance) -> tuple[str, ...]:
         """Ids of the other containers of its workload."""

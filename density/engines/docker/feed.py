@@ -24,7 +24,7 @@ LONGEST_NUMBER = 11
 MOST_RECENT = 65536
 """Events of one second that are remembered."""
 
-What = Literal["died", "oom", "healthy", "unhealthy", "paused", "unpaused", "missed"]
+What = Literal["died", "oom", "healthy", "unhealthy", "paused", "unpaused", "missed", "replaced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class Heard:
 
     Attributes:
         what: it ended, its memory ran out, its health check passes again, or has failed as often as its image allows,
-            somebody paused it or let it go on; or `missed`: something may have happened that was not reported.
+            somebody paused it or let it go on; or `missed`: something may have happened that was not reported; or
+            `replaced`: so it is, and another daemon answers now.
         exit_code: of a container that ended, where the daemon said so.
         at: when, in nanoseconds by the daemon's clock; 0: it did not say.
     """
@@ -84,8 +85,17 @@ class Feed:
         down_reason: what was said when it last did not answer.
     """
 
-    def __init__(self, clients: Clients, run_id: str, *, since: int) -> None:
-        """`since`: UNIX seconds of the daemon's clock from which on nothing may be missed."""
+    def __init__(self, clients: Clients, run_id: str, *, since: int, find_pid: Callable[[], int] = int) -> None:
+        """Not connected yet.
+
+        Args:
+            clients: of the daemon.
+            run_id: of the run.
+            since: UNIX seconds of the daemon's clock from which on nothing may be missed.
+            find_pid: the daemon's process now; 0: not known. Blocks.
+        """
+        self._find_pid = find_pid
+        self._pid = 0
         self.down_since: float | None = None
         self.down_reason = ""
         self._clients = clients
@@ -115,9 +125,10 @@ class Feed:
 
     def _follow(self, client: APIClient, hear: Callable[[Heard], None]) -> None:
         stream = client.events(since=self._since, filters=self._filters, decode=True)
+        before, self._pid = self._pid, self._find_pid() or self._pid
         if self.down_since is not None:
             self.down_since = None
-            hear(Heard("missed"))
+            hear(Heard("replaced" if before not in {0, self._pid} else "missed"))
         for said in stream:
             try:
                 event = Event.of(said)

@@ -24,6 +24,7 @@ class Instance:
         unhealthy: the daemon's last word on its health is that it has none.
         health_at: when that word was, in nanoseconds by the daemon's clock.
         paused: somebody paused it.
+        went_with_daemon: it ended while the daemon did, and another one was started.
         tried: how it was asked whether it is ready.
         secret: what the channel knows its payload by.
     """
@@ -42,6 +43,7 @@ class Instance:
     unhealthy: bool = False
     health_at: int = 0
     paused: bool = False
+    went_with_daemon: bool = False
     tried: Tried = field(default_factory=Tried)
     secret: str = field(default="", repr=False)
 

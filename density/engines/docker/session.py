@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import DecodeError, InvalidHeader
 
-from density.engines.docker.answers import MalformedAnswerError, parse_json
+from density.engines.docker.answers import MalformedAnswerError, parse_json, shown
 from density.log import logger
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class LeanClient(APIClient):
             _log_call(request, began, logging.WARNING, error=str(error))
             if _is_nonsense(error):
                 *_, cause = layers(error)
-                raise MalformedAnswerError(f"its answer is no HTTP: {cause}") from error
+                raise MalformedAnswerError(f"its answer is no HTTP: {shown(cause)}") from error
             raise
         _log_answer(request, began, response)
         return response
@@ -243,7 +243,7 @@ class LeanClient(APIClient):
     def _raise_for_status(self, response: "Response") -> None:
         """Raise what the daemon said where that is no success; its words may have any shape."""
         if response.is_redirect:
-            raise MalformedAnswerError(f"it says to ask elsewhere: {response.headers['location'][:LONGEST_ERROR]}")
+            raise MalformedAnswerError(f"it says to ask elsewhere: {shown(response.headers['location'])}")
         if response.status_code < HTTPStatus.BAD_REQUEST:
             return
         kind = NotFound if response.status_code == HTTPStatus.NOT_FOUND else APIError
