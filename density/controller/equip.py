@@ -168,7 +168,10 @@ async def _slice(
     slice_ = Slice(run_id, memory_bytes=wanted.memory_bytes, tasks=wanted.tasks, cpus=wanted.cpus)
     stack.callback(lambda: left.extend(slice_.left))
     try:
-        return await stack.enter_async_context(slice_), ()
+        await stack.enter_async_context(slice_)
     except SliceUnavailable as error:
         limited = wanted.memory_bytes or wanted.tasks or wanted.cpus
         return None, ((f"the slice's limits are not enforced: {error}",) if limited else ())
+    # Once the engines are left. A daemon that ended while it started an instance does not know of it any more.
+    stack.push_async_callback(in_thread, slice_.kill)
+    return slice_, ()
