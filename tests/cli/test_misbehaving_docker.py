@@ -1,4 +1,7 @@
-"""A Docker daemon that takes calls and never answers: signals work all the same, from the first side effect on."""
+"""A Docker daemon that answers nonsense, or never: one sentence with its exit code, and signals that work all the same.
+
+In a process of its own each, as people run it; `engines/test_docker_lies.py` goes through what a daemon can do.
+"""
 
 import json
 import signal
@@ -57,10 +60,9 @@ class Left:
 
 
 @contextmanager
-def hanging(endpoint: str) -> Iterator[tuple[LyingDocker, Path]]:
-    """A daemon that hangs at this endpoint, and a directory with its socket."""
-    mode = next(mode for mode in MODES if mode.name == f"{endpoint}: hangs")
-    daemon = LyingDocker(mode)
+def lying(name: str) -> Iterator[tuple[LyingDocker, Path]]:
+    """A daemon of this mode, and a directory with its socket."""
+    daemon = LyingDocker(next(mode for mode in MODES if mode.name == name))
     with short_directory() as directory, served(directory, daemon):
         yield daemon, directory
         daemon.close()
@@ -76,7 +78,7 @@ def until(true: Callable[[], object], *, seconds: float = 60.0) -> None:
 
 def signalled(endpoint: str, *signals: signal.Signals) -> Left:
     """A run that is given these signals, 1.2 s apart, once its daemon hangs at this endpoint."""
-    with hanging(endpoint) as (daemon, directory):
+    with lying(f"{endpoint}: hangs") as (daemon, directory):
         profile = directory / "profile.toml"
         profile.write_text(PROFILE.replace("IMAGE", IMAGE).replace("DIRECTORY", str(directory)))
         with started(profile, directory / "runs", within=OWN_NETWORK) as process:
@@ -96,6 +98,46 @@ def signalled(endpoint: str, *signals: signal.Signals) -> Left:
 
 
 Case = tuple[str, *tuple[signal.Signals, ...]]
+ENDS = {
+    "version: no HTTP": (5, "its answer is no HTTP"),
+    "version: ApiVersion is missing": (5, "ApiVersion: field required"),
+    "info: NCPU is 'many'": (5, "found 'many'"),
+    "image: depth": (5, "no JSON"),
+    "image: Config is None": (2, "has no HEALTHCHECK"),
+    "create: 500": (5, "it went wrong"),
+    "start: half": (5, "became ready"),
+    "list: Labels is None": (0, ""),
+    "logs: drips": (3, "is required"),
+}
+"""Mode -> the exit code, and words of the sentence that goes with it."""
+
+
+def end_of(name: str) -> tuple[int, str, list[str]]:
+    """A run on a daemon of this mode: its exit code, what it said, and what is left of it."""
+    with lying(name) as (_, directory):
+        profile = directory / "profile.toml"
+        text = PROFILE.replace("IMAGE", IMAGE).replace("DIRECTORY", str(directory))
+        text = text.replace('"running"', '"healthy"' if "Config" in name else '"running"')
+        profile.write_text(f"{text}[require]\nhard = 3\n" if "logs" in name else text)
+        with started(profile, directory / "runs", within=OWN_NETWORK) as process:
+            _, said = process.communicate(timeout=60)
+        run_dir = run_directory(directory / "runs")
+        assert run_dir is not None
+        return process.returncode, said, [each for each in leftovers(run_dir.name) if str(directory) not in each]
+
+
+@pytest.mark.root
+def test_nonsense_has_an_exit_code_and_a_sentence() -> None:
+    """2 for what was asked, 3 for what was missed, 5 for the engine; never a traceback, and nothing left."""
+    with ThreadPoolExecutor(len(ENDS)) as threads:
+        ended = dict(zip(ENDS, threads.map(end_of, ENDS), strict=True))
+    for name, (code, said, left) in ended.items():
+        assert (code, left) == (ENDS[name][0], []), name
+        assert ENDS[name][1] in said, name
+        assert "Traceback" not in said, name
+        assert "density itself" not in said, name
+
+
 TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 CASES = (
     ("version", TERM), ("info", INT), ("image", HUP), ("create", INT), ("create", INT, INT), ("remove", INT, INT),
@@ -137,7 +179,7 @@ def test_a_second_signal_leaves_at_once(case: Case, ended: Mapping[Case, Left]) 
 
 def test_other_commands_are_interrupted_too() -> None:
     """`doctor` waits for the daemon, and Ctrl-C ends it."""
-    with hanging("version") as (daemon, directory):
+    with lying("version: hangs") as (daemon, directory):
         command = [sys.executable, "-m", "density", "doctor", "--runs-dir", str(directory / "runs")]
         environment = {"DOCKER_HOST": f"unix://{directory}/docker.sock", "PATH": "/usr/bin:/bin"}
         process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
