@@ -21,7 +21,10 @@ _PROGRAM = r"""
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* say TEXT CODE: prints and ends; wait TEXT: prints and stays; flood MIB TEXT: prints so much, then TEXT, and stays;
+/* say TEXT CODE: prints and ends; wait TEXT: prints and stays;
+ * brief TEXT WORDS CODE: prints the text, a second later the words, and ends;
+ * once WORDS: is well the first time, and then prints the words and is not;
+ * flood MIB TEXT: prints so much, then TEXT, and stays;
  * listen PORT: accepts; http PORT STATUS: answers; stubborn PORT STATUS: as http, and stays where it may not. */
 int main(int count, char **words) {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -33,6 +36,18 @@ int main(int count, char **words) {
 		puts(words[2]);
 		for (;;)
 			pause();
+	}
+	if (count == 5 && !strcmp(words[1], "brief")) {
+		puts(words[2]);
+		sleep(1);
+		puts(words[3]);
+		return atoi(words[4]);
+	}
+	if (count == 3 && !strcmp(words[1], "once")) {
+		if (access("/seen", F_OK))
+			return !fopen("/seen", "w");
+		puts(words[2]);
+		return 1;
 	}
 	if (count == 4 && !strcmp(words[1], "flood")) {
 		setvbuf(stdout, NULL, _IOFBF, 65536);
@@ -68,6 +83,7 @@ int main(int count, char **words) {
 HEALTH = {
     "healthy": 'HEALTHCHECK --interval=1s CMD ["/guest", "say", "well", "0"]',
     "sick": 'HEALTHCHECK --interval=1s --retries=1 CMD ["/guest", "say", "the database is gone", "1"]',
+    "turning": 'HEALTHCHECK --interval=1s --retries=1 CMD ["/guest", "once", "the database is gone"]',
     "unchecked": "HEALTHCHECK NONE",
 }
 """What follows NAME- in an image's name -> its HEALTHCHECK."""
