@@ -105,9 +105,14 @@ class Dockerd:
         with socket.create_server((host, int(port))) as listener:
             yield listener.fileno()
 
+    @property
+    def containerd_pid(self) -> int:
+        """Of the containerd that it started and starts again where that ends."""
+        return int(self._pids[1].read_text())
+
     def crash(self) -> None:
         """End it at once, and its containerd with it; containers live on."""
-        containerd = os.pidfd_open(int(self._pids[1].read_text()))
+        containerd = os.pidfd_open(self.containerd_pid)
         self._process.kill()
         self._drain.join()
         # The kernel ends it with its parent; a successor that still meets it waits for it in vain.
