@@ -301,6 +301,20 @@ class StoodStill:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """The host's calendar clock jumped, such as when it was set: `wall` is UNIX seconds at `at`, by the clock after it.
+
+    Attributes:
+        seconds: by how much; negative: back.
+    """
+
+    at: float
+    wall: float
+    seconds: float
+    kind: Literal["clock_stepped"] = "clock_stepped"
+
+
+@dataclass(frozen=True, slots=True)
 class TornDown:
     """Everything was removed, or not: names of what is left."""
 
@@ -330,5 +344,6 @@ Event = (
     | Held
     | TesterMeasured
     | StoodStill
+    | ClockStepped
     | TornDown
 )

@@ -13,6 +13,7 @@ from functools import singledispatchmethod
 
 from density.events import (
     CeilingForecast,
+    ClockStepped,
     EngineFound,
     Event,
     Forecasted,
@@ -286,6 +287,7 @@ class RunState:
         self.tester: TesterMeasured | None = None
         self.lag_in_wave = 0.0
         self.stalls: list[StoodStill] = []
+        self.clock_steps: list[ClockStepped] = []
         self.torn_down: TornDown | None = None
 
     @property
@@ -608,6 +610,10 @@ class RunState:
     @_fold.register
     def _(self, event: StoodStill) -> None:
         self.stalls.append(event)
+
+    @_fold.register
+    def _(self, event: ClockStepped) -> None:
+        self.clock_steps.append(event)
 
     @_fold.register
     def _(self, event: TornDown) -> None:

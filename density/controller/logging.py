@@ -29,6 +29,7 @@ _FACTS: Mapping[str, Sequence[str]] = {
     "stopped": ("outcome", "reason", "ceiling", "subject"),
     "held": ("kept", "counts_after", "missed"),
     "stood_still": ("seconds", "cause"),
+    "clock_stepped": ("wall", "seconds"),
     "torn_down": ("removed", "left", "seconds"),
 }
 """Kind of event -> its fields that are written; of an event of no kind here, only that it came."""

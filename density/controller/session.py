@@ -23,10 +23,12 @@ from density.controller.logging import EventLog
 from density.controller.paths import make_run_dir
 from density.controller.run import Controller, as_problem
 from density.controller.teardown import Torn, conclude, given_up
+from density.controller.wall_clock import WallClock
 from density.errors import DensityError, Unwritten, UsageError, too_few_files
 from density.events import Stopped, Warned
 from density.log import NAME as LOG
 from density.log import LogFile
+from density.payload.background import background
 from density.profile.load import profile_to_toml
 from density.profile.spec import Profile
 from density.record.ballast import Ballast
@@ -142,6 +144,12 @@ class Session:
     async def _equipped(self, profile: Profile, bus: Bus, ends: "_Ends", *, runtime_dir: Path) -> DensityError | None:
         """From the first event to the last; what ended the run with outcome `error`."""
         begin(bus, profile, run_id=self.run_id, wall=time.time())
+        async with background(WallClock(bus).run):
+            return await self._carried_through(profile, bus, ends, runtime_dir=runtime_dir)
+
+    async def _carried_through(
+        self, profile: Profile, bus: Bus, ends: "_Ends", *, runtime_dir: Path
+    ) -> DensityError | None:
         problem: DensityError | None = None
         torn: Torn | None = Torn(anyio.current_time())
         left: Sequence[str] = ()

@@ -1,5 +1,6 @@
 """A run of another process, followed by its record."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,6 +33,8 @@ class Followed:
         self.state = RunState()
         self.record = record
         self._follower = Follower(record)
+        self._written = 0.0
+        self._written_at = -math.inf
 
     @property
     def is_over(self) -> bool:
@@ -69,12 +72,21 @@ class Followed:
             await anyio.sleep(POLL_SECONDS)
 
     def _silence(self) -> float:
-        """Seconds since the record was last written: the file, or the log beside it."""
+        """Seconds since the record was last seen to be written: the file, or the log beside it.
+
+        The first look has nothing but the file's date; later ones do not care what the host's clock says.
+        """
         written = 0.0
         for path in (self.record, self.record.with_name(f"{self.record.name}-wal")):
             with suppress(FileNotFoundError):
                 written = max(written, path.stat().st_mtime)
-        return time.time() - written
+        now = time.monotonic()
+        if not self._written:
+            self._written_at = now - max(0.0, time.time() - written)
+        elif written != self._written:
+            self._written_at = now
+        self._written = written
+        return now - self._written_at
 
 
 def _is_held(run_id: str) -> bool:

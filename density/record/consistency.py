@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from density.ceilings.catalog import BY_ID
 from density.events import (
     CeilingForecast,
+    ClockStepped,
     Event,
     Forecasted,
     Held,
@@ -53,6 +54,8 @@ class Consistency:
             ValueError: it cannot follow those before it, or has a number that no run has.
         """
         _check_numbers(event)
+        if isinstance(event, RunStarted | ClockStepped) and not 0 <= event.wall <= MOST_WALL:
+            raise ValueError(f"no calendar has the date {event.wall:g}")
         if isinstance(event, RunStarted):
             self._begin(event)
         for name in _workloads(event):
@@ -78,8 +81,6 @@ class Consistency:
             raise ValueError("a run has one workload or more, each with a name of its own")
         if not all(0 < workload.share <= MOST for workload in event.workloads):
             raise ValueError("a workload's share is a number above 0")
-        if not 0 <= event.wall <= MOST_WALL:
-            raise ValueError(f"no calendar has the date {event.wall:g}")
         self._workloads = frozenset(names)
 
     def _skip(self, name: str) -> None:

@@ -16,7 +16,7 @@ from density.capacity.split import split_memory
 from density.ceilings.catalog import BY_ID
 from density.ceilings.judge import Verdict, judge
 from density.ceilings.reading import Bounds
-from density.events import CeilingForecast, Held
+from density.events import CeilingForecast, ClockStepped, Held
 from density.record import Extent
 from density.state import RunState, WorkloadState
 from density.statistics import floored, quantile
@@ -41,6 +41,7 @@ FIGURES = {
     "held": "its holds",
     "tester_measured": "density's own cost and lag",
     "stood_still": "when density itself did not run",
+    "clock_stepped": "when the host's clock jumped",
     "torn_down": "what was removed and what is left",
 }
 """Kind of event -> the figures that a record without some of them lacks."""
@@ -67,6 +68,7 @@ def result(state: RunState, bounds: Bounds, *, recorded: Extent | None = None) -
         "profile": state.profile_name,
         "started": state.wall,
         "seconds": state.now - state.started_at,
+        "clock_steps": [_step(state, each) for each in state.clock_steps],
         "outcome": outcome.outcome if outcome else "error",
         "reason": outcome.reason if outcome else "",
         "host": _host(state),
@@ -94,6 +96,11 @@ def _finite(value: Any) -> Any:  # noqa: ANN401 — any JSON
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _step(state: RunState, step: ClockStepped) -> Document:
+    """A jump of the host's clock: when by the run's own clock, by how much, and UNIX seconds after it."""
+    return {"at": step.at - state.started_at, "seconds": step.seconds, "wall": step.wall}
 
 
 def _host(state: RunState) -> Document:

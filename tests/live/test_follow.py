@@ -1,6 +1,7 @@
 """Following a run of another process by its record: while it is written, to its end, and past its death."""
 
 import os
+import time
 from pathlib import Path
 
 import anyio
@@ -86,6 +87,7 @@ async def test_a_run_whose_process_is_gone_is_dead(record: Path, events: list[Ev
     followed = Followed(record)
     assert not followed.is_dead(), "it wrote a moment ago"
     _silent(record)
+    followed = Followed(record)
     with RunLock("r1", base=tmp_path / "base"):
         assert not followed.is_dead()
     assert followed.is_dead()
@@ -107,10 +109,29 @@ async def test_a_run_of_another_user_is_alive_while_it_writes(
     monkeypatch.setattr("density.live.follow.known_runs", refuse)
     async with RecordWriter(record) as writer:
         writer.handle(events[0])
+    assert not Followed(record).is_dead()
+    _silent(record)
+    assert Followed(record).is_dead()
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+async def test_a_clock_that_jumps_kills_nobody(
+    record: Path, events: list[Event], jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the clock says while a run is watched: it is dead when its record stood still, and not before."""
+    monkeypatch.setattr("density.live.follow.SILENT_SECONDS", 0.3)
+    async with RecordWriter(record) as writer:
+        writer.handle(events[0])
     followed = Followed(record)
     assert not followed.is_dead()
-    _silent(record)
-    assert followed.is_dead()
+    really = time.time
+    monkeypatch.setattr(time, "time", lambda: really() + jump)
+    assert not followed.is_dead()
+    os.utime(record, (really() + jump, really() + jump))
+    assert not followed.is_dead(), "it was written under the new clock"
+    with anyio.fail_after(10):
+        await followed.follow(lambda _: None)
+    assert not followed.is_over
 
 
 async def test_a_record_that_is_not_there_is_said(record: Path) -> None:
