@@ -1,5 +1,6 @@
 """`density watch`."""
 
+import shlex
 import signal
 from datetime import datetime
 from pathlib import Path
@@ -96,7 +97,7 @@ def _cut_off(state: RunState, run_dir: Path) -> str:
         when = f"after {format_seconds(state.now - state.started_at)}, with {had}"
     return (
         f"run {run_dir.name} was cut off {when}: its process is gone; "
-        f"`density clean {run_dir.name}` removes what is left of it"
+        f"`density clean {shlex.quote(run_dir.name)}` removes what is left of it"
     )
 
 

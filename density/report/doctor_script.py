@@ -1,12 +1,14 @@
 """The script of `density doctor --script`: raises what a count needs, and puts back what it found."""
 
+import shlex
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from density import __version__
 from density.report.doctor import MARGIN, Diagnosis
 from density.report.doctor_raise import Step, reason, steps
+from density.text import visible
 from density.units import format_count
 
 _BODY = Path(__file__).with_name("doctor_script.sh")
@@ -49,13 +51,14 @@ def _head(diagnosis: Diagnosis, found: Sequence[Step]) -> Iterator[str]:
         yield from _comment(f"- {reason(step.prospect, diagnosis.wanted)}. {step.name}", hang="  ")
 
 
-def _limits(found: Iterable[Step], count: int) -> Iterator[str]:
+def _limits(found: Sequence[Step], count: int) -> Iterator[str]:
     """The function that names every limit; the body calls it."""
     yield "# shellcheck disable=SC2317 # which of the functions are called depends on the limits"
     yield "limits() {"
     told: set[tuple[str, str]] = set()
     highest: dict[str, int] = {}
     lines: dict[str, list[str]] = {}
+    units = {step.name for step in found if step.kind == "unit"}
     for step in found:
         if step.kind == "hand":
             continue
@@ -71,14 +74,16 @@ def _limits(found: Iterable[Step], count: int) -> Iterator[str]:
         if name.endswith(" LimitNOFILE"):
             yield "    # No process may be given more than this."
             yield f"    raise_sysctl fs.nr_open {highest[name]}"
-        yield f"    {'raise_unit' if ' ' in name else 'raise_sysctl'} {name} {highest[name]}"
+        # Words of a shell, whatever a subject is called.
+        words = name.rsplit(" ", 1) if name in units else [name]
+        yield f"    {'raise_unit' if name in units else 'raise_sysctl'} {visible(shlex.join(words))} {highest[name]}"
     yield "}"
 
 
 def _comment(text: str, *, hang: str = "", width: int = _WIDTH) -> list[str]:
     indent = text[: len(text) - len(text.lstrip())]
     return textwrap.wrap(
-        text.strip(),
+        visible(text.strip()),
         width,
         initial_indent=f"# {indent}",
         subsequent_indent=f"# {indent}{hang}",

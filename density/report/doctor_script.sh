@@ -1,5 +1,6 @@
 # Everything below is the same in every such script. DENSITY_SYSROOT: of another root.
 set -u
+umask 022
 root=${DENSITY_SYSROOT-}
 kept=$root/var/lib/density/raised
 boot=$root/etc/sysctl.d/90-density.conf

@@ -4,13 +4,13 @@ import os
 import shutil
 import stat
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from support.examined import BRIDGED, CONTAINERS, HOST
 
-from density.report.doctor import diagnose
+from density.report.doctor import Prospect, diagnose
 from density.report.doctor_script import script
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -243,3 +243,32 @@ def test_this_kernel_takes_it_and_takes_it_back(tmp_path: Path) -> None:
     finally:
         file.write_text(before)
     assert host.files() == set()
+
+
+EVIL = (
+    "$(touch pwned)",
+    "`touch pwned`",
+    "; touch pwned #",
+    "a\ntouch pwned\nb",
+    "' touch pwned '",
+    "\r\x1b[2J\x85touch pwned",
+)
+
+
+@pytest.mark.parametrize("word", EVIL)
+def test_no_name_of_others_is_a_command(host: Host, word: str) -> None:
+    """What a profile or a limit is called may be anything: in the script it is one word, or a part of a comment."""
+    found = diagnose(CONTAINERS, HOST, title=word, wanted=5000)
+
+    def renamed(prospect: Prospect) -> Prospect:
+        return replace(prospect, reading=replace(prospect.reading, subject=word))
+
+    namespaces = replace(found.prospects[0].reading, ceiling="namespaces.user")
+    prospects = (replace(found.prospects[0], reading=namespaces), *found.prospects)
+    text = script(replace(found, prospects=tuple(map(renamed, prospects))))
+    assert "touch pwned" in text
+    host.run(text)
+    host.run(text, "undo")
+    assert not list(host.root.rglob("pwned"))
+    assert not Path("pwned").exists()
+    assert not {letter for letter in text if not letter.isprintable()} - {"\n", "\t"}

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shlex
 import tarfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -130,7 +131,7 @@ def parse_problem(lines: Iterable[str]) -> str:
 
 def missing(reference: str, said: str) -> UsageError:
     """The error for an image that is not there and cannot be got, with the daemon's or the registry's words."""
+    pull = f"docker pull {shlex.quote(reference)}"
     return UsageError(
-        f"image {reference!r} cannot be had: {said} (load it with `docker pull {reference}`, `docker load` or"
-        " `docker import`)"
+        f"image {reference!r} cannot be had: {said} (load it with `{pull}`, `docker load` or `docker import`)"
     )

@@ -1,5 +1,6 @@
 """What has to be true of a workload before any clock starts."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -134,7 +135,7 @@ class Preparer:
             names = ", ".join(sorted(network.name for network in known))
             raise UsageError(
                 f"workload {workload.name!r}: Docker has no network {workload.network!r}; there are {names}"
-                f" (make it with `docker network create {workload.network}`)"
+                f" (make it with `docker network create {shlex.quote(workload.network)}`)"
             ) from None
         except APIError as error:
             if is_at_fault(error):

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shlex
 import shutil
 import stat
 import subprocess
@@ -46,7 +47,8 @@ def check_readable(guest: Guest, owner: tuple[int, int] | None) -> None:
             continue
         above = "" if path == guest.disk else f", an image below {guest.disk}"
         closed = next((each for each in reversed(path.parents) if not can_enter(each, owner)), None)
-        remedy = f"chmod o+x {closed}, or move it" if closed else f"chmod o+r {path}"
+        command = shlex.join(("chmod", "o+x" if closed else "o+r", str(closed or path)))
+        remedy = f"{command}, or move it" if closed else command
         raise UsageError(f"QEMU's user{_who(owner)} cannot read {path}{above}: {remedy}")
 
 
