@@ -7,7 +7,7 @@ import click
 
 from density.cli.output import put
 from density.controller.clean import CleanReport, Part, clean, places_of
-from density.controller.intent import declared
+from density.controller.intent import declared, intent_path
 from density.controller.paths import known_runs, runs_dir, runtime_base
 from density.errors import EngineUnavailable, UsageError
 from density.profile.spec import Endpoints
@@ -72,7 +72,9 @@ def _kept(report: CleanReport) -> list[str]:
         for name in report.unproven
     ]
     return lines + [
-        f"run {name} may have more where nobody answered; `density clean` looks again" for name in report.open
+        f"run {name} may have more where nobody answered: `density clean` looks again; if that engine is gone for good,"
+        f" remove {intent_path(name)}"
+        for name in report.open
     ]
 
 
