@@ -292,11 +292,15 @@ class TesterMeasured:
 
 @dataclass(frozen=True, slots=True)
 class StoodStill:
-    """density itself did not run for so many seconds until now, and why: nothing was measured, no lease renewed."""
+    """density itself did not run for so many seconds until now: nothing was measured, no lease renewed.
+
+    Attributes:
+        cause: it was stopped, as by SIGSTOP; it was starved, waiting for a CPU; or its own work kept it busy.
+    """
 
     at: float
     seconds: float
-    cause: str
+    cause: Literal["stopped", "starved", "busy"]
     kind: Literal["stood_still"] = "stood_still"
 
 

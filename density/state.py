@@ -287,6 +287,7 @@ class RunState:
         self.tester: TesterMeasured | None = None
         self.lag_in_wave = 0.0
         self.stalls: list[StoodStill] = []
+        self._lag_before_last = 0.0
         self.clock_steps: list[ClockStepped] = []
         self.torn_down: TornDown | None = None
 
@@ -603,13 +604,17 @@ class RunState:
     @_fold.register
     def _(self, event: TesterMeasured) -> None:
         self.tester = event
-        self.lag_in_wave = max(self.lag_in_wave, event.lag_seconds)
+        if not (self.stalls and _explains(self.stalls[-1], event)):
+            self._lag_before_last = self.lag_in_wave
+            self.lag_in_wave = max(self.lag_in_wave, event.lag_seconds)
         if self.hold:
             self.hold.add_lag(event.lag_seconds)
 
     @_fold.register
     def _(self, event: StoodStill) -> None:
         self.stalls.append(event)
+        if self.tester and _explains(event, self.tester):
+            self.lag_in_wave = self._lag_before_last
 
     @_fold.register
     def _(self, event: ClockStepped) -> None:
@@ -618,6 +623,12 @@ class RunState:
     @_fold.register
     def _(self, event: TornDown) -> None:
         self.torn_down = event
+
+
+def _explains(stall: StoodStill, measured: TesterMeasured) -> bool:
+    """Whether density was late because it was stopped, which says nothing of the load that it measures."""
+    due = measured.at - measured.lag_seconds
+    return stall.cause == "stopped" and due <= stall.at and measured.at >= stall.at - stall.seconds
 
 
 def fold(events: Iterable[Event]) -> RunState:

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 import anyio
 
@@ -24,11 +24,13 @@ LEAST_SECONDS = 5.0
 """A shorter time moves a few measurements, which objectives judge by themselves, and ends no lease."""
 NEWS_SECONDS = 5.0
 """How long the engines have to say themselves how those ended that they no longer list."""
+Cause = Literal["stopped", "starved", "busy"]
+_WORDS: Mapping[Cause, str] = {"stopped": "was stopped", "starved": "waited for a CPU", "busy": "was busy"}
 _WAITED = Path("/proc/thread-self/schedstat")
 _NANO = 1e-9
 
 
-class _Clocks(NamedTuple):
+class Clocks(NamedTuple):
     """Seconds in which the thread of the event loop has run, and in which it waited for a CPU."""
 
     ran: float
@@ -43,7 +45,7 @@ class Stalls:
         self._equipment = equipment
         self._lock = anyio.Lock()
         self._due = math.inf
-        self._before = _Clocks(0.0, 0.0)
+        self._before = Clocks(0.0, 0.0)
 
     async def run(self) -> NoReturn:
         """Look until cancelled."""
@@ -55,20 +57,28 @@ class Stalls:
     async def look(self) -> None:
         """Look now; once this is over, all that died while density stood still is told."""
         async with self._lock:
-            now, clocks, before = anyio.current_time(), _clocks(), self._before
+            now, clocks, before = anyio.current_time(), self._clocks(), self._before
             seconds = now - self._due
             if seconds >= LEAST_SECONDS:
-                cause = _cause(seconds, ran=clocks.ran - before.ran, waited=clocks.waited - before.waited)
+                cause = cause_of(seconds, ran=clocks.ran - before.ran, waited=clocks.waited - before.waited)
                 self._bus.emit(StoodStill(now, seconds, cause))
                 self._bus.emit(Warned(now, self._words(seconds, cause)))
                 await find_vanished(self._bus, self._equipment.engines)
             self._go_on()
 
     def _go_on(self) -> None:
-        self._due, self._before = anyio.current_time() + PERIOD_SECONDS, _clocks()
+        self._due, self._before = anyio.current_time() + PERIOD_SECONDS, self._clocks()
 
-    def _words(self, seconds: float, cause: str) -> str:
-        said = f"density itself did not run for {format_seconds(seconds)}: {cause}; nothing was measured meanwhile"
+    def _clocks(self) -> Clocks:
+        try:
+            waited = int(_WAITED.read_text(encoding="ascii").split()[1]) * _NANO
+        except (OSError, LookupError, ValueError):
+            waited = 0.0
+        return Clocks(time.thread_time(), waited)
+
+    def _words(self, seconds: float, cause: Cause) -> str:
+        lasted = format_seconds(seconds)
+        said = f"density itself did not run for {lasted}: it {_WORDS[cause]}; nothing was measured meanwhile"
         lease = self._equipment.profile.lease_seconds
         if seconds < lease or "libvirt" not in self._equipment.engines:
             return said
@@ -98,16 +108,8 @@ async def find_vanished(bus: Bus, engines: Mapping[EngineName, Engine]) -> None:
             bus.emit(InstanceChanged(anyio.current_time(), name, instance.workload, Phase.LOST, failure))
 
 
-def _cause(seconds: float, *, ran: float, waited: float) -> str:
-    """Why the loop did not run, by what the kernel says of its thread."""
+def cause_of(seconds: float, *, ran: float, waited: float) -> Cause:
+    """Why the loop did not run, by the seconds in which its thread ran, and waited for a CPU."""
     if ran > seconds / 2:
-        return "it was busy"
-    return "it waited for a CPU" if waited > seconds / 2 else "it was stopped"
-
-
-def _clocks() -> _Clocks:
-    try:
-        waited = int(_WAITED.read_text(encoding="ascii").split()[1]) * _NANO
-    except (OSError, LookupError, ValueError):
-        waited = 0.0
-    return _Clocks(time.thread_time(), waited)
+        return "busy"
+    return "starved" if waited > seconds / 2 else "stopped"

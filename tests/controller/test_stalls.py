@@ -1,5 +1,6 @@
 """Density itself does not run for a while, as with SIGSTOP: it says so, and tells what dies as what it is."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import anyio
@@ -10,7 +11,7 @@ from trio.testing import MockClock
 
 from density.capacity.capacities import capacities
 from density.controller.run import Controller
-from density.controller.stalls import LEAST_SECONDS, _cause
+from density.controller.stalls import LEAST_SECONDS, Cause, Clocks, cause_of
 from density.engines.libvirt.instance import ending_failure
 from density.engines.simulated import SimulatedEngine
 from density.events import StoodStill
@@ -23,6 +24,12 @@ from density.state import fold
 COUNT = 12
 WEB = Workload(name="web", engine="simulated")
 PROFILE = Profile(name="t", workloads=(WEB,), ramp=Ramp(max_instances=COUNT, hold_seconds=30))
+_CLOCKS: Mapping[Cause, Callable[[float], Clocks]] = {
+    "stopped": lambda _: Clocks(0.0, 0.0),
+    "starved": lambda now: Clocks(0.0, now),
+    "busy": lambda now: Clocks(now, 0.0),
+}
+"""What the kernel says at a time of a thread for which this is the cause of all that is late."""
 FAILURE = Failure(LEASE, "its lease ran out: density did not renew it in time")
 
 
@@ -123,6 +130,25 @@ def test_the_dead_are_lost_and_not_removed_where_the_run_ends_at_once() -> None:
     assert _adds_up(run)
 
 
+def _stopped_in_a_ramp(cause: Cause) -> Simulated:
+    """Launches one at a time, so that no smaller wave could follow."""
+    ramp = Ramp(shape="linear", start=4, step=4, max_instances=COUNT, hold_seconds=5, concurrency=1)
+
+    async def during(controller: Controller, engine: SimulatedEngine) -> None:
+        controller._stalls._clocks = lambda: _CLOCKS[cause](anyio.current_time())  # type: ignore[method-assign]
+        await _stopped(20, stage="ramp")(controller, engine)
+
+    return simulate(replace(PROFILE, ramp=ramp), during=during)
+
+
+def test_a_ramp_that_was_stopped_goes_on_and_one_that_starves_has_met_its_end() -> None:
+    """SIGSTOP says nothing of the count; a density that gets no CPU does, as its objective says."""
+    outcomes = {cause: _stopped_in_a_ramp(cause).state.outcome for cause in _CLOCKS}
+    assert {cause: found and found.ceiling for cause, found in outcomes.items()} == {
+        "stopped": "", "starved": "tester.lag", "busy": "tester.lag",
+    }  # fmt: skip
+
+
 def test_a_moment_is_no_stall() -> None:
     """A few seconds are judged by the objectives."""
     run = simulate(PROFILE, during=_stopped(LEAST_SECONDS - 1))
@@ -130,10 +156,12 @@ def test_a_moment_is_no_stall() -> None:
     assert run.state.holds[-1].kept
 
 
-@pytest.mark.parametrize(("ran", "waited", "word"), [(0.1, 0.0, "stopped"), (0.1, 44.0, "waited"), (44.0, 0.1, "busy")])
+@pytest.mark.parametrize(
+    ("ran", "waited", "word"), [(0.1, 0.0, "stopped"), (0.1, 44.0, "starved"), (44.0, 0.1, "busy")]
+)
 def test_the_cause_is_what_the_kernel_says_of_the_thread(ran: float, waited: float, word: str) -> None:
     """It ran, waited for a CPU, or neither of both."""
-    assert word in _cause(45.0, ran=ran, waited=waited)
+    assert cause_of(45.0, ran=ran, waited=waited) == word
 
 
 def test_a_vm_whose_payload_says_so_ended_by_its_lease() -> None:
