@@ -4,12 +4,13 @@ A program of its own: `python -m density.controller.aftermath RUN BASE INTENT`. 
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import anyio
 
 from density.controller.clean import CleanReport, Site, clean
-from density.controller.intent import Intent, read_intent
+from density.controller.intent import NEW, Intent, read_intent
 from density.errors import DensityError
 from density.log import NAME as LOG
 from density.log import LogFile, logger
@@ -33,7 +34,8 @@ async def remove(run_id: str, base: Path, intent: Path) -> bool:
     with anyio.move_on_after(PATIENCE_SECONDS):
         while True:
             if await _cleaned(run_id, base):
-                await in_thread(lambda: intent.unlink(missing_ok=True))
+                for path in (intent, intent.with_suffix(NEW)):
+                    await in_thread(partial(path.unlink, missing_ok=True))
                 return True
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

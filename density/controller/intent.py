@@ -23,6 +23,8 @@ from density.profile.spec import Endpoints, Profile
 FORMAT = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _ENDING = ".json"
+NEW = ".new"
+"""Ending of one that is being written."""
 _DOCKER = "unix:///var/run/docker.sock"
 
 
@@ -117,7 +119,7 @@ def declare(intent: Intent) -> None:
         UsageError: it cannot be written, so nothing may be created.
     """
     path = intent_path(intent.run_id)
-    new = path.with_suffix(".new")
+    new = path.with_suffix(NEW)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with new.open("wb") as file:

@@ -31,10 +31,11 @@ def _removed(
         return outcome
 
     monkeypatch.setattr("density.controller.aftermath.clean", clean)
-    (tmp_path / "intent").touch()
+    for name in ("intent.json", "intent.new"):
+        (tmp_path / name).touch()
 
     async def work() -> tuple[bool, float]:
-        return await remove(RUN, tmp_path, tmp_path / "intent"), anyio.current_time()
+        return await remove(RUN, tmp_path, tmp_path / "intent.json"), anyio.current_time()
 
     gone, seconds = anyio.run(work, backend="trio", backend_options={"clock": MockClock(autojump_threshold=0.05)})
     return gone, len(made), seconds
@@ -46,7 +47,7 @@ def test_it_tries_again_until_everything_is_gone(
 ) -> None:
     """Whatever stood in the way: leftovers, an engine that is down, a fault; then the intent goes as well."""
     assert _removed([trouble, trouble, GONE], tmp_path, monkeypatch)[:2] == (True, 3)
-    assert not (tmp_path / "intent").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_gives_up_in_the_end_and_keeps_the_intent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,4 +56,4 @@ def test_it_gives_up_in_the_end_and_keeps_the_intent(tmp_path: Path, monkeypatch
     assert not gone
     assert PATIENCE_SECONDS <= seconds < PATIENCE_SECONDS + 1
     assert 10 < attempts < 40
-    assert (tmp_path / "intent").exists()
+    assert (tmp_path / "intent.json").exists()
