@@ -285,9 +285,8 @@ class RunState:
         self.holds: list[Held] = []
         self.hold: HoldSeries | None = None
         self.tester: TesterMeasured | None = None
-        self.lag_in_wave = 0.0
+        self.lag_in_wave = self._lag_before_last = 0.0
         self.stalls: list[StoodStill] = []
-        self._lag_before_last = 0.0
         self.clock_steps: list[ClockStepped] = []
         self.torn_down: TornDown | None = None
 
