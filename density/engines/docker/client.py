@@ -10,6 +10,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.lowlevel
 from anyio import CapacityLimiter
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, TLSParameterError
@@ -225,6 +226,7 @@ async def _within(seconds: float, work: Callable[[], Awaitable[Result]], *, more
     if failed:
         raise failed[0]
     if not done:
+        await anyio.lowlevel.checkpoint_if_cancelled()  # else there was no answer in time
         raise TimeoutError
     return done[0]
 
