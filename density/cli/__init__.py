@@ -159,7 +159,7 @@ def _main(settings: Settings, arguments: Sequence[str] | None) -> int:
 def program() -> NoReturn:
     """The command `density`: `main`, and the end of the process, also where a call to an engine never comes back."""
     open_standard_files()
-    os.umask(os.umask(0) | 0o022)  # nothing that is made can be written to by others, whatever was inherited
+    os.umask((os.umask(0) | 0o022) & 0o077)  # what is made is ours to write, and nobody else's, whatever was inherited
     code = main()
     for thread in threading.enumerate():
         if thread is not threading.main_thread() and not thread.daemon:

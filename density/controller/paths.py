@@ -69,6 +69,7 @@ def make_run_dir(path: Path) -> None:
     refuse_shared(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700)
+    path.chmod(0o700)  # whatever the umask
 
 
 class RunLock:
