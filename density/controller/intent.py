@@ -18,6 +18,7 @@ from density.controller.paths import state_dir
 from density.errors import DensityError, UsageError
 from density.host.slice import slice_name
 from density.model import EngineName, object_name
+from density.places import own_directory
 from density.profile.spec import Endpoints, Profile
 
 FORMAT = 1
@@ -121,7 +122,7 @@ def declare(intent: Intent) -> None:
     path = intent_path(intent.run_id)
     new = path.with_suffix(NEW)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own_directory(path.parent, 0o700)
         with new.open("wb") as file:
             file.write(_INTENT.dump_json(intent, indent=1))
             file.flush()
