@@ -1,5 +1,6 @@
 """A Docker daemon's answers where they are read, and calls that are given up."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -179,3 +180,19 @@ async def test_a_call_has_a_bound(slow: tuple[Slow, FakeDocker, Clients], *, mak
         await clients.call(info, seconds=0.2, makes=makes)
     daemon.go.set()
     assert await clients.call(info, makes=makes) == "slow"
+
+
+@pytest.mark.anyio
+async def test_a_call_over_the_network_is_given_up_too() -> None:
+    """The daemon sees the connection end while it still thinks, so nothing of the call is left here."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        clients = Clients(Endpoint(f"tcp://127.0.0.1:{listener.getsockname()[1]}"), concurrency=1)
+        async with anyio.create_task_group() as group:
+            group.start_soon(clients.call, info)
+            connection, _ = await anyio.to_thread.run_sync(listener.accept)
+            group.cancel_scope.cancel()
+        with connection:
+            connection.settimeout(5)
+            while connection.recv(4096):
+                pass
+        clients.close()
