@@ -43,6 +43,28 @@ async def test_a_daemon_that_takes_no_more_clients_leaves_no_connection_open(mon
     assert [one.close.call_count for one in opened] == [1, 1]
 
 
+async def test_connecting_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal while a libvirtd takes nobody in: nobody waits for it, and no connection stays."""
+    asked, go = threading.Event(), threading.Event()
+
+    def connect(_: str) -> Mock:
+        asked.set()
+        go.wait(30)
+        return Mock()
+
+    monkeypatch.setattr(connections, "connect", connect)
+    found = connections.Connections("")
+    try:
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                group.start_soon(found.open)
+                await anyio.to_thread.run_sync(asked.wait)
+                group.cancel_scope.cancel()
+    finally:
+        go.set()
+    assert found._slots == []
+
+
 async def test_a_daemon_that_hangs_is_given_up(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first call has its time, every other one and leaving the engine take none; the way out is named."""
     monkeypatch.setattr(connections, "CALL_SECONDS", 1.0)

@@ -63,14 +63,14 @@ class Connections:
         self._threads = CapacityLimiter(math.inf)
 
     async def open(self) -> None:
-        """Connect; where that fails, no connection stays.
+        """Connect; where that fails, or the caller is cancelled, no connection stays.
 
         Raises:
             EngineUnavailable: nothing answers there.
         """
         try:
             for _ in range(CONNECTIONS):
-                self._slots.append(_Slot(await self.limited(connect, self.uri)))
+                self._slots.append(_Slot(await self.limited(connect, self.uri, makes=False)))
         except BaseException:
             self.close()
             raise
@@ -102,14 +102,21 @@ class Connections:
         async with self._limiter:
             return await self.limited(self._call, function)
 
-    async def limited(self, function: Callable[[Argument], Result], argument: Argument) -> Result:
+    async def limited(
+        self, function: Callable[[Argument], Result], argument: Argument, *, makes: bool = True
+    ) -> Result:
         """Run something in a worker thread that asks the daemon; the thread is left behind where it does not come back.
+
+        Args:
+            function: takes the argument.
+            argument: for it.
+            makes: what it makes has to be known, so a cancelled caller waits for it; else it is given up at once.
 
         Raises:
             EngineUnavailable: it has not come back for `CALL_SECONDS`, or something before it did not.
         """
         if not self.hangs:
-            with CancelScope(deadline=current_time() + CALL_SECONDS, shield=True):
+            with CancelScope(deadline=current_time() + CALL_SECONDS, shield=makes):
                 return await in_thread(function, argument, limiter=self._threads, abandon_on_cancel=True)
         self.hangs = True
         where = self.uri or "the default daemon"
