@@ -18,14 +18,21 @@ from density.engines.libvirt.canary import candidates, describe, last_words
 from density.engines.libvirt.connections import Connections, words
 from density.engines.libvirt.forward import is_established, is_unanswered, parse_forward
 from density.engines.libvirt.hypervisor import format_version, parse_owner, parse_setting
-from density.engines.libvirt.instance import Instance, ending_failure, guest_limits, may_be_oom, not_ready
+from density.engines.libvirt.instance import (
+    Instance,
+    creation_failure,
+    ending_failure,
+    guest_limits,
+    may_be_oom,
+    not_ready,
+)
 from density.engines.libvirt.mailbox import Mailbox
 from density.engines.libvirt.networks import check_bridge, parse_network
 from density.engines.libvirt.preparing import check, ready_of
 from density.engines.libvirt.readiness import Waiter
 from density.engines.libvirt.staging import can_read, staged, unstage
 from density.errors import CannotRun, UsageError
-from density.model import OwnLimit, Readiness, Workload
+from density.model import Failure, OwnLimit, Readiness, Workload
 from density.payload.channel import Channel
 from density.payload.guests import Guest
 from density.payload.guests.disk import Layer
@@ -73,6 +80,19 @@ def test_what_containers_may_write_to_leads_nowhere_else(tmp_path: Path) -> None
     assert secret.read_text() == "root's own"
     containers.keep_secret(tmp_path, "a-4", "word")
     assert ((errors / "a-4.secret").read_text(), (errors / "a-4.secret").stat().st_mode & 0o777) == ("word", 0o600)
+
+
+def test_a_container_that_ended_before_libvirt_looked() -> None:
+    """Libvirt's own words are that it read no log in time; what the payload said is the reason."""
+    late = "internal error: Timed out while reading log output:"
+    said = ("c-1: cannot have 9 bytes of memory: Cannot allocate memory",)
+    assert creation_failure(late, said, container=True) == Failure("no_memory", said[0], said)
+    assert creation_failure(late, (), container=True) == Failure("engine", late)
+    assert creation_failure(late, said, container=False) == Failure("engine", late, said)
+    assert (
+        creation_failure("Cannot fork child process: Resource temporarily unavailable", said, container=True).kind
+        == "try_again"
+    )
 
 
 def test_networks() -> None:

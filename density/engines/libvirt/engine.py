@@ -9,13 +9,19 @@ from typing import Self
 import anyio
 import libvirt
 
-from density.ceilings.errors import classify
 from density.engines.base import EngineContext
 from density.engines.changes import Changes
 from density.engines.libvirt import containers, reaping, staging
 from density.engines.libvirt.connections import Connections, words
 from density.engines.libvirt.hypervisor import engine_info
-from density.engines.libvirt.instance import Instance, ending_failure, guest_limits, may_be_oom, not_ready
+from density.engines.libvirt.instance import (
+    Instance,
+    creation_failure,
+    ending_failure,
+    guest_limits,
+    may_be_oom,
+    not_ready,
+)
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Machine
 from density.engines.libvirt.news import Heard, News
@@ -186,7 +192,7 @@ class LibvirtEngine:
         except (libvirt.libvirtError, OSError) as error:
             if not instance.is_alive:
                 return None
-            return Failure(classify(words(error)), words(error), self._lifecycle.console(instance))
+            return creation_failure(words(error), self._lifecycle.console(instance), container=instance.is_container)
 
     async def _await_ready(self, instance: Instance, machine: Machine, deadline: float) -> Failure | None:
         ready: Ready | None = None

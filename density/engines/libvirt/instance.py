@@ -95,6 +95,17 @@ def may_be_oom(how: How, said: tuple[str, ...], *, container: bool) -> bool:
     return how == "failed" or (container and how == "shut down" and not said)
 
 
+def creation_failure(message: str, said: tuple[str, ...], *, container: bool) -> Failure:
+    """The failure of one that libvirt did not start, in its words.
+
+    A container's first process may have run and ended before libvirt has looked; then what it said is the reason.
+    """
+    kind = classify(message)
+    if container and said and kind == "engine":
+        return ending_failure("failed", said, oom_killed=False, container=True)
+    return Failure(kind, message, said)
+
+
 def ending_failure(
     how: How, said: tuple[str, ...], *, oom_killed: bool, container: bool, memory_bytes: int = 0
 ) -> Failure:
