@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -92,7 +92,10 @@ def _read_and_stop(run_id: str, results: Path, ids: set[str], done: Counter[str]
                 continue
             ids |= set(re.findall(r"--id\0([^\0]+)", command))
             done["read"] += "secret=" in command or "DENSITY_SECRET" in command
-            tries = {"read": (process / "environ").read_bytes, "stop": partial(os.kill, int(process.name), SIGKILL)}
+            tries: dict[str, Callable[[], object]] = {
+                "read": (process / "environ").read_bytes,
+                "stop": partial(os.kill, int(process.name), SIGKILL),
+            }
             for how, attempt in tries.items():
                 with suppress(OSError):
                     attempt()
