@@ -36,8 +36,6 @@ calibrate = 0
 until = "failure"
 settle = "500ms"
 hold = "10m"
-[objectives]
-tester_lag = "0s"
 [engines]
 docker = "{endpoint}"
 [workloads.web]
