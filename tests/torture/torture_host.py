@@ -16,7 +16,10 @@ from support.running import RUN_SECONDS, Document, run_directory, started
 from support.tally import Tally
 from support.whole_record import flaws, unread
 
+from density.controller.session import RECORD
+from density.events import SteppedBack
 from density.host.slice import slice_name
+from density.record import read_events
 
 pytestmark = pytest.mark.root
 ABOVE_USE = 6_000
@@ -53,7 +56,8 @@ def run_beside(profile: str, directory: Path, *, slice_file: Path | None = None)
     path.write_text(profile)
     with forking() as beside, started(path, directory / "runs") as process:
         run_dir = run_directory(directory / "runs")
-        assert run_dir is not None
+        if run_dir is None:
+            pytest.fail(f"no run began: {process.communicate()[1]}")
         with reader_in_slice(run_dir.name, slice_file):
             out, said = process.communicate(timeout=RUN_SECONDS)
         assert process.returncode is not None
@@ -137,6 +141,8 @@ def test_something_else_takes_the_reserve(tally: Tally, tmp_path: Path) -> None:
             found = run_beside(profile, tmp_path)
         finally:
             timer.cancel()
+    events = read_events(found[-1] / RECORD)
+    assert any(isinstance(event, SteppedBack) for event in events), "the reserve was not touched in the hold"
     judge("1,000 tasks more in the hold", tally, found, "tasks.pid_max")
 
 

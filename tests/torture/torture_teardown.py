@@ -29,10 +29,9 @@ LEFT_BEHIND, INTERRUPTED = 4, 130
 PROFILE = """
 name = "end"
 [ramp]
-shape = "list"
-waves = [{count}]
+start = 40
 max = {count}
-calibrate = 0
+calibrate = 4
 until = "failure"
 settle = "500ms"
 hold = "10m"
@@ -88,7 +87,8 @@ def interrupted(profile: str, directory: Path, *, within_it: Callable[[], Iterat
     path.write_text(profile)
     with started(path, directory / "runs") as process:
         run_dir = run_directory(directory / "runs")
-        assert run_dir is not None
+        if run_dir is None:
+            pytest.fail(f"no run began: {process.communicate()[1]}")
         deadline = time.monotonic() + RUN_SECONDS
         while ready(run_dir) < CONTAINERS and process.poll() is None:
             assert time.monotonic() < deadline
