@@ -6,6 +6,7 @@ import anyio
 import click
 
 from density.cli.output import put
+from density.cli.runs import is_run
 from density.controller.clean import CleanReport, Part, clean, places_of
 from density.controller.intent import declared, intent_path
 from density.controller.paths import known_runs, runs_dir, runtime_base
@@ -54,8 +55,8 @@ def command(run: str | None, *, everything: bool, docker: str, libvirt: str) -> 
 
 def _is_known(run: str) -> bool:
     """Whether a run has a directory, of its results or while it lives; one may have left something behind without."""
-    there = Path(run).is_dir() or (runs_dir() / run).is_dir()
-    return there or Path(run).name in {*known_runs(runtime_base()), *declared()}
+    name = Path(run).name
+    return is_run(Path(run)) or (runs_dir() / name).is_dir() or name in {*known_runs(runtime_base()), *declared()}
 
 
 def _kept(report: CleanReport) -> list[str]:

@@ -56,7 +56,7 @@ def list_runs(directory: Path, *, alive: set[str]) -> list[Row]:
         UsageError: it is no directory, or cannot be read.
     """
     try:
-        found = [_row(path, alive=path.name in alive) for path in directory.iterdir() if _is_run(path)]
+        found = [_row(path, alive=path.name in alive) for path in directory.iterdir() if is_run(path)]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -64,7 +64,8 @@ def list_runs(directory: Path, *, alive: set[str]) -> list[Row]:
     return sorted(found, key=lambda row: (row.started, row.run_id), reverse=True)
 
 
-def _is_run(path: Path) -> bool:
+def is_run(path: Path) -> bool:
+    """Whether a directory holds what a run keeps, or a part of it."""
     return any((path / name).exists() for name in (RESULT, RECORD, PROFILE, LOG))
 
 

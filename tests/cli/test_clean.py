@@ -465,6 +465,16 @@ def test_a_run_that_left_nothing_but_is_known(
     assert capsys.readouterr().out == "nothing to clean\n"
 
 
+def test_a_directory_that_is_no_run(found: Callable[[CleanReport], None], tmp_path: Path) -> None:
+    """Its last part could be a run's id, but it is somebody's own; one that has a record is a run."""
+    found(CleanReport(parts=(Part(name="docker"),)))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    assert main(["clean", str(photos)]) == 2
+    (photos / "run.sqlite").touch()
+    assert main(["clean", str(photos)]) == 0
+
+
 def test_a_run_of_which_only_leftovers_are_known(found: Callable[[CleanReport], None]) -> None:
     """They carry its label, so it was one."""
     found(CleanReport(parts=(Part(name="docker", removed=("a",)),)))
