@@ -93,6 +93,8 @@ def test_not_ready_says_what_was_tried() -> None:
     sick = not_ready(instance, Found(("up",), Health(4, 1, ("no database",)), None))
     assert "4 times" in sick.message
     assert sick.evidence == ("no database", "up")
+    instance.paused = True
+    assert not_ready(instance, Found((), Health(), None)).kind == "paused"
 
 
 def test_unhealthy_is_a_failure_of_its_own() -> None:

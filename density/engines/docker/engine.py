@@ -32,7 +32,7 @@ from density.engines.docker.daemon import clock_of, engine_info, find_daemons, m
 from density.engines.docker.ending import Ending, Known, ending_failure, port_clash, read_ending, start_failure
 from density.engines.docker.feed import INSTANCE_LABEL, Feed, Heard, parse_status
 from density.engines.docker.health import Health
-from density.engines.docker.instance import Instance
+from density.engines.docker.instance import PAUSED, Instance
 from density.engines.docker.machine import daemons_machine, is_elsewhere, this_machine
 from density.engines.docker.not_ready import Found, look, not_ready, unhealthy
 from density.engines.docker.preparing import Preparer
@@ -444,7 +444,7 @@ class DockerEngine:
             if instance.ended.is_set():
                 failure = await self._how_it_ended(instance)
             elif instance.paused:
-                failure = Failure("paused", "paused, by somebody else than density")
+                failure = Failure("paused", PAUSED)
             else:
                 failure = unhealthy(await self._look(instance))
         finally:

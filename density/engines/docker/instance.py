@@ -7,6 +7,8 @@ import anyio
 from density.engines.tried import Tried
 from density.model import Phase, Workload
 
+PAUSED = "paused, by somebody else than density"
+
 
 @dataclass(slots=True)
 class Instance:

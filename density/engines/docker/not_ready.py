@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from density.engines.docker.answers import Container
 from density.engines.docker.client import CLIENT_ERRORS
 from density.engines.docker.health import Health, health_of
-from density.engines.docker.instance import Instance
+from density.engines.docker.instance import PAUSED, Instance
 from density.engines.docker.log import EVIDENCE_LINES, TAIL_LINES, evidence, is_in, read_tail
 from density.engines.docker.session import LeanClient
 from density.model import Failure
@@ -59,6 +59,8 @@ def not_ready(instance: Instance, found: Found) -> Failure:
     """The failure of an instance that is not ready within its time."""
     workload = instance.workload
     message = f"not ready ({workload.ready.by}) within {format_seconds(workload.ready_timeout_seconds)}"
+    if instance.paused:
+        return Failure("paused", f"{message}: {PAUSED}", found.shown)
     if instance.unhealthy or workload.ready.by == "healthy":
         return Failure("timeout", f"{message}: {_health_words(found.health)}", _evidence(found))
     if instance.tried.what:
