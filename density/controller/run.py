@@ -88,11 +88,13 @@ class Controller:
             bus, equipment.engines, profile.workloads, reserves=reserves, concurrency=profile.ramp.concurrency
         )
         self._safety = SafetyStop(equipment, bus, self._launcher)
+        self._stalls = Stalls(bus, equipment.engines, lease_seconds=profile.lease_seconds)
         self._sampler = Sampler(
             bus,
             equipment.host,
             bounds=bounds_of(profile),
             reserves=reserves,
+            stalls=self._stalls,
             brake=self._safety.crossed,
             unreadable=self._unreadable,
         )
@@ -100,7 +102,6 @@ class Controller:
         settler = Settler(
             bus, self._sampler, self._prober, bounds=bounds_of(profile), seconds=profile.ramp.settle_seconds
         )
-        self._stalls = Stalls(bus, equipment)
         self._steps = Steps(equipment, bus, self._launcher, settler, idle=self._safety.idle)
 
     @property
@@ -171,7 +172,6 @@ class Controller:
         await self._sampler.sample()
         group.start_soon(self._beside, self._sampler.run)
         group.start_soon(self._beside, self._prober.run)
-        group.start_soon(self._beside, self._stalls.run)
         self._enter("calibrate")
         if await self._calibrate():
             self._enter("ramp")

@@ -11,6 +11,7 @@ from density.ceilings.reading import Bounds, Reading
 from density.controller.bus import Bus
 from density.controller.equipment import Host
 from density.controller.reserves import Reserves
+from density.controller.stalls import Stalls
 from density.errors import HostUnreadable
 from density.events import HostSampled, TesterMeasured, Warned
 from density.host.reading import Sample
@@ -33,17 +34,19 @@ class Sampler:
 
     Args:
         reserves: take each sample's values.
+        stalls: notices by the samples' times when density itself does not run.
         brake: called with the reading of a lethal ceiling whose reserve is crossed.
         unreadable: called when the host, or a sensor of a critical ceiling, has not answered for STALE_SECONDS.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — one parameter a part of the run
         self,
         bus: Bus,
         host: Host,
         *,
         bounds: Bounds,
         reserves: Reserves,
+        stalls: Stalls,
         brake: Callable[[Reading], None],
         unreadable: Callable[[HostUnreadable], None],
     ) -> None:
@@ -51,6 +54,7 @@ class Sampler:
         self._host = host
         self._bounds = bounds
         self._reserves = reserves
+        self._stalls = stalls
         self._brake = brake
         self._unreadable = unreadable
         self._max_lag = 0.0
@@ -67,7 +71,9 @@ class Sampler:
         beat = 0
         while True:
             due = began + beat * PERIOD_SECONDS
-            await anyio.sleep_until(due)
+            with self._stalls.expecting(due):
+                await anyio.sleep_until(due)
+                await self._stalls.look()
             values = await self._sample(thorough=False)
             now = anyio.current_time()
             following = max(beat + 1, math.ceil((now - began - EXACT_SECONDS) / PERIOD_SECONDS))
@@ -84,11 +90,13 @@ class Sampler:
         started, ended = anyio.current_time(), self._reserves.ended()
         known_at = started if self._last_at is None else self._last_at
         deadline = max(known_at + STALE_SECONDS, started + PATIENCE_SECONDS)
-        try:
-            with anyio.CancelScope(deadline=deadline) as patience:
-                sample = await self._host.read(thorough=thorough)
-        except Exception as error:  # noqa: BLE001 — sensors that fail once are read again
-            return self._failed(error, known_at)
+        with self._stalls.expecting(started + PATIENCE_SECONDS):
+            try:
+                with anyio.CancelScope(deadline=deadline) as patience:
+                    sample = await self._host.read(thorough=thorough)
+            except Exception as error:  # noqa: BLE001 — sensors that fail once are read again
+                return self._failed(error, known_at)
+            await self._stalls.look()
         now = anyio.current_time()
         if now - deadline > PATIENCE_SECONDS:  # nobody was there to see what was read, or that nothing was
             return await self._sample(thorough=thorough)

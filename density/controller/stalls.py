@@ -6,20 +6,19 @@ and no count is judged by it.
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple, NoReturn
+from typing import Literal, NamedTuple
 
 import anyio
 
 from density.controller.bus import Bus
-from density.controller.equipment import Equipment
 from density.engines.base import Engine
 from density.events import InstanceChanged, StoodStill, Warned
 from density.model import EngineName, Failure, Phase
 from density.units import format_seconds
 
-PERIOD_SECONDS = 0.5
 LEAST_SECONDS = 5.0
 """A shorter time moves a few measurements, which objectives judge by themselves, and ends no lease."""
 NEWS_SECONDS = 5.0
@@ -38,36 +37,44 @@ class Clocks(NamedTuple):
 
 
 class Stalls:
-    """Notices when the event loop did not run for LEAST_SECONDS or more."""
+    """Notices when the event loop did not run for LEAST_SECONDS or more, by what was due meanwhile."""
 
-    def __init__(self, bus: Bus, equipment: Equipment) -> None:
+    def __init__(self, bus: Bus, engines: Mapping[EngineName, Engine], *, lease_seconds: float) -> None:
         self._bus = bus
-        self._equipment = equipment
+        self._engines = engines
+        self._lease_seconds = lease_seconds
         self._lock = anyio.Lock()
-        self._due = math.inf
+        self._due: list[float] = []
+        self._looked_at = -math.inf
         self._before = Clocks(0.0, 0.0)
 
-    async def run(self) -> NoReturn:
-        """Look until cancelled."""
-        self._go_on()
-        while True:
-            await anyio.sleep_until(self._due)
-            await self.look()
+    @contextmanager
+    def expecting(self, due: float) -> Iterator[None]:
+        """Something is waited for that comes by then, for as long as this is entered."""
+        self._due.append(due)
+        try:
+            yield
+        finally:
+            self._due.remove(due)
 
     async def look(self) -> None:
         """Look now; once this is over, all that died while density stood still is told."""
-        async with self._lock:
-            now, clocks, before = anyio.current_time(), self._clocks(), self._before
-            seconds = now - self._due
-            if seconds >= LEAST_SECONDS:
-                cause = cause_of(seconds, ran=clocks.ran - before.ran, waited=clocks.waited - before.waited)
-                self._bus.emit(StoodStill(now, seconds, cause))
-                self._bus.emit(Warned(now, self._words(seconds, cause)))
-                await find_vanished(self._bus, self._equipment.engines)
-            self._go_on()
+        if self._late_by() >= LEAST_SECONDS or self._lock.locked():
+            async with self._lock:
+                if (seconds := self._late_by()) >= LEAST_SECONDS:
+                    await self._stood_still(seconds)
+        self._looked_at, self._before = anyio.current_time(), self._clocks()
 
-    def _go_on(self) -> None:
-        self._due, self._before = anyio.current_time() + PERIOD_SECONDS, self._clocks()
+    def _late_by(self) -> float:
+        return anyio.current_time() - max(min(self._due, default=math.inf), self._looked_at)
+
+    async def _stood_still(self, seconds: float) -> None:
+        now, clocks, before = anyio.current_time(), self._clocks(), self._before
+        self._looked_at = now
+        cause = cause_of(seconds, ran=clocks.ran - before.ran, waited=clocks.waited - before.waited)
+        self._bus.emit(StoodStill(now, seconds, cause))
+        self._bus.emit(Warned(now, self._words(seconds, cause)))
+        await find_vanished(self._bus, self._engines)
 
     def _clocks(self) -> Clocks:
         try:
@@ -79,10 +86,9 @@ class Stalls:
     def _words(self, seconds: float, cause: Cause) -> str:
         lasted = format_seconds(seconds)
         said = f"density itself did not run for {lasted}: it {_WORDS[cause]}; nothing was measured meanwhile"
-        lease = self._equipment.profile.lease_seconds
-        if seconds < lease or "libvirt" not in self._equipment.engines:
+        if seconds < self._lease_seconds or "libvirt" not in self._engines:
             return said
-        return f"{said}, and VMs ended whose lease of {format_seconds(lease)} ran out"
+        return f"{said}, and VMs ended whose lease of {format_seconds(self._lease_seconds)} ran out"
 
 
 async def find_vanished(bus: Bus, engines: Mapping[EngineName, Engine]) -> None:

@@ -14,6 +14,7 @@ from density.controller.bus import Bus
 from density.controller.prober import IN_FLIGHT, TIMEOUT_SECONDS, Prober
 from density.controller.reserves import Reserves
 from density.controller.sampler import Sampler
+from density.controller.stalls import Stalls
 from density.events import Event, HostSampled, InstanceChanged, ProbeMeasured, RunStarted, TesterMeasured
 from density.host.reading import Sample
 from density.model import EngineInfo, Phase, Workload
@@ -110,6 +111,7 @@ def sampled(host: StalledHost, *, seconds: float) -> list[Event]:
             host,
             bounds=Bounds(),
             reserves=Reserves(Profile(name="p", workloads=()), bus.state, host.quick),
+            stalls=Stalls(bus, {}, lease_seconds=30),
             brake=lambda _: None,
             unreadable=lambda _: None,
         )
