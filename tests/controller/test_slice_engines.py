@@ -109,7 +109,7 @@ def _run(tmp_path: Path, case: Case, limits: Slice, ramp: Ramp) -> tuple[Ended, 
 @pytest.mark.parametrize("case", CASES)
 def test_the_kernel_holds_each_limit_to_every_instance(tmp_path: Path, case: Case) -> None:
     """All processes of two instances are in the cgroup of each limit, which is set, and are the first to be killed."""
-    ended, look = _run(tmp_path, case, LIMITS, Ramp(calibrate=2, max_instances=2, settle_seconds=0.5, hold_seconds=0.0))
+    ended, look = _run(tmp_path, case, LIMITS, Ramp(calibrate=2, max_instances=2, settle_seconds=0.2, hold_seconds=0.0))
     assert ended.problem is None
     assert look.limits == {
         "slice.memory_limit_bytes": LIMITS.memory_bytes,
@@ -123,10 +123,9 @@ def test_the_kernel_holds_each_limit_to_every_instance(tmp_path: Path, case: Cas
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("until", ["safe", "failure"])
-def test_a_limit_of_tasks_ends_the_ramp(tmp_path: Path, case: Case, until: str) -> None:
+def test_a_limit_of_tasks_ends_the_ramp(tmp_path: Path, case: Case) -> None:
     """With room for a dozen tasks no engine's instances have more, and the ramp ends for that reason."""
-    ramp = Ramp(until=until, calibrate=1, start=1, max_instances=40, settle_seconds=0.5, hold_seconds=0.0)  # type: ignore[arg-type]
+    ramp = Ramp(until="failure", calibrate=1, start=1, max_instances=40, settle_seconds=0.2, hold_seconds=0.0)
     ended, look = _run(tmp_path, case, Slice(tasks=12), ramp)
     state = ended.state
     assert ended.problem is None
@@ -138,10 +137,10 @@ def test_a_limit_of_tasks_ends_the_ramp(tmp_path: Path, case: Case, until: str) 
     assert state.torn_down.left == ()
 
 
-@pytest.mark.parametrize("case", CASES[:3])
+@pytest.mark.parametrize("case", CASES[1:3])
 def test_a_slice_that_is_too_small_for_one(tmp_path: Path, case: Case) -> None:
     """With room for two tasks not one instance of these engines is ready, and the ramp ends for that reason."""
-    ramp = Ramp(until="failure", calibrate=4, max_instances=8, settle_seconds=0.5, hold_seconds=0.0)
+    ramp = Ramp(until="failure", calibrate=4, max_instances=8, settle_seconds=0.2, hold_seconds=0.0)
     ended, _ = _run(tmp_path, case, Slice(tasks=2), ramp)
     assert ended.problem is None
     assert ended.state.outcome is not None
