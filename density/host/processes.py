@@ -41,13 +41,18 @@ def run_behind(words: Words) -> str:
 
     Whole run ids alone count, because anything else may be somebody else's.
     """
-    program = Path(words[0]).name
-    if program in PAYLOADS:
+    if Path(words[0]).name in PAYLOADS:
         found = _after(words, "--run")
         return found if RUN_ID.fullmatch(found) else ""
+    return run_of(domain_behind(words))
+
+
+def domain_behind(words: Words) -> str:
+    """The domain that libvirt started a QEMU or a container for, by its command line; else empty."""
+    program = Path(words[0]).name
     if program.startswith(("qemu-system-", "qemu-kvm")):
-        return run_of(_after(words, "-name").removeprefix("guest=").partition(",")[0])
-    return run_of(_after(words, "--name")) if program == "libvirt_lxc" else ""
+        return _after(words, "-name").removeprefix("guest=").partition(",")[0]
+    return _after(words, "--name") if program == "libvirt_lxc" else ""
 
 
 def kill(pid: int, is_it: Callable[[Words], bool]) -> bool:

@@ -180,9 +180,10 @@ def test_a_restored_vm_speaks_to_its_new_socket() -> None:
     assert root.findtext("os/cmdline") == old
 
 
-def test_strange_metadata_is_no_mark() -> None:
-    """An element of our name without our words makes no domain ours."""
-    assert parse_mark(f'<instance xmlns="{NAMESPACE}" run="r"/>') is None
+@pytest.mark.parametrize("words", ['run="r"', 'run="../../etc" id="vm-00001"', 'run="r" id="../x"', 'run="" id="x"'])
+def test_strange_metadata_is_no_mark(words: str) -> None:
+    """An element of our name without our words, or with a path in them, makes no domain ours: files go by these ids."""
+    assert parse_mark(f'<instance xmlns="{NAMESPACE}" {words}/>') is None
 
 
 def test_words_are_escaped() -> None:

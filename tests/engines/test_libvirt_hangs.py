@@ -4,15 +4,17 @@ import errno
 import os
 import signal
 import threading
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import anyio
 import libvirt
 import pytest
 from engines.contract import Session, context_in
-from engines.test_libvirt_engine import BARE, opened, running
+from engines.test_libvirt_engine import BARE, NULL, PAYLOAD, SILENT, break_connections, opened, pid_of, running
 from support.libvirtd import libvirtd
 
 from density.engines.libvirt import LibvirtEngine, connections, engine, lifecycle
@@ -21,7 +23,8 @@ from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.machine import Machine
 from density.engines.libvirt.news import Heard
 from density.errors import EngineUnavailable
-from density.model import Phase, Placement
+from density.host.processes import command_lines, domain_behind
+from density.model import Phase, Placement, object_name
 from density.payload.guests import Guest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.libvirt, pytest.mark.root]
@@ -68,6 +71,7 @@ async def test_connecting_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -
 async def test_a_daemon_that_hangs_is_given_up(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first call has its time, every other one and leaving the engine take none; the way out is named."""
     monkeypatch.setattr(connections, "CALL_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.5)
     with libvirtd(runtime_dir) as uri:
         pid = int((runtime_dir / "libvirtd.pid").read_text())
         try:
@@ -79,9 +83,15 @@ async def test_a_daemon_that_hangs_is_given_up(runtime_dir: Path, monkeypatch: p
                     began = anyio.current_time()
                     with pytest.raises(EngineUnavailable):
                         await engine.reap(context.run_id)
-                    assert anyio.current_time() - began < 0.5
+                    assert anyio.current_time() - began < 1.5
         finally:
             os.kill(pid, signal.SIGCONT)
+
+
+def ready_to_launch(entered: LibvirtEngine) -> None:
+    """As if NULL had been prepared, which would ask the daemon."""
+    guest = Guest(name="null", memory_bytes=2**24)
+    entered._machines[NULL.name] = Machine(workload=NULL, guest=guest, accelerator=TCG, ready=NULL.ready)
 
 
 @pytest.mark.parametrize(("number", "kind"), [(signal.SIGSTOP, "timeout"), (signal.SIGKILL, "refused")])
@@ -90,6 +100,7 @@ async def test_a_launch_without_a_daemon(
 ) -> None:
     """A daemon that hangs or is gone is the engine's failure: that launch has failed by it, and the engine is over."""
     monkeypatch.setattr(connections, "CALL_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(connections, "GONE_SECONDS", 0.1)
     with libvirtd(runtime_dir) as uri:
         pid = int((runtime_dir / "libvirtd.pid").read_text())
@@ -100,19 +111,178 @@ async def test_a_launch_without_a_daemon(
         ):
             session = Session(entered, context)
             group.start_soon(session.follow)
-            workload = replace(BARE, guest="null", accelerator="tcg")
-            entered._machines[workload.name] = Machine(
-                workload=workload, guest=Guest(name="null", memory_bytes=2**24), accelerator=TCG, ready=workload.ready
-            )
+            ready_to_launch(entered)
             try:
                 os.kill(pid, number)
                 with pytest.raises(EngineUnavailable):
-                    await entered.launch(workload, "b-00001")
+                    await entered.launch(NULL, "n-00001")
             finally:
                 os.kill(pid, signal.SIGCONT)
-            failed = await session.until("b-00001", Phase.FAILED)
+            failed = await session.until("n-00001", Phase.FAILED)
             assert failed.failure is not None
             assert failed.failure.kind == kind
+
+
+async def test_a_daemon_that_comes_back_is_asked_again(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that stood still for longer than a call may take, and goes on: what it holds is removed all the same."""
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 2.0)
+    with libvirtd(runtime_dir) as uri:
+        pid = int((runtime_dir / "libvirtd.pid").read_text())
+        async with context_in(runtime_dir) as context, running(context, uri) as session:
+            [instance_id] = await session.launch(NULL)
+            try:
+                os.kill(pid, signal.SIGSTOP)
+                with monkeypatch.context() as short:
+                    short.setattr(connections, "CALL_SECONDS", 1.0)
+                    with pytest.raises(EngineUnavailable):
+                        await session.engine.describe()
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            await anyio.sleep(connections.ANSWER_SECONDS)
+            assert (await session.engine.describe()).running == (instance_id,)
+            await session.engine.stop([instance_id])
+            await session.until(instance_id, Phase.REMOVED)
+
+
+async def test_a_call_that_hangs_alone_ends_no_engine(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the daemon takes others' calls, it is what the call is about that hangs: a failure of that launch."""
+    monkeypatch.setattr(connections, "CALL_SECONDS", 0.3)
+    async with opened(runtime_dir, "test:///default") as session:
+        [first] = await session.launch(BARE)
+        released = threading.Event()
+        with monkeypatch.context() as stuck:
+            stuck.setattr(lifecycle._Creation, "__call__", lambda *_: released.wait(30))
+            await session.engine.launch(BARE, "b-00002")
+        released.set()
+        failed = await session.until("b-00002", Phase.FAILED)
+        assert failed.failure is not None
+        assert failed.failure.kind == "timeout"
+        assert (await session.engine.describe()).running == (first,)
+
+
+@pytest.mark.parametrize("step", ["enter", "ask", "create", "leave"])
+async def test_whoever_gives_up_does_not_wait_for_a_daemon_that_hangs(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A signal ends every call at once, but one that makes something, which has a few seconds to say what it made."""
+    monkeypatch.setattr(lifecycle, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.5)
+    with libvirtd(runtime_dir) as uri:
+        pid = int((runtime_dir / "libvirtd.pid").read_text())
+        try:
+            async with context_in(runtime_dir) as context:
+                engine = LibvirtEngine(context, uri=uri)
+                if step == "enter":
+                    os.kill(pid, signal.SIGSTOP)
+                    assert await seconds_until_given_up(engine.__aenter__) < 0.5
+                    return
+                await engine.__aenter__()
+                os.kill(pid, signal.SIGSTOP)
+                if step == "ask":
+                    assert await seconds_until_given_up(engine.describe) < 0.5
+                elif step == "create":
+                    ready_to_launch(engine)
+                    seconds = await seconds_until_given_up(lambda: engine.launch(NULL, "n-00001"))
+                    assert 0.4 < seconds < 1.5
+                began = anyio.current_time()
+                await engine.__aexit__(None, None, None)
+                assert anyio.current_time() - began < 2.0
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+async def seconds_until_given_up(work: Callable[[], Coroutine[Any, Any, object]]) -> float:
+    """How long something goes on that is cancelled after a moment in which it has come to wait."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        await anyio.sleep(0.5)
+        began = anyio.current_time()
+        group.cancel_scope.cancel()
+    return anyio.current_time() - began
+
+
+async def test_what_runs_ends_without_a_daemon(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A libvirtd that is gone for good leaves no VM behind that runs: each is ended as a process, and is removed."""
+    monkeypatch.setattr(connections, "GONE_SECONDS", 0.2)
+    with libvirtd(runtime_dir) as uri:
+        pid = int((runtime_dir / "libvirtd.pid").read_text())
+        async with (
+            context_in(runtime_dir) as context,
+            anyio.create_task_group() as group,
+            LibvirtEngine(context, uri=uri) as entered,
+        ):
+            session = Session(entered, context)
+            group.start_soon(session.follow)
+            ids = await session.launch(NULL, 3)
+            os.kill(pid, signal.SIGKILL)
+            await entered.stop(ids[:1])
+            await session.until(ids[0], Phase.REMOVED)
+            assert domains_running(context.run_id) == 2
+            await entered.stop(ids)
+            for instance_id in ids:
+                await session.until(instance_id, Phase.REMOVED)
+            assert domains_running(context.run_id) == 0
+            with pytest.raises(EngineUnavailable):
+                await entered.reap(context.run_id)
+
+
+def domains_running(run_id: str) -> int:
+    """How many processes there are of a run's domains, whoever started them."""
+    return sum(domain_behind(words).startswith(object_name(run_id, "")) for _, words in command_lines())
+
+
+@pytest.mark.parametrize("step", ["launching", "ready", "unheard"])
+async def test_a_vm_that_someone_pauses_is_lost(runtime_dir: Path, step: str) -> None:
+    """It stands still, so that it is none that runs: lost with the reason, or failed while it starts."""
+    async with opened(runtime_dir) as session:
+        workload = SILENT if step == "launching" else NULL
+        await session.prepare(workload)
+        async with anyio.create_task_group() as group:
+            group.start_soon(session.engine.launch, workload, "n-00001")
+            await session.until("n-00001", Phase.STARTED if step == "launching" else Phase.READY)
+            if step == "unheard":
+                assert break_connections() > 1
+            domain = connection_of("qemu:///system").lookupByName(object_name(session.context.run_id, "n-00001"))
+            domain.suspend()
+        change = await session.until("n-00001", Phase.FAILED if step == "launching" else Phase.LOST)
+        assert change.failure is not None
+        assert change.failure.message == "the domain was paused by someone else"
+
+
+async def test_a_vm_that_someone_defines_is_undefined(runtime_dir: Path) -> None:
+    """Else it would stay in libvirt's list for ever, though nothing of it runs."""
+    async with opened(runtime_dir) as session:
+        [instance_id] = await session.launch(NULL)
+        connection = connection_of("qemu:///system")
+        name = object_name(session.context.run_id, instance_id)
+        connection.defineXML(connection.lookupByName(name).XMLDesc())
+        await session.engine.stop([instance_id])
+        await session.until(instance_id, Phase.REMOVED)
+        with pytest.raises(libvirt.libvirtError, match="Domain not found"):
+            connection.lookupByName(name)
+
+
+@pytest.mark.parametrize("how", ["destroy", "kill"])
+async def test_what_others_do_to_a_vm(runtime_dir: Path, how: str) -> None:
+    """Each end is the loss of that one instance, once, with its reason; the others go on."""
+    async with opened(runtime_dir) as session:
+        first, second = await session.launch(PAYLOAD, 2)
+        domain = connection_of("qemu:///system").lookupByName(object_name(session.context.run_id, first))
+        if how == "kill":
+            os.kill(pid_of(session, first), signal.SIGKILL)
+        else:
+            getattr(domain, how)()
+        lost = await session.until(first, Phase.LOST)
+        assert lost.failure is not None
+        assert lost.failure.kind == "exited"
+        assert session.phases(first).count(Phase.LOST) == 1
+        assert session.phases(second)[-1] is Phase.READY
+        assert (await session.engine.describe()).running == (second,)
+
+
+def connection_of(uri: str) -> libvirt.virConnect:
+    """As another user of libvirt has one."""
+    return libvirt.open(uri)
 
 
 async def test_what_does_not_go_at_once_is_stopped_in_the_end(

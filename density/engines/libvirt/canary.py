@@ -24,6 +24,7 @@ TCG_SECONDS = 60.0
 SILENT_SECONDS = 60.0
 """Under KVM a guest that is to say something on its console has begun to by then, be it its boot loader."""
 
+REMOVAL_SECONDS = 30.0
 _KERNEL_LINE = re.compile(r"\[ *\d+\.\d+\] ")
 
 TCG = Accelerator("qemu")
@@ -132,7 +133,8 @@ class Canary:
         except (libvirt.libvirtError, OSError) as error:
             return _Dead(words(error), at_once=True)
         finally:
-            with anyio.CancelScope(shield=True):
+            # What does not go in time is for `reap`: whoever interrupts a run does not wait for it here.
+            with anyio.move_on_after(REMOVAL_SECONDS, shield=True):
                 await self._lifecycle.remove(instance)
 
     async def _brought_up(self, instance: Instance, machine: Machine) -> _Dead | None:

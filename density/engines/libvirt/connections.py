@@ -5,13 +5,20 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
 import libvirt
-from anyio import CancelScope, CapacityLimiter, current_time
+from anyio import (
+    CancelScope,
+    CapacityLimiter,
+    Event,
+    create_task_group,
+    current_time,
+    get_cancelled_exc_class,
+)
 
 from density.engines.libvirt.loop import start_event_loop
 from density.errors import EngineUnavailable
@@ -23,10 +30,14 @@ CONNECTIONS = 3
 """Beside the one that hears events."""
 REQUESTS_PER_CONNECTION = 5
 """libvirtd.conf's max_client_requests: more at once only wait in the daemon, unseen."""
-GONE_SECONDS = 10.0
+GONE_SECONDS = 30.0
 """A daemon that cannot be reached for this long is gone; before, it may be restarting."""
 CALL_SECONDS = 120.0
-"""A call without an answer for so long, as Docker's have: the daemon, or the worker that took it, hangs."""
+"""A call without an answer for so long, as Docker's have, is given up: a daemon may be stopped for a minute."""
+ANSWER_SECONDS = 5.0
+"""A daemon that lives takes a new connection, or lets one go, within this."""
+GRACE_SECONDS = 10.0
+"""So long a call that makes something may still come back once nobody wants it, for it to be known what it made."""
 KEEP_ALIVE = (5, 12)
 """Seconds between a connection's signs of life, and how many may fail to come."""
 _RETRY_SECONDS = 0.5
@@ -41,6 +52,14 @@ Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
+class NoAnswer(TimeoutError):
+    """A call was given up, though the daemon itself lives: what the call is about hangs, such as one QEMU."""
+
+
+REFUSALS = (libvirt.libvirtError, NoAnswer)
+"""What a call raises of a daemon that lives."""
+
+
 @dataclass(slots=True, eq=False)
 class _Slot:
     connection: libvirt.virConnect
@@ -51,76 +70,141 @@ class Connections:
     """Runs calls in worker threads, each on the connection that has least to do; one that broke is opened again.
 
     Attributes:
-        hangs: a call did not come back, so that none is tried any more.
+        hangs: the daemon did not answer when it was last asked whether it lives.
     """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.hangs = False
+        self._asked_at = -math.inf
+        self._down_since: float | None = None
         self._slots: list[_Slot] = []
         self._lock = threading.Lock()
         self._limiter = CapacityLimiter(CONNECTIONS * REQUESTS_PER_CONNECTION)
         self._threads = CapacityLimiter(math.inf)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is nobody to ask: the daemon hangs, or could not be reached when that was last tried."""
+        return self.hangs or self._down_since is not None
+
     async def open(self) -> None:
-        """Connect; where that fails, or the caller is cancelled, no connection stays.
+        """Connect; where that fails, no connection stays.
 
         Raises:
             EngineUnavailable: nothing answers there.
         """
         try:
             for _ in range(CONNECTIONS):
-                self._slots.append(_Slot(await self.limited(connect, self.uri, makes=False)))
+                self._slots.append(_Slot(await self.connected(connect)))
         except BaseException:
-            self.close()
+            await self.close()
             raise
 
-    def close(self) -> None:
+    async def connected(self, function: Callable[[str], libvirt.virConnect]) -> libvirt.virConnect:
+        """A new connection by this function of the URI.
+
+        Raises:
+            EngineUnavailable: nothing answers there, or not in time.
+        """
+        made = await self._given(CALL_SECONDS, function, self.uri)
+        if made is None:
+            raise self._silent()
+        return made
+
+    async def close(self) -> None:
         """Close every connection."""
-        for slot in self._slots:
-            self.let_go(slot.connection)
-        self._slots.clear()
+        slots, self._slots = self._slots, []
+        await self.let_go(*(slot.connection for slot in slots))
 
-    def let_go(self, connection: libvirt.virConnect) -> None:
-        """Close a connection; one of a daemon that hangs is kept for ever, as the daemon would have to agree to it."""
+    async def let_go(self, *connections: libvirt.virConnect) -> None:
+        """Close connections; those of a daemon that hangs are kept for ever, as it would have to agree."""
+        _KEPT.extend(connections)  # or Python would close them, and wait for the daemon
         if self.hangs:
-            _KEPT.append(connection)  # or Python would close it
             return
-        for end in (connection.unregisterCloseCallback, connection.close):
-            with suppress(libvirt.libvirtError):
-                end()
+        with CancelScope(shield=True, deadline=current_time() + ANSWER_SECONDS):
+            await in_thread(close, connections, limiter=self._threads, abandon_on_cancel=True)
+            for connection in connections:
+                _KEPT.remove(connection)
 
-    async def call(self, function: Callable[[libvirt.virConnect], Result]) -> Result:
+    async def call(self, function: Callable[[libvirt.virConnect], Result], *, grace_seconds: float = 0.0) -> Result:
         """Run `function` with a connection; again with a new one if that broke, so it has to bear being run twice.
 
-        A cancelled caller waits for it: what it makes is known when this comes back.
+        Args:
+            function: what is asked.
+            grace_seconds: how long a cancelled caller waits for it all the same: what it makes is known then.
 
         Raises:
             libvirt.libvirtError: libvirt said no.
+            NoAnswer: it has not come back in time, from a daemon that answers others.
             EngineUnavailable: the daemon is gone, or hangs.
         """
+        if self.hangs and not await self._recovered():
+            raise self._silent()
         async with self._limiter:
-            return await self.limited(self._call, function)
+            done = await self._given(CALL_SECONDS, lambda _: (self._call(function),), "", grace_seconds=grace_seconds)
+        if done is not None:
+            return done[0]
+        fresh = await self._given(ANSWER_SECONDS, connect, self.uri)
+        if fresh is None:
+            raise self._silent()
+        await self.let_go(fresh)
+        raise NoAnswer(f"libvirt has not answered for {CALL_SECONDS:.0f} s ({_name(function)})")
 
-    async def limited(
-        self, function: Callable[[Argument], Result], argument: Argument, *, makes: bool = True
-    ) -> Result:
-        """Run something in a worker thread that asks the daemon; the thread is left behind where it does not come back.
+    async def _given(
+        self, seconds: float, function: Callable[[Argument], Result], argument: Argument, *, grace_seconds: float = 0.0
+    ) -> Result | None:
+        """What a function gives in a worker thread, left behind where it does not come back in time; None then.
 
         Args:
-            function: takes the argument.
-            argument: for it.
-            makes: what it makes has to be known, so a cancelled caller waits for it; else it is given up at once.
+            seconds: it has.
+            grace_seconds: as in `call`.
+        """
+        outcome: list[Result | Exception] = []
+        over = Event()
+        scope = CancelScope(shield=True, deadline=current_time() + seconds)
+
+        async def work() -> None:
+            with scope:
+                try:
+                    outcome.append(await in_thread(function, argument, limiter=self._threads, abandon_on_cancel=True))
+                except Exception as error:  # noqa: BLE001 — raised again by who waits for it, outside of the group
+                    outcome.append(error)
+            over.set()
+
+        async with create_task_group() as group:
+            group.start_soon(work)
+            try:
+                await over.wait()
+            except get_cancelled_exc_class():
+                scope.deadline = min(scope.deadline, current_time() + grace_seconds)
+                raise
+        found = outcome[0] if outcome else None
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def _recovered(self) -> bool:
+        """Whether a daemon that did not answer does so again; asked now and then, and by new connections from then on.
 
         Raises:
-            EngineUnavailable: it has not come back for `CALL_SECONDS`, or something before it did not.
+            EngineUnavailable: it is gone.
         """
-        if not self.hangs:
-            with CancelScope(deadline=current_time() + CALL_SECONDS, shield=makes):
-                return await in_thread(function, argument, limiter=self._threads, abandon_on_cancel=True)
-        self.hangs = True
+        if current_time() - self._asked_at < ANSWER_SECONDS:
+            return False
+        self._asked_at = current_time()
+        fresh = await self._given(ANSWER_SECONDS, connect, self.uri)
+        if fresh is None:
+            return False
+        slots = [_Slot(fresh), *[_Slot(await self.connected(connect)) for _ in range(CONNECTIONS - 1)]]
+        _KEPT.extend(slot.connection for slot in self._slots)
+        self._slots, self.hangs = slots, False
+        return True
+
+    def _silent(self) -> EngineUnavailable:
+        self.hangs, self._asked_at = True, current_time()
         where = self.uri or "the default daemon"
-        raise EngineUnavailable("libvirt", f"{where} has not answered for {CALL_SECONDS:.0f} s", remedy=HANGS)
+        return EngineUnavailable("libvirt", f"{where} has not answered for {CALL_SECONDS:.0f} s", remedy=HANGS)
 
     def _call(self, function: Callable[[libvirt.virConnect], Result]) -> Result:
         with self._borrowed() as slot:
@@ -149,21 +233,33 @@ class Connections:
                 slot.busy -= 1
 
     def _reopened(self, slot: _Slot, broken: libvirt.virConnect) -> libvirt.virConnect:
-        deadline = time.monotonic() + GONE_SECONDS
+        """A new connection in the place of one that broke; a daemon that is gone is not waited for again and again."""
         while slot.connection is broken:
             try:
                 fresh = connect(self.uri)
             except EngineUnavailable:
-                if time.monotonic() > deadline:
+                with self._lock:
+                    self._down_since = self._down_since or time.monotonic()
+                    given_up = time.monotonic() > self._down_since + GONE_SECONDS
+                if given_up:
                     raise
                 time.sleep(_RETRY_SECONDS)
                 continue
             with self._lock:
+                self._down_since = None
                 if slot.connection is broken:
                     slot.connection = fresh
                 else:
                     fresh.close()
         return slot.connection
+
+
+def close(connections: Sequence[libvirt.virConnect]) -> None:
+    """Close them, with their callbacks, which would keep them open. Blocks, for as long as the daemon does."""
+    for connection in connections:
+        for end in (connection.unregisterCloseCallback, connection.close):
+            with suppress(libvirt.libvirtError):
+                end()
 
 
 def _log_refusal(function: Callable[..., object], began: float, error: libvirt.libvirtError) -> None:

@@ -20,6 +20,8 @@ ET.register_namespace("density", NAMESPACE)
 _UNSAYABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """XML cannot carry most control characters or half a character, and libvirt's schema has no lines in names or paths."""
 
+_ID = re.compile(r"[A-Za-z0-9-]+")
+
 Hypervisor = Literal["kvm", "qemu", "lxc", "test"]
 TB_CACHE_MIB = 16
 """TCG's cache of translated code. Measured with the payload guest: as fast to ready as with QEMU's default, and 25 MiB
@@ -117,10 +119,10 @@ def domain_xml(domain: Domain) -> str:
 
 
 def parse_mark(xml: str) -> Mark | None:
-    """Whose a domain is, from its metadata element; None where that is not ours."""
+    """Whose a domain is, from its metadata element; None where that is not ours, or names what is no id but a path."""
     element = ET.fromstring(xml)  # noqa: S314 — libvirt's own words, from a socket that only root serves
-    run_id, instance_id = element.get("run"), element.get("id")
-    return Mark(run_id, instance_id) if run_id and instance_id else None
+    run_id, instance_id = element.get("run", ""), element.get("id", "")
+    return Mark(run_id, instance_id) if _ID.fullmatch(run_id) and _ID.fullmatch(instance_id) else None
 
 
 def _refuse_unsayable(root: ET.Element) -> None:

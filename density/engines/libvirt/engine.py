@@ -12,7 +12,7 @@ import libvirt
 from density.engines.base import EngineContext
 from density.engines.changes import Changes
 from density.engines.libvirt import containers, reaping, staging
-from density.engines.libvirt.connections import Connections, words
+from density.engines.libvirt.connections import REFUSALS, Connections, NoAnswer, words
 from density.engines.libvirt.hypervisor import engine_info
 from density.engines.libvirt.instance import (
     Instance,
@@ -71,10 +71,10 @@ class LibvirtEngine:
             stack.callback(self._changes.close)
             stack.callback(staging.unstage, self._context.data_dir)
             stack.callback(containers.remove_root, self._context.data_dir)
-            stack.callback(self._connections.close)
+            stack.push_async_callback(self._connections.close)
             await self._connections.open()
             self._news = News(self._connections)
-            stack.callback(self._news.close)
+            stack.push_async_callback(self._news.close)
             await self._news.open()
             await stack.enter_async_context(background(self._listen))
             self._open = stack.pop_all()
@@ -90,7 +90,7 @@ class LibvirtEngine:
         try:
             info = await self._connections.call(lambda connection: engine_info(connection, self._connections.uri))
             found = await self._connections.call(lambda connection: reaping.find(connection, self._context.run_id))
-        except libvirt.libvirtError as error:
+        except REFUSALS as error:
             raise EngineUnavailable(self.name, words(error)) from error
         return replace(info, running=tuple(mark.instance_id for mark in found.values()))
 
@@ -98,14 +98,14 @@ class LibvirtEngine:
         """Look at the network, its bridge, the disk image and the images below it; boots nothing."""
         try:
             await self._preparer.check(workload)
-        except libvirt.libvirtError as error:
+        except REFUSALS as error:
             raise EngineUnavailable(self.name, words(error)) from error
 
     async def prepare(self, workload: Workload) -> Prepared:
         """Get the guest, look at the network, and boot a canary: which accelerator works is found out by that alone."""
         try:
             self._machines[workload.name], prepared = await self._preparer.prepare(workload)
-        except libvirt.libvirtError as error:
+        except REFUSALS as error:
             raise EngineUnavailable(self.name, words(error)) from error
         return prepared
 
@@ -154,12 +154,14 @@ class LibvirtEngine:
         async with anyio.create_task_group() as group:
             for instance in leaving:
                 group.start_soon(self._stop_one, instance)
+        if leaving and self._connections.is_lost:
+            await self._end_processes(leaving)
 
     async def labelled(self) -> tuple[Labelled, ...]:
         """Domains with density's mark in their metadata."""
         try:
             return await self._connections.call(reaping.labelled)
-        except libvirt.libvirtError as error:
+        except REFUSALS as error:
             raise EngineUnavailable(self.name, words(error)) from error
 
     async def reap(self, run_id: str) -> Reaped:
@@ -174,8 +176,13 @@ class LibvirtEngine:
                 await self.stop([mark.instance_id for mark in found.values() if mark.run_id == self._context.run_id])
                 await reaping.destroy_all(self._connections, found, self._context.data_of)
                 found = await self._connections.call(lambda connection: reaping.find(connection, run_id))
-        except libvirt.libvirtError as error:
+        except REFUSALS as error:
             raise EngineUnavailable(self.name, words(error)) from error
+        except EngineUnavailable:
+            if run_id == self._context.run_id:
+                prefix = object_name(run_id, "")
+                await reaping.end_processes(lambda name: name.startswith(prefix))
+            raise
         files, kept = await in_thread(reaping.remove_traces, run_id, found.keys())
         return Reaped(removed=tuple(sorted(seen - found.keys())), left=(*sorted(found), *kept), files=files)
 
@@ -192,7 +199,10 @@ class LibvirtEngine:
         except (libvirt.libvirtError, OSError) as error:
             if not instance.is_alive:
                 return None
-            return creation_failure(words(error), self._lifecycle.console(instance), container=instance.is_container)
+            said = self._lifecycle.console(instance)
+            if isinstance(error, NoAnswer):
+                return Failure("timeout", words(error), said)
+            return creation_failure(words(error), said, container=instance.is_container)
 
     async def _await_ready(self, instance: Instance, machine: Machine, deadline: float) -> Failure | None:
         ready: Ready | None = None
@@ -221,6 +231,16 @@ class LibvirtEngine:
             del self._instances[instance.instance_id]
             self._change(instance, Phase.REMOVED)
 
+    async def _end_processes(self, instances: Sequence[Instance]) -> None:
+        """Without libvirt, which is gone or hangs: nothing of these runs any more when this comes back."""
+        names = {instance.name for instance in instances}
+        left = await reaping.end_processes(names.__contains__)
+        for instance in instances:
+            if instance.phase is Phase.STOPPING and instance.name not in left:
+                self._instances.pop(instance.instance_id, None)
+                await self._lifecycle.forget(instance)
+                self._change(instance, Phase.REMOVED)
+
     async def _listen(self) -> None:
         async with anyio.create_task_group() as group:
             async for heard in self._news.read():
@@ -247,13 +267,14 @@ class LibvirtEngine:
     async def _reconcile(self) -> None:
         """Find what ended while libvirt was away and did not tell."""
         try:
-            running = await self._connections.call(reaping.names)
-        except (libvirt.libvirtError, EngineUnavailable):
+            active, paused = await self._connections.call(reaping.standing)
+        except (*REFUSALS, EngineUnavailable):
             return  # it went away again; the next return reconciles
         async with anyio.create_task_group() as group:
             for name, instance in list(self._lifecycle.by_name.items()):
-                if instance.asked.is_set() and name not in running:
-                    self._hear(instance, Heard("ended", name), group)
+                instance.agent.set()  # it may have come up meanwhile; it is asked before it is believed
+                if instance.asked.is_set() and (name not in active or name in paused):
+                    self._hear(instance, Heard("ended", name, "paused" if name in paused else "unknown"), group)
 
     def _how_it_ended(self, instance: Instance) -> Failure:
         said = self._lifecycle.console(instance)

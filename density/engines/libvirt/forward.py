@@ -12,7 +12,7 @@ import anyio
 import libvirt
 import libvirt_qemu
 
-from density.engines.libvirt.connections import Connections
+from density.engines.libvirt.connections import REFUSALS, Connections
 
 _NETWORK_ID = "hostnet0"
 """libvirt's name for the first interface of a domain."""
@@ -53,7 +53,7 @@ async def forwarded(
     try:
         yield refusal
     finally:
-        with anyio.CancelScope(shield=True), suppress(libvirt.libvirtError):
+        with anyio.CancelScope(shield=True), suppress(*REFUSALS):
             await ask(f"hostfwd_remove {_NETWORK_ID} tcp:127.0.0.1:{host_port}")
 
 

@@ -20,6 +20,8 @@ _WORDS: dict[How, str] = {
     "crashed": "the guest crashed",
     "failed": "QEMU ended without a word",
     "unknown": "the domain is gone",
+    "paused": "the domain was paused by someone else",
+    "no disk": "QEMU paused it, as there is no space left for what it writes to its disk",
 }
 _WORDS_OF_CONTAINERS: dict[How, str] = _WORDS | {
     "shut down": "the payload ended without a word",
@@ -130,6 +132,8 @@ def ending_failure(
     if not container and any(line.endswith(LEASE_RAN_OUT) for line in said):
         return Failure(LEASE, "its lease ran out: density did not renew it in time", said)
     words = (_WORDS_OF_CONTAINERS if container else _WORDS)[how]
+    if how == "no disk":
+        return Failure("no_space", words, said)
     if own := () if container else guest_limits(said, memory_bytes):
         message = f"{words}, out of memory: the guest's own {format_bytes(memory_bytes)}"
         return Failure("own_limit", message, said, own_limits=own)

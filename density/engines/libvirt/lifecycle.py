@@ -9,7 +9,7 @@ import anyio
 import libvirt
 
 from density.engines.base import EngineContext
-from density.engines.libvirt.connections import Connections
+from density.engines.libvirt.connections import GRACE_SECONDS, Connections, NoAnswer
 from density.engines.libvirt.containers import forget_words, keep_secret, last_words
 from density.engines.libvirt.domain import Domain, domain_xml
 from density.engines.libvirt.hypervisor import all_directories
@@ -41,7 +41,7 @@ class Lifecycle:
         Raises:
             libvirt.libvirtError: libvirt said no.
             OSError: no socket or overlay could be made, or QEMU's connection to the socket not be accepted.
-            EngineUnavailable: the daemon is gone.
+            EngineUnavailable: the daemon is gone, or hangs.
             SliceFull: with it the slice has more tasks than it may.
         """
         self.by_name[instance.name] = instance
@@ -57,7 +57,7 @@ class Lifecycle:
             domain = domain_of(machine, instance.instance_id, self._context, serial=serial)
             if domain.disk and domain.guest.disk:
                 await in_thread(_overlay, domain, machine)
-            await self._connections.call(_Creation(domain, self._context.placement))
+            await self._connections.call(_Creation(domain, self._context.placement), grace_seconds=GRACE_SECONDS)
             if serial:
                 self._context.channel.joined(instance.instance_id)
         finally:
@@ -76,14 +76,15 @@ class Lifecycle:
                 await self._connections.call(lambda connection: destroy(connection, instance.name))
             except libvirt.libvirtError:  # such as a process that the kernel does not let go yet
                 await anyio.sleep(_PAUSE_SECONDS * attempt)
-            except EngineUnavailable:
+            except (EngineUnavailable, NoAnswer):
                 return False
             else:
-                await self._forget(instance)
+                await self.forget(instance)
                 return True
         return False
 
-    async def _forget(self, instance: Instance) -> None:
+    async def forget(self, instance: Instance) -> None:
+        """Remove everything of a domain that is gone."""
         self.by_name.pop(instance.name, None)
         self._context.channel.forget(instance.instance_id)
         # A large overlay takes its file system seconds.
@@ -91,15 +92,30 @@ class Lifecycle:
 
 
 def destroy(connection: libvirt.virConnect, name: str) -> None:
-    """End a domain; one that is gone already is fine. Blocks.
+    """End a domain; one that is gone already is fine, and one that someone has defined is not defined any more. Blocks.
 
     Raises:
         libvirt.libvirtError: it does not go.
     """
-    try:
+    with _gone_is_fine():
         connection.lookupByName(name).destroy()
+    with _gone_is_fine():
+        domain = connection.lookupByName(name)
+        if not domain.isPersistent():
+            return
+        if connection.getType() == "QEMU":
+            with_all = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            domain.undefineFlags(with_all)
+        else:
+            domain.undefine()
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    """It may go between two calls: then there is no such domain, or none that runs."""
+    try:
+        yield
     except libvirt.libvirtError as error:
-        # It may go between the two calls: then there is no such domain, or none that runs.
         if error.get_error_code() not in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID}:
             raise
 

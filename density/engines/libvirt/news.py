@@ -8,14 +8,14 @@ from typing import Literal
 import anyio
 import libvirt
 
-from density.engines.libvirt.connections import Connections, connect
+from density.engines.libvirt.connections import Connections, close, connect
 from density.engines.libvirt.mailbox import Mailbox
 from density.errors import EngineUnavailable
 
 _RETRY_SECONDS = 0.5
 
 What = Literal["ended", "agent", "reconnected", "broken"]
-How = Literal["shut down", "destroyed", "crashed", "failed", "unknown"]
+How = Literal["shut down", "destroyed", "crashed", "failed", "unknown", "paused", "no disk"]
 
 _HOW: dict[int, How] = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN: "shut down",
@@ -23,6 +23,13 @@ _HOW: dict[int, How] = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "crashed",
     libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "failed",
 }
+_PAUSED: dict[int, How] = {
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED: "paused",
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED_WATCHDOG: "paused",
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED_API_ERROR: "paused",
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED_IOERROR: "no disk",
+}
+"""A VM that stands still is none that runs; one that is saved, or was restored, is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +37,10 @@ class Heard:
     """One piece of news.
 
     Attributes:
-        what: a domain `ended`, its guest `agent` connected, the connection is `broken` (told inside only) or back.
+        what: a domain `ended`, or stands still for good, its guest `agent` connected, the connection is `broken` (told
+            inside only) or back.
         name: of the domain.
-        how: it ended; `failed` is QEMU going without a word.
+        how: it ended; `failed` is QEMU going without a word, `no disk` QEMU pausing it as its disk takes no more.
     """
 
     what: What
@@ -55,12 +63,12 @@ class News:
         Raises:
             EngineUnavailable: nothing answers there.
         """
-        self._connection = await self._connections.limited(self._listening, self._connections.uri)
+        self._connection = await self._connections.connected(self._listening)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop listening, once `read` is over."""
         if self._connection is not None:
-            self._connections.let_go(self._connection)
+            await self._connections.let_go(self._connection)
         self._mailbox.close()
 
     async def read(self) -> AsyncIterator[Heard]:
@@ -91,7 +99,7 @@ class News:
                 event = libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE
                 connection.domainEventRegisterAny(None, event, self._on_agent, None)
         except libvirt.libvirtError as error:
-            self._connections.let_go(connection)  # with its callback, which would keep it open
+            close((connection,))  # with its callback, which would keep it open
             raise EngineUnavailable("libvirt", f"{uri} does not tell events: {error}") from error
         return connection
 
@@ -101,6 +109,8 @@ class News:
     def _on_lifecycle(self, _: object, domain: libvirt.virDomain, event: int, detail: int, __: object) -> None:
         if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
             self._mailbox.put(Heard("ended", domain.name(), _HOW.get(detail, "unknown")))
+        elif event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED and detail in _PAUSED:
+            self._mailbox.put(Heard("ended", domain.name(), _PAUSED[detail]))
 
     def _on_agent(self, _: object, domain: libvirt.virDomain, state: int, __: int, ___: object) -> None:
         if state == libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED:

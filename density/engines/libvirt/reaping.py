@@ -7,22 +7,30 @@ from pathlib import Path
 import anyio
 import libvirt
 
-from density.engines.libvirt.connections import Connections
+from density.engines.libvirt.connections import Connections, NoAnswer
 from density.engines.libvirt.domain import NAMESPACE, Mark, parse_mark
 from density.engines.libvirt.lifecycle import destroy, remove_files
 from density.errors import EngineUnavailable
-from density.host import traces
+from density.host import processes, traces
 from density.host.removing import remove_all
 from density.model import RUN_ID, Labelled
 from density.threads import in_thread
 
 ATTEMPTS = 3
+END_SECONDS = 5.0
+"""For a process to go that was killed."""
 _PREFIX = "density-"
 
 
-def names(connection: libvirt.virConnect) -> set[str]:
-    """The names of all domains that run. Blocks."""
-    return {domain.name() for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)}
+def standing(connection: libvirt.virConnect) -> tuple[set[str], set[str]]:
+    """The names of all domains that there are, and of those among them that are paused. Blocks.
+
+    Raises:
+        libvirt.libvirtError: libvirt does not say.
+    """
+    kinds = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE, libvirt.VIR_CONNECT_LIST_DOMAINS_PAUSED
+    active, paused = ({domain.name() for domain in connection.listAllDomains(kind)} for kind in kinds)
+    return active, paused
 
 
 def find(connection: libvirt.virConnect, run_id: str) -> dict[str, Mark]:
@@ -81,6 +89,22 @@ async def destroy_all(connections: Connections, found: Mapping[str, Mark], data_
 
 
 async def _destroy(connections: Connections, name: str, data_dir: Path, instance_id: str) -> None:
-    with suppress(libvirt.libvirtError, EngineUnavailable):
+    with suppress(libvirt.libvirtError, NoAnswer, EngineUnavailable):
         await connections.call(lambda connection: destroy(connection, name))
         await in_thread(remove_files, data_dir, name, instance_id)
+
+
+async def end_processes(is_wanted: Callable[[str], bool]) -> tuple[str, ...]:
+    """Kill what runs of the domains of these names, where libvirt cannot be asked; the names of those that do not go.
+
+    libvirt finds out by itself once it is back: a domain whose process has gone is none. The payload in a container of
+    libvirt's ends with its channel.
+    """
+
+    def running() -> dict[int, str]:
+        found = ((pid, processes.domain_behind(words)) for pid, words in processes.command_lines())
+        return {pid: name for pid, name in found if name and is_wanted(name)}
+
+    pids = list(await in_thread(running))
+    await processes.end(pids, lambda words: is_wanted(processes.domain_behind(words)), grace_seconds=END_SECONDS)
+    return tuple(sorted((await in_thread(running)).values()))

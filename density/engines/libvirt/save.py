@@ -11,7 +11,7 @@ import libvirt
 from anyio import to_thread
 
 from density.engines.base import EngineContext
-from density.engines.libvirt.connections import Connections, words
+from density.engines.libvirt.connections import REFUSALS, Connections, words
 from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.lifecycle import Lifecycle
 from density.engines.libvirt.machine import Machine
@@ -65,10 +65,10 @@ class Saver:
             instance = Instance(instance_id, object_name(self._context.run_id, instance_id), workload)
             async with self._running(instance, machine):
                 return await self._saved(instance, machine, path)
-        except libvirt.libvirtError as error:
+        except REFUSALS as error:
             raise EngineUnavailable("libvirt", words(error)) from error
         finally:
-            self._connections.close()
+            await self._connections.close()
 
     @asynccontextmanager
     async def _running(self, instance: Instance, machine: Machine) -> AsyncGenerator[None]:
