@@ -135,6 +135,11 @@ class Instance:
     launch: int = -1
     started_at: float = math.inf
 
+    @property
+    def was_ready(self) -> bool:
+        """Whether it became ready at some time."""
+        return self.launch >= 0
+
 
 @dataclass(frozen=True, slots=True)
 class Point:

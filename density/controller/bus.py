@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import anyio
@@ -9,13 +10,18 @@ import anyio
 from density.errors import in_short
 from density.events import Event, InstanceChanged, Warned
 from density.log import logger
-from density.model import Phase
+from density.model import Failure, Phase
 from density.state import RunState
 
 log = logger(__name__)
 TRACEBACKS = 3
 """Of each part that fails; after that a fault is one line of the log."""
 _ENDED = frozenset({Phase.FAILED, Phase.LOST, Phase.REMOVED})
+_ORDER = {
+    phase: number
+    for number, phase in enumerate((Phase.REQUESTED, Phase.CREATED, Phase.STARTED, Phase.READY, Phase.STOPPING))
+}
+_LAST = len(_ORDER)
 
 
 class Sink(Protocol):
@@ -38,12 +44,16 @@ class Bus:
     def emit(self, event: Event) -> None:
         """Everything that happens goes through here.
 
-        An instance ends once: what is reported of it after that, such as by an engine whose launch the run has given
-        up, is left out for the state and for every sink. A sink that raises has missed this event.
+        An instance goes forward only and ends once: what is reported of it after that, twice, or too late, such as by
+        an engine whose events come doubled or whose launch the run has given up, is left out for the state and for
+        every sink. A sink that raises has missed this event.
         """
-        if isinstance(event, InstanceChanged) and self._has_ended(event.instance_id):
-            log.debug("late", instance=event.instance_id, phase=event.phase.value)
-            return
+        if isinstance(event, InstanceChanged):
+            change = self._next(event)
+            if change is None:
+                log.debug("late", instance=event.instance_id, phase=event.phase.value)
+                return
+            event = change
         self.state.apply(event)
         failed = []
         for sink in self._sinks:
@@ -72,9 +82,21 @@ class Bus:
         if number == 1:
             self.emit(Warned(anyio.current_time(), f"{part} failed: {in_short(error)}; see density.log of this run"))
 
-    def _has_ended(self, instance_id: str) -> bool:
-        instance = self.state.instances.get(instance_id)
-        return instance is not None and instance.phase in _ENDED
+    def _next(self, event: InstanceChanged) -> InstanceChanged | None:
+        """The change as it is for the run, which knows how far the instance had come; None where it is none."""
+        instance = self.state.instances.get(event.instance_id)
+        if instance is None:
+            return event
+        if instance.phase in _ENDED or _ORDER.get(event.phase, _LAST) <= _ORDER[instance.phase]:
+            return None
+        if event.phase in _ORDER:
+            return event
+        if not instance.was_ready:
+            removed = Failure("removed", "it was removed before it was ready") if event.phase is Phase.REMOVED else None
+            return replace(event, phase=Phase.FAILED, failure=event.failure or removed)
+        if instance.phase is Phase.STOPPING:
+            return replace(event, phase=Phase.REMOVED, failure=None)
+        return event if event.phase is Phase.REMOVED else replace(event, phase=Phase.LOST)
 
     async def until(self, true: Callable[[RunState], bool]) -> None:
         """Wait until this holds of the state."""
