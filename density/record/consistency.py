@@ -6,6 +6,7 @@ the run began with, ceilings of the catalogue, counts that are counts, and times
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 
 from density.ceilings.catalog import BY_ID
 from density.events import (
@@ -25,6 +26,7 @@ from density.events import (
     WorkloadSkipped,
 )
 from density.profile.problems import found
+from density.profile.spec import Require
 
 MOST_SECONDS = 1e9
 """Of a moment or a duration, by the run's clock, either way from 0."""
@@ -33,6 +35,7 @@ MOST_WALL = 2.5e11
 MOST = 1e30
 """Of any value; beyond it, squares overflow."""
 MOST_COUNT = 2**53
+_CAPACITIES = {each.name for each in fields(Require)}
 _MOMENTS = frozenset({"at", "since", "seconds", "cost_seconds", "lag_seconds", "max_lag_seconds", "cpu_seconds"})
 _COUNTS = frozenset(
     {"wave", "target", "sizes", "counts", "failed", "counts_before", "counts_after", "networks", "pools", "required"}
@@ -79,6 +82,8 @@ class Consistency:
             raise ValueError("the run has no id")
         if not names or len(set(names)) < len(names):
             raise ValueError("a run has one workload or more, each with a name of its own")
+        if not event.required.keys() <= _CAPACITIES:
+            raise ValueError("no such capacity can be required")
         if not all(0 < workload.share <= MOST for workload in event.workloads):
             raise ValueError("a workload's share is a number above 0")
         self._workloads = frozenset(names)

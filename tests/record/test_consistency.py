@@ -60,6 +60,7 @@ WRONG: dict[str, list[Event]] = {
     "two workloads of a name": [replace(START, workloads=2 * START.workloads)],
     "no share": [replace(START, workloads=(replace(START.workloads[0], share=0.0),))],
     "no workloads": [replace(START, workloads=())],
+    "a required capacity that is none": [replace(START, required={"sho": 1})],
     "no id": [replace(START, run_id="")],
     "no such ceiling": [START, Stopped(1.0, "ceiling", "full", "tasks.pid_mix")],
     "a forecast of no ceiling": [START, Forecasted(1.0, (replace(FORECAST, ceiling="x"),))],
