@@ -90,14 +90,14 @@ def kill_at(stage: str, seconds: float, profile: Path, runs_dir: Path) -> Killed
     with started(profile, runs_dir, within=ALONE) as process:
         run_dir = run_directory(runs_dir)
         assert run_dir, "the run has not begun"
-        reached = stage == "set up" or _enters(process, run_dir, stage)
+        reached = stage == "set up" or enters(process, run_dir, stage)
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     return Killed(run_dir, frozenset(instances_on_the_host(run_dir.name)), reached)
 
 
-def _enters(process: subprocess.Popen[str], run_dir: Path, stage: str) -> bool:
+def enters(process: subprocess.Popen[str], run_dir: Path, stage: str) -> bool:
     """Wait until a run enters a stage; it is asked for its teardown in the middle of its ramp."""
     if stage == "teardown" and _is_logged(process, run_dir, "ramp"):
         time.sleep(1.0)
