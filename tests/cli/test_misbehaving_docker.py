@@ -19,7 +19,7 @@ from engines.contract import short_directory
 from support.fake_docker import served
 from support.host_state import leftovers
 from support.lying_docker import IMAGE, MODES, LyingDocker
-from support.running import run_directory, started
+from support.running import forget, run_directory, started
 
 INTERRUPTED = 130
 LEFT = 4
@@ -94,6 +94,7 @@ def signalled(endpoint: str, *signals: signal.Signals) -> Left:
         result = run_dir / "result.json"
         outcome = json.loads(result.read_text())["outcome"] if result.exists() else ""
         left = [each for each in leftovers(run_dir.name) if str(directory) not in each]
+        forget(run_dir.name)
         return Left(process.returncode, seconds, outcome, left)
 
 

@@ -35,7 +35,7 @@ _PLACES = (
     "run/netns/*",
     "run/libvirt/*/*density-*",
     "run/libvirt/qemu/*/*density-*",
-    "var/lib/density/*",
+    "var/lib/density/*/*",
     "var/lib/libvirt/qemu/*density-*",
     "var/lib/libvirt/qemu/*/*density-*",
     "var/log/libvirt/*/*density-*",
