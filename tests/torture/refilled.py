@@ -13,10 +13,7 @@ import anyio
 
 from density.cli import main
 from density.controller import run
-from density.controller.bus import Bus
-from density.controller.equipment import Equipment
-from density.controller.safety import SafetyStop
-from density.controller.steps import Steps
+from density.controller.hold import Holder
 from density.events import StageEntered
 from density.shares import split
 
@@ -24,30 +21,25 @@ REFILL_SECONDS = 10.0
 """Between two looks for what is missing."""
 
 
-class Refiller:
-    """Stands where `density.controller.hold.Holder` does."""
+class Refiller(Holder):
+    """A hold that launches what died."""
 
     seconds = 0.0
 
-    def __init__(self, equipment: Equipment, bus: Bus, *, steps: Steps, safety: SafetyStop) -> None:
-        profile = equipment.profile
-        self._full = split(profile.ramp.max_instances, profile.workloads, {})
-        self._bus = bus
-        self._steps = steps
-        self._safety = safety
-
     async def hold(self) -> None:
         """Refill until the time is over; then come to rest once more."""
+        profile, state = self._equipment.profile, self._bus.state
+        full = split(profile.ramp.max_instances, profile.workloads, {})
         self._bus.emit(StageEntered(anyio.current_time(), "hold"))
         end = anyio.current_time() + self.seconds
         while anyio.current_time() < end and not self._safety.first:
             await anyio.sleep(REFILL_SECONDS)
-            alive = self._bus.state.alive_by_workload
-            if missing := {name: count - alive[name] for name, count in self._full.items() if alive[name] < count}:
+            alive = state.alive_by_workload
+            if missing := {name: count - alive[name] for name, count in full.items() if alive[name] < count}:
                 await self._steps.grow(missing)
 
 
 if __name__ == "__main__":
     Refiller.seconds = float(sys.argv[1])
-    run.Holder = Refiller  # type: ignore[assignment,attr-defined]
+    run.Holder = Refiller  # type: ignore[attr-defined]
     sys.exit(main(sys.argv[2:]))
