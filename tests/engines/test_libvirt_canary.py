@@ -102,6 +102,25 @@ def test_what_proves_nothing_vouches_for_no_other_workload() -> None:
     assert booting.booted == 3
 
 
+def test_what_one_workload_waits_for_says_nothing_of_another() -> None:
+    """Two workloads of one image that are ready by other words are booted both: one of them may never say its own."""
+
+    class Deaf(Booting):
+        async def wait(self, _: Instance, ready: Readiness) -> None:
+            await anyio.sleep(1 if ready == READY else 1e9)
+
+    booting = Deaf([], ready_after=1)
+    mute = replace(DEBIAN, ready=Readiness("console", "never"))
+
+    async def run() -> None:
+        canary = Canary(cast("Lifecycle", booting), cast("Waiter", booting), "r", lambda: 1)
+        await canary.find(DEBIAN, (TCG,))
+        with pytest.raises(CannotRun):
+            await canary.find(mute, (TCG,))
+
+    trio.run(run, clock=MockClock(autojump_threshold=0))
+
+
 def test_one_that_never_comes_up_is_told() -> None:
     """With what was tried."""
     with pytest.raises(UsageError, match=r"^debian: no VM comes up here \(TCG: not ready after 10 min"):

@@ -98,8 +98,7 @@ class Canary:
             CannotRun: none of those that are wanted.
             EngineUnavailable: the daemon is gone.
         """
-        nothing_proved = _proof(machine).by == "running"
-        key = (machine.guest, machine.vcpus, machine.workload.network, nothing_proved, tuple(candidates))
+        key = (machine.guest, machine.vcpus, machine.workload.network, _proof(machine), tuple(candidates))
         if key not in self._found:
             self._found[key] = await self._find(machine, candidates)
         return self._found[key]

@@ -23,6 +23,8 @@ _WORDS: dict[How, str] = {
     "paused": "the domain was paused by someone else",
     "no disk": "QEMU paused it, as there is no space left for what it writes to its disk",
 }
+_STANDING: dict[How, str] = {"paused": "paused", "no disk": "no_space"}
+"""Kinds of failure of what has not ended and does not go on."""
 _WORDS_OF_CONTAINERS: dict[How, str] = _WORDS | {
     "shut down": "the payload ended without a word",
     "failed": "libvirt's own process of the container ended without a word",
@@ -132,8 +134,8 @@ def ending_failure(
     if not container and any(line.endswith(LEASE_RAN_OUT) for line in said):
         return Failure(LEASE, "its lease ran out: density did not renew it in time", said)
     words = (_WORDS_OF_CONTAINERS if container else _WORDS)[how]
-    if how == "no disk":
-        return Failure("no_space", words, said)
+    if how in _STANDING:
+        return Failure(_STANDING[how], words, said)
     if own := () if container else guest_limits(said, memory_bytes):
         message = f"{words}, out of memory: the guest's own {format_bytes(memory_bytes)}"
         return Failure("own_limit", message, said, own_limits=own)
