@@ -110,6 +110,13 @@ def test_a_hostile_profile_is_one_sentence_each(case: str, tmp_path: Path) -> No
     assert all(line.startswith("error: ") for line in done.stderr.splitlines())
 
 
+def test_an_odd_regular_expression_is_no_line_on_the_terminal(recwarn: pytest.WarningsRecorder) -> None:
+    """What Python warns its programmers of is nothing for who writes a profile."""
+    loaded = load_profile("redis", overrides=["workloads.redis.ready=log:[[a]"])
+    assert loaded.workloads[0].ready.argument == "[[a]"
+    assert not recwarn.list
+
+
 def test_minus_zero_is_zero(tmp_path: Path) -> None:
     """What is kept of the profile can be read again."""
     keys = ["ramp.settle=-0.0", "objectives.cpu_busy=-0.0", "simulated.noise=-0.0"]

@@ -64,11 +64,12 @@ class OomCounter:
     """
 
     def __init__(self, directory: Path, *, root: Path = Path("/")) -> None:
+        self._event = -1
         self._count, self._raised = 0, 0
         self._host = root / "proc/vmstat"
         self._host_kills = self._killed_on_host()
-        self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         try:
+            self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             with (directory / "memory.oom_control").open("rb", buffering=0) as control:
                 _register(directory / "cgroup.event_control", f"{self._event} {control.fileno()}")
         except OSError as error:
@@ -91,7 +92,8 @@ class OomCounter:
             return 0
 
     def __del__(self) -> None:
-        os.close(self._event)
+        if self._event >= 0:
+            os.close(self._event)
 
 
 def _register(file: Path, words: str) -> None:

@@ -1,6 +1,7 @@
 """Readiness as a profile writes it: `running`, `log:REGEX`, `tcp:PORT`, `http:PORT/PATH`, ..."""
 
 import re
+import warnings
 from typing import Any, cast
 
 from density.model import Readiness
@@ -26,7 +27,8 @@ def parse_ready(text: str) -> Readiness:
     by, _, argument = text.partition(":")
     if by in ("log", "console"):
         try:
-            re.compile(argument)
+            with warnings.catch_warnings(action="ignore"):  # of what a later Python may read otherwise
+                re.compile(argument)
         except re.error as error:
             raise ExplainedError(f"{argument!r} is no regular expression: {error}") from error
         except RecursionError as error:

@@ -1,10 +1,15 @@
 """Which ends the kernel's out-of-memory kills explain."""
 
+import errno
+import gc
 import os
 from pathlib import Path
 
+import pytest
+
 from density.engines.oom import OomKills
 from density.host.oom import OomCounter, parse_oom_kills
+from density.host.reading import Unavailable
 from density.model import Placement
 
 
@@ -55,3 +60,15 @@ def test_a_kill_that_the_kernel_raises_six_times_is_one(tmp_path: Path) -> None:
     assert raised(2, killed=1) == 1
     assert raised(0, killed=5) == 1  # elsewhere on the host
     assert raised(2, killed=7) == 3
+
+
+def test_no_descriptor_left_is_no_counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where density may open no more files, and nothing is said when the counter that never was is taken away."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "eventfd", refuse)
+    with pytest.raises(Unavailable, match="Too many open files"):
+        OomCounter(tmp_path, root=tmp_path)
+    gc.collect()

@@ -10,10 +10,11 @@ import signal
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 from random import Random
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from density.cli import main
 from density.controller.session import RECORD, RESULT
@@ -234,6 +235,11 @@ def put_run(rng: Random, directory: Path, kept: Sequence[str], result: dict[str,
     os.utime(record, (1e9, 1e9))  # whoever watches it need not wait to see that nobody writes it
 
 
+@cache
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
 def density(*arguments: str) -> tuple[int, str]:
     """A command in this process: its exit code, and what it said on standard error.
 
@@ -242,8 +248,8 @@ def density(*arguments: str) -> tuple[int, str]:
         Hung: it did not come back.
     """
     errors = io.StringIO()
-    output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    with redirect_stdout(output), redirect_stderr(errors), in_time():
+    # click keeps every stream that it has written to, and would keep all that was written with it.
+    with redirect_stdout(_nowhere()), redirect_stderr(errors), in_time():
         code = main(["--traceback", *arguments])
     said = errors.getvalue()
     assert INTERNAL not in said, said
