@@ -59,6 +59,16 @@ def test_what_changes_no_figure_is_not_told(run: Run) -> None:
     assert told(run, compared(1, *SMALL, "description=other", "require.slo=3")) == []
 
 
+def test_what_programs_are_given_stays_private(run: Run) -> None:
+    """A password in the environment has changed: that is told, and neither the old nor the new one."""
+    key = "workloads.web.environment.PASSWORD"
+    runs = [replace(run, settings={**run.settings, **given}) for given in ({}, {key: "hunter1"}, {key: "hunter2"})]
+    for before, after, shown in ((0, 1, ("not set", "another value")), (1, 2, ("a value", "another value"))):
+        (found,) = told(runs[before], runs[after])
+        assert (found.what, found.baseline, found.other) == (key, *shown)
+    assert told(runs[1], runs[1]) == []
+
+
 def test_another_host(run: Run) -> None:
     """Each fact of it that differs, sizes in a unit that hides what kernels take for themselves."""
     other = compared(1, *SMALL)

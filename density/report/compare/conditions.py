@@ -1,5 +1,6 @@
 """Whether runs were made under the same conditions; where not, what a difference may come from."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,10 @@ _SPOILT: Mapping[str, str] = {
     "description": "",
 }
 """The start of a key of the profile -> what it makes incomparable; the longest one that fits counts."""
+
+NOT_SET = "not set"
+_ENVIRONMENT = re.compile(r"workloads\..+\.environment\.")
+"""What a profile gives to programs: it may have passwords in it, and a comparison is sent to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +85,16 @@ def _different(baseline: Group, other: Group, facts: Callable[[Run], Facts]) -> 
     found = [[facts(run) for run in group] for group in (baseline, other)]
     found = [[_without_absent(each, found) for each in group] for group in found]
     for what in dict.fromkeys(name for group in found for each in group for name in each):
-        before, after = ([each.get(what, "not set") for each in group] for group in found)
+        before, after = ([each.get(what, NOT_SET) for each in group] for group in found)
         spoils = _spoilt(what)
         if spoils and any(value != before[0] for value in (*before, *after)):
+            if _ENVIRONMENT.match(what):
+                before, after = _hidden(before, "a value"), _hidden(after, "another value")
             yield Condition(what, _shown(before), _shown(after), spoils)
+
+
+def _hidden(values: Sequence[object], name: str) -> list[object]:
+    return [value if value == NOT_SET else name for value in values]
 
 
 def _without_absent(facts: Facts, everywhere: Sequence[Sequence[Facts]]) -> Facts:
@@ -91,7 +102,7 @@ def _without_absent(facts: Facts, everywhere: Sequence[Sequence[Facts]]) -> Fact
     named = [{_workload(what) for what in each} for run in everywhere for each in run]
     absent = set[str]().union(*named) - named[0].intersection(*named) - {""}
     kept = {what: fact for what, fact in facts.items() if _workload(what) not in absent}
-    there = {f"workloads.{name}": facts.get(f"workloads.{name}.engine", "not set") for name in sorted(absent)}
+    there = {f"workloads.{name}": facts.get(f"workloads.{name}.engine", NOT_SET) for name in sorted(absent)}
     return kept | there
 
 
