@@ -1,5 +1,8 @@
 """Finding a kernel: given, cached, the host's, or the distribution's."""
 
+import hashlib
+import shutil
+import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -121,3 +124,59 @@ async def test_host_without_apt(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FetchError, match="there is no apt-cache here"):
         async with packages.fetch_kernel():
             pass
+
+
+def archive(directory: Path, *, trusted: bool) -> Path:
+    """An archive with a kernel in it that nobody has signed; the path of a configuration of apt that knows it alone."""
+    repository, tree = directory / "repository", directory / "tree"
+    for name, depends, content in (
+        ("linux-image-cloud-amd64", "linux-image-9.9.9", {}),
+        ("linux-image-9.9.9", "", KERNELS),
+    ):
+        (tree / name / "DEBIAN").mkdir(parents=True)
+        about = f"Package: {name}\nVersion: 9.9.9\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: a\n"
+        (tree / name / "DEBIAN/control").write_text(about + (f"Depends: {depends}\n" if depends else ""))
+        for path, data in content.items():
+            (tree / name / path).parent.mkdir(parents=True)
+            (tree / name / path).write_bytes(data)
+        repository.mkdir(exist_ok=True)
+        subprocess.run(["dpkg-deb", "--root-owner-group", "--build", str(tree / name), str(repository)], check=True)
+    packages_file = b""
+    for deb in sorted(repository.glob("*.deb")):
+        control = subprocess.run(["dpkg-deb", "-f", str(deb)], check=True, capture_output=True).stdout
+        data = deb.read_bytes()
+        sums = f"Filename: ./{deb.name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n\n"
+        packages_file += control + sums.encode()
+    (repository / "Packages").write_bytes(packages_file)
+    digest = hashlib.sha256(packages_file).hexdigest()
+    (repository / "Release").write_text(f"Suite: x\nSHA256:\n {digest} {len(packages_file)} Packages\n")
+    (directory / "sources.list").write_text(f"deb {'[trusted=yes] ' if trusted else ''}file:{repository} ./\n")
+    for name in ("state/lists/partial", "cache/archives/partial"):
+        (directory / name).mkdir(parents=True)
+    configuration = directory / "apt.conf"
+    configuration.write_text(
+        f'Dir::Etc::sourcelist "{directory}/sources.list";\nDir::Etc::sourceparts "-";\n'
+        f'Dir::State::lists "{directory}/state/lists";\nDir::Cache "{directory}/cache";\n'
+    )
+    return configuration
+
+
+KERNELS = {"boot/vmlinuz-9.9.9": KERNEL}
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="no apt")
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_an_archive_that_nobody_has_signed_gives_no_kernel(
+    trusted: bool,  # noqa: FBT001 — a parameter
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Apt itself says so, and is not talked out of it; what the host's own configuration trusts is taken."""
+    monkeypatch.setenv("APT_CONFIG", str(archive(tmp_path, trusted=trusted)))
+    if trusted:
+        async with packages.fetch_kernel() as found:
+            assert (found.name, is_kernel(found)) == ("vmlinuz-9.9.9", True)
+        return
+    with pytest.raises(FetchError, match=r"not signed|no longer signed|does not have a Release"):
+        async with packages.fetch_kernel():
+            pytest.fail("fetched")
