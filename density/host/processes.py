@@ -14,6 +14,8 @@ from density.model import RUN_ID, run_of
 PROC = Path("/proc")
 PAYLOADS = frozenset({"payload", "density-native"})
 """How the payload is called, in containers and as a plain process."""
+LONGEST_BYTES = 32_768
+"""Of a command line; any user may start processes with 2 MiB each. QEMU's has 6 KiB, and its name at the beginning."""
 _LOOK_SECONDS = 0.1
 _NOT_OURS = (ProcessLookupError, FileNotFoundError, PermissionError)
 """What is said of a process that has ended, or is somebody else's; any other error is none of the process's."""
@@ -105,7 +107,8 @@ async def wait_for_end(pid: int) -> None:
 
 
 def _words(process: Path) -> Words:
-    text = (process / "cmdline").read_bytes().decode(errors="replace").rstrip("\0")
+    with (process / "cmdline").open("rb") as file:
+        text = file.read(LONGEST_BYTES).decode(errors="replace").rstrip("\0")
     return text.split("\0") if text else ()
 
 

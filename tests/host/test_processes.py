@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from density.host.processes import command_lines, run_behind
+from density.host.processes import LONGEST_BYTES, command_lines, run_behind
 
 RUN = "20260101-000000-0a0b"
 MACHINE = f"guest=density-{RUN}-vm-00001,debug-threads=on"
@@ -41,3 +41,12 @@ def test_command_lines(tmp_path: Path) -> None:
         (tmp_path / name / "cmdline").write_bytes(cmdline)
     (tmp_path / "9").mkdir()
     assert sorted(command_lines(tmp_path)) == [(1, ["init"]), (7, ["a", "b c", "\ufffd"])]
+
+
+def test_command_lines_of_others_cost_little(tmp_path: Path) -> None:
+    """Of one with megabytes no more is read than one of ours could have."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cmdline").write_bytes(b"payload\0--run\0" + b"x" * 2**21 + b"\0")
+    [(pid, words)] = command_lines(tmp_path)
+    assert pid == 7
+    assert sum(map(len, words)) < LONGEST_BYTES
