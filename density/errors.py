@@ -19,6 +19,8 @@ import errno
 import resource
 from collections.abc import Iterator, Sequence
 
+_NO_NAME = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
+
 
 class DensityError(Exception):
     """Base of all errors with a message meant for the person at the terminal: one clear sentence."""
@@ -109,8 +111,8 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 def meant(error: BaseException) -> DensityError | None:
     """The first that was raised on purpose, among others that followed from it; None where there is none.
 
-    Where the system has refused density itself a file or memory, that is no fault of its code, and is said as what it
-    is.
+    Where the system has refused density itself a file or memory, or what was typed is no file's name, that is no fault
+    of its code, and is said as what it is.
     """
     found = list(leaves(error))
     on_purpose = next((leaf for leaf in found if isinstance(leaf, DensityError)), None)
@@ -123,11 +125,13 @@ def too_few_files(limit: int, *, least: int) -> TooLittle:
     return TooLittle(f"density may have {limit} files open{needed}; raise the limit, such as by `ulimit -n 4096`")
 
 
-def _refused(error: BaseException) -> TooLittle | None:
+def _refused(error: BaseException) -> DensityError | None:
     if isinstance(error, OSError) and error.errno == errno.EMFILE:
         return too_few_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0], least=0)
     if isinstance(error, OSError) and error.errno == errno.ENFILE:
         return TooLittle("no more files can be opened on this host: fs.file-max is reached")
+    if isinstance(error, OSError) and error.errno in _NO_NAME:
+        return UsageError(f"{str(error.filename)[:60]}: {error.strerror}")
     if isinstance(error, MemoryError):
         return TooLittle("there is no memory left for density itself")
     return None

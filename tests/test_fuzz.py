@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.fuzzing import bodies, density, in_time, profile, put_run, read_profile, read_run, talk
+from support.fuzzing import bodies, command_line, density, in_time, profile, put_run, read_profile, read_run, talk
 from support.recorded_runs import events_of, record
 
 from density.controller.session import RESULT
@@ -66,6 +66,17 @@ def test_any_result_is_a_row_of_the_list(
     put_run(rng, directory, bodies(events_of("max")[:1]), result)
     assert (directory / RESULT).exists()
     assert density("runs", "--json", "--runs-dir", str(directory.parent)) == (0, "")
+
+
+@given(rng=seeds)
+@settings(quick, max_examples=60)
+def test_any_command_line_is_one_or_is_a_sentence(
+    rng: Random, whole: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Names of files that are too long, numbers of 5,000 digits, bytes that are no text, everything twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.getbasetemp())
+        density(*command_line(rng, whole, whole))
 
 
 @given(rng=seeds, size=st.integers(1, 700))

@@ -21,7 +21,13 @@ def find_run(run: str, runs_dir: Path | None) -> Path:
     Raises:
         UsageError: there is no such run.
     """
-    directory = runs_dir or default_runs_dir()
+    try:
+        return _find(run, runs_dir or default_runs_dir())
+    except PermissionError as error:
+        raise UsageError(f"{error.filename} cannot be looked at: {error.strerror}") from error
+
+
+def _find(run: str, directory: Path) -> Path:
     ids = _ids(directory)
     if run == LATEST:
         if not ids:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from density.cli import main
 from density.cli.find import find_run
 from density.errors import UsageError
 
@@ -29,6 +30,18 @@ def test_by_id_by_directory_and_the_latest(runs: Path, monkeypatch: pytest.Monke
     assert find_run(older.name, None) == older
     monkeypatch.chdir(runs)
     assert find_run(older.name, Path("elsewhere")).resolve() == older
+
+
+@pytest.mark.parametrize("command", [["report"], ["watch"], ["compare"], ["report", "--runs-dir", "x" * 5000]])
+def test_a_name_that_no_file_can_have_is_one_sentence(
+    command: list[str], runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2, and no fault of density's."""
+    monkeypatch.chdir(runs)
+    assert main([*command, "x" * 5000]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "File name too long" in said
 
 
 def test_what_is_not_there_is_said_with_what_is_near(runs: Path) -> None:

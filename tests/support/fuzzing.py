@@ -134,6 +134,45 @@ def read_profile(data: bytes, path: Path) -> bool:
     return True
 
 
+def command_line(rng: Random, run: Path, other: Path) -> list[str]:
+    """A command with options of its own and values that are none; it starts nothing."""
+    command, options = rng.choice(_COMMANDS)
+    line = [{"RUN": str(run), "OTHER": str(other)}.get(word, word) for word in command.split()]
+    for _ in range(rng.randrange(1, 4)):
+        if options and rng.randrange(5):
+            line.append(rng.choice(options.split()))
+        value = rng.choice(ARGUMENTS)
+        for _ in range(rng.randrange(3)):
+            value = (
+                rng.choice(KEYS) + value if rng.randrange(2) else f"{value},{rng.choice(KEYS)}{rng.choice(ARGUMENTS)}"
+            )
+        line.append(value)
+    return line
+
+
+_COMMANDS = (
+    ("plan RUN", "--demand --host --hosts --spare --cpu-busy --overcommit --time-limit --format"),
+    ("plan RUN --demand web=3,db=1", "--host --hosts --spare --cpu-busy --overcommit --time-limit --format"),
+    ("compare RUN OTHER", "--fail-if --format"),
+    ("report RUN", "--format --runs-dir"),
+    ("export RUN", "--format"),
+    ("run simulated --dry-run", "--set --until --max --require --linger --metrics"),
+    ("doctor simulated", "--for --set"),
+    ("versus nowhere", "--set"),
+    ("runs", "--runs-dir"),
+    ("profiles", ""),
+    ("watch", ""),
+)
+ARGUMENTS = (
+    *("0", "-1", "1", "1e308", "inf", "nan", DIGITS, "9" * 400, "9" * 400 + "s", "-0.0", "\udcff", "", "=", ","),
+    *("x" * 5000, "5%", "101%", "1e400s", "\x1b[2J", "/", "/dev/null", "web", "a:b", "~x", "1:2", "..", ".", "\u0663"),
+)
+KEYS = (
+    *("web=", "db=", "cpus=", "memory=", "price=", "count=", "n:cpus=", "instances=", "slo=", "hard=", "ramp.max="),
+    *("capacity.slo ", "capacity.slo -", "web.ready_seconds.p95 +", "workloads.web.memory="),
+)
+
+
 def talk(rng: Random, secrets: Sequence[str] = ("0",)) -> bytes:
     """What a payload might say that has lost its mind; the secrets are of instances that are expected."""
     lines = []

@@ -15,7 +15,7 @@ from random import Random
 import anyio
 import psutil
 import pytest
-from support.fuzzing import Hung, bodies, density, in_time, profile, put_run, read_profile, read_run, talk
+from support.fuzzing import Hung, bodies, command_line, density, in_time, profile, put_run, read_profile, read_run, talk
 from support.recorded_runs import events_of, record
 from support.tally import Tally
 
@@ -27,6 +27,7 @@ PROFILES = 100_000
 RECORDS = 1_000
 PAGES = 40
 """Records of which pages with charts are made; each takes two seconds."""
+LINES = 3_000
 CONVERSATIONS = 20_000
 GUIDED_SECONDS = 120
 GROWTH = 64 * 2**20
@@ -95,6 +96,12 @@ def test_records_and_results(name: str, count: int, slow: bool, tally: Tally, wh
         shutil.rmtree(directory / "csv", ignore_errors=True)
 
     fuzz(tally, f"fuzz: {name}", count, work)
+
+
+def test_command_lines(tally: Tally, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every command that starts nothing."""
+    monkeypatch.chdir(tmp_path)
+    fuzz(tally, "fuzz: command lines", LINES, lambda rng: density(*command_line(rng, whole, whole)))
 
 
 def test_the_channel(tally: Tally, tmp_path: Path) -> None:
