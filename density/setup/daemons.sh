@@ -29,7 +29,7 @@ is_running() { grep -qx "$1" "$SYSROOT"/proc/[0-9]*/comm 2>/dev/null; }
 # start_unit NAME...: by systemd, which waits until they are up.
 start_unit() {
     as_root systemctl start "$@" </dev/null 2>>"$CACHE/daemons.log" 9>&- && return 0
-    as_root journalctl --no-pager -n 8 -u "$1" 2>/dev/null 9>&- | sed 's/^/    /' >&2
+    as_root journalctl --no-pager -n 8 -u "$1" 2>/dev/null 9>&- | indented
     return 1
 }
 
@@ -69,7 +69,7 @@ wait_for() {
 
 # did_not_come_up ENGINE PROGRAM: its last words, then the one line.
 did_not_come_up() {
-    as_root tail -n 8 "$LOGS/$2.log" 2>/dev/null | sed 's/^/    /' >&2
+    as_root tail -n 8 "$LOGS/$2.log" 2>/dev/null | indented
     lacking "$1" "$2 was started and does not answer: $SAYS"
 }
 

@@ -70,8 +70,11 @@ take_turn() {
     flock 9
 }
 
+# indented: what a program logged, for the person, without what a terminal would obey.
+indented() { tr -d '\000-\010\013-\037\177' | sed 's/^/    /' >&2; }
+
 # last_lines FILE COUNT: the end of a log, indented, for the person.
 last_lines() {
     [ -r "$1" ] || return 0
-    tail -n "$2" "$1" | sed 's/^/    /' >&2
+    tail -n "$2" "$1" | indented
 }

@@ -72,15 +72,15 @@ def test_libvirt_sees_one_version_of_cgroups(root: Host, mounts: str, controller
 
 
 def test_engine_that_does_not_come_up_shows_its_last_words(root: Host) -> None:
-    """A daemon that dies is not waited for; its log's end and one line say so, and the run goes on."""
+    """A daemon that dies is not waited for; its log's end, which steers no terminal, and one line say so."""
     root.install()
     root.answer("docker", 1, "no such socket")
-    root.stub("dockerd", "echo failed to mount overlay; exit 1")
+    root.stub("dockerd", "printf 'failed \\033]0;x\\007to mount overlay\\n'; exit 1")
     done = root.run("setup.sh", "run")
     assert done.returncode == 0
     assert said(done.stderr) == [
         "starting dockerd",
-        "    failed to mount overlay",
+        "    failed ]0;xto mount overlay",
         "docker: dockerd was started and does not answer: no such socket",
     ]
 
