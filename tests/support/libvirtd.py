@@ -56,6 +56,24 @@ def libvirtd(directory: Path, *, files: int = 1024, log_files: int = 1024) -> It
             os.close(logs)
 
 
+@contextmanager
+def restarted(directory: Path) -> Iterator[None]:
+    """Start a libvirtd anew that was killed, where the first one was, for as long as this is entered."""
+    logs = (directory / "virtlogd.pid").read_text().strip()
+    inside = ["nsenter", "--target", logs, "--mount", "libvirtd", "--config", f"{directory}/libvirtd.conf"]
+    process = subprocess.Popen(
+        [*inside, "--pid-file", f"{directory}/libvirtd.pid"],
+        env=os.environ | {"NOTIFY_SOCKET": f"{directory}/started"},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        _await_end(process)
+
+
 def _await_end(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(STOP_SECONDS)

@@ -92,7 +92,16 @@ def run_density(profile: Path, runs_dir: Path, within: Sequence[str]) -> Finishe
         subprocess.TimeoutExpired: it takes too long; it was ended.
     """
     with started(profile, runs_dir, within=within) as process:
-        out, said = process.communicate(timeout=RUN_SECONDS)
+        return finished(process)
+
+
+def finished(process: "subprocess.Popen[str]") -> Finished:
+    """The end of a run that was started.
+
+    Raises:
+        subprocess.TimeoutExpired: it takes too long.
+    """
+    out, said = process.communicate(timeout=RUN_SECONDS)
     return Finished(json.loads(out) if out else {}, process.returncode, said)
 
 
