@@ -21,6 +21,8 @@ from support.running import RUN_SECONDS, Document, run_directory, started
 from support.tally import Tally
 from support.whole_record import account, flaws
 
+from density.engines.docker.shims import shim_of
+
 pytestmark = [pytest.mark.root, pytest.mark.docker]
 CONTAINERS = int(os.environ.get("DENSITY_TORTURE_CONTAINERS", "320"))
 STARVED_SECONDS = 25.0
@@ -60,6 +62,8 @@ def group() -> Iterator[Path]:
     path = (base if base.is_dir() else Path("/sys/fs/cgroup")) / f"torture-{os.getpid()}"
     path.mkdir()
     yield path
+    for pid in map(int, (path / "cgroup.procs").read_text().split()):
+        os.kill(pid, signal.SIGKILL)  # shims outlive their daemon
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
@@ -133,13 +137,13 @@ def starved(group: Path, seconds: float) -> Callable[[], Iterator[None]]:
 
 
 @pytest.mark.parametrize("image", ["payload", "other"])
-def test_hundreds_of_containers(image: str, tally: Tally, daemon: Dockerd, tmp_path: Path) -> None:
+def test_hundreds_of_containers(image: str, tally: Tally, daemon: Dockerd, group: Path, tmp_path: Path) -> None:
     """All go within a minute, and the daemon still answers: it did not lock itself up."""
     with profile_of(image, daemon, tmp_path) as profile:
         ended = interrupted(profile, tmp_path)
         say(f"{CONTAINERS} containers of {image}", ended)
         survived = ended.exit_code == INTERRUPTED and ended.seconds < 60 and removed(ended) >= CONTAINERS
-        left = settled_leftovers(ended.run_dir.name, daemon=daemon.endpoint.removeprefix("unix://"))
+        left = left_on_the_host(ended, daemon, group)
         tally.add(f"teardown of {CONTAINERS} containers, {image}", survived, left, len(flaws(ended.run_dir)))
 
 
@@ -152,7 +156,7 @@ def test_a_daemon_that_cannot_fork_for_a_while(
         ended = interrupted(profile, tmp_path, within_it=starved(group, STARVED_SECONDS))
         say(f"starved for {STARVED_SECONDS:.0f} s, {image}", ended)
         survived = ended.exit_code == INTERRUPTED and removed(ended) >= CONTAINERS
-        left = settled_leftovers(ended.run_dir.name, daemon=daemon.endpoint.removeprefix("unix://"))
+        left = left_on_the_host(ended, daemon, group)
         tally.add(f"daemon that cannot fork for a while, {image}", survived, left, len(flaws(ended.run_dir)))
 
 
@@ -168,8 +172,15 @@ def test_a_daemon_that_never_forks_again(tally: Tally, daemon: Dockerd, group: P
         survived = ended.exit_code == LEFT_BEHIND and bool(there) and there <= named
         command = ["-m", "density", "clean", ended.run_dir.name, "--docker", daemon.endpoint]
         subprocess.run([sys.executable, *command], check=False, capture_output=True, timeout=RUN_SECONDS)
-        left = settled_leftovers(ended.run_dir.name, daemon=daemon.endpoint.removeprefix("unix://"))
+        left = left_on_the_host(ended, daemon, group)
         tally.add("daemon that never forks again", survived, left, len(flaws(ended.run_dir)))
+
+
+def left_on_the_host(ended: Ended, daemon: Dockerd, group: Path) -> list[str]:
+    """What carries the run's id, and shims of the daemon, which carry no run's: it has no other containers."""
+    left = settled_leftovers(ended.run_dir.name, daemon=daemon.endpoint.removeprefix("unix://"))
+    commands = (Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (group / "cgroup.procs").read_text().split())
+    return left + [f"shim of {container}" for container in map(shim_of, commands) if container]
 
 
 @contextmanager

@@ -38,6 +38,7 @@ from density.engines.docker.not_ready import Found, look, not_ready, unhealthy
 from density.engines.docker.preparing import Preparer
 from density.engines.docker.readiness import NeverReadyError, Waiter
 from density.engines.docker.session import Patience
+from density.engines.docker.shims import end_shims
 from density.engines.docker.spec import container_document, is_payload
 from density.engines.own_limits import KernelBook, SliceUse, reached_alive
 from density.errors import EngineUnavailable
@@ -100,6 +101,7 @@ class DockerEngine:
         self._slice_use = SliceUse(context.placement)
         self._daemons: Mapping[str, int] = {}
         self._removals_at_once = removal.AT_ONCE
+        self._made: dict[str, str] = {}
         self._files_limits: dict[str, float] = {}
         self._missed = self._reconciling = False
         self._replaced_at = -math.inf
@@ -205,7 +207,7 @@ class DockerEngine:
 
     async def reap(self, run_id: str) -> Reaped:
         """Remove containers by label, look again, and again while some go, or one appeared late; then the rest."""
-        seen: dict[str, str] = {}
+        seen = dict(self._made) if run_id == self._context.run_id else {}
         found = await removal.list_labelled(self._clients, run_id)
         keeps_up, in_vain = True, 0
         while found and keeps_up and in_vain < removal.ATTEMPTS:
@@ -219,10 +221,11 @@ class DockerEngine:
             self._note_gone(found)
         left = removal.names_of(found)
         removed, kept = await removal.remove_things(self._clients, run_id) if keeps_up else ((), ())
-        gone = set(seen.values()) - set(left.values())
+        gone = {each: name for each, name in seen.items() if each not in left}
+        shims = await end_shims(gone) if gone and self._clients.endpoint.is_local else ()
         return Reaped(
-            removed=(*sorted(gone), *removed),
-            left=(*sorted(left.values()), *kept),
+            removed=(*sorted(set(gone.values())), *removed),
+            left=(*sorted(left.values()), *kept, *shims),
             problem="" if keeps_up else removal.STALLED,
         )
 
@@ -282,6 +285,7 @@ class DockerEngine:
             return Created.of(client.create_container_from_config(document, name)).id  # type: ignore[no-untyped-call]
 
         instance.container_id = await self._make(create, deadline)
+        self._made[instance.container_id] = name
         if not instance.is_alive:
             await self._drop(instance)
             return False
