@@ -42,12 +42,19 @@ touch = "1MiB"
 missing = "skip"
 [workloads.container]
 engine = "docker"
-[workloads.lxc]
-engine = "libvirt"
-guest = "none"
 [workloads.vm]
 engine = "libvirt"
 guest = "null"
+""",
+    "libvirt's containers": """
+[engines]
+libvirt = "lxc:///system"
+missing = "skip"
+[workloads.process]
+engine = "native"
+[workloads.lxc]
+engine = "libvirt"
+guest = "none"
 """,
 }
 RAMP = """
@@ -130,7 +137,7 @@ def test_a_stranger_beside_a_run(kind: str, number: int, tally: Tally, tmp_path:
     profile.write_text(RAMP + PROFILES[kind])
     with started(profile, tmp_path / "runs", within=ALONE) as process:
         run_dir = run_directory(tmp_path / "runs")
-        assert run_dir
+        assert run_dir, process.communicate()
         said: list[str] = []
         thread = threading.Thread(target=lambda: said.append(as_user(NOBODY, lambda: _beside(run_dir.name, run_dir))))
         thread.start()
