@@ -1,13 +1,14 @@
 """A calendar clock that jumps in mid-run: no duration moves, and the record says when it was and by how much."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from support.jumping import jumping
+from support.running import started
 
 from density.controller.bus import Bus
 from density.controller.wall_clock import WallClock
@@ -30,35 +31,21 @@ max = 6
 settle = "1s"
 hold = "1s"
 """
-JUMPING = """
-import glob, sys, time
-really, began = time.time, []
-jumps = [(float(at), float(by)) for at, by in (each.split(":") for each in sys.argv[1].split(","))]
-
-def jumped():
-    if not began and glob.glob("runs/*/run.sqlite"):
-        began.append(time.monotonic())
-    return really() + sum(by for at, by in jumps if began and time.monotonic() - began[0] > at)
-
-time.time = jumped
-from density.cli import main
-sys.exit(main(sys.argv[2:]))
-"""
 
 
-def run(tmp_path: Path, jumps: str) -> tuple[dict[str, Any], list[Event]]:
-    """A run of some seconds whose clock jumps, given as `SECONDS:BY,...` since its record began."""
+def run(tmp_path: Path, jumps: Sequence[tuple[float, float]]) -> tuple[dict[str, Any], list[Event]]:
+    """A run of some seconds whose clock jumps, and its record."""
     (tmp_path / "p.toml").write_text(PROFILE)
-    command = [sys.executable, "-c", JUMPING, jumps, "run", "p.toml", "-q", "--json", "--metrics", "off"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120)
-    assert done.returncode == 0, done.stderr
+    with started(tmp_path / "p.toml", tmp_path / "runs", within=jumping(jumps, tmp_path / "runs")) as process:
+        out, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
     (run_dir,) = (tmp_path / "runs").iterdir()
-    return json.loads(done.stdout), list(read_events(run_dir / "run.sqlite"))
+    return json.loads(out), list(read_events(run_dir / "run.sqlite"))
 
 
 def test_a_run_through_jumps_is_the_run_without_them(tmp_path: Path) -> None:
     """An hour forward, then two back: times stay in order, durations are seconds, and both steps are kept."""
-    document, events = run(tmp_path, "1:3600,3:-7200")
+    document, events = run(tmp_path, [(1.0, HOUR), (3.0, -2 * HOUR)])
     assert document["seconds"] < 60
     assert [round(step["seconds"] / HOUR) for step in document["clock_steps"]] == [1, -2]
     first, second = document["clock_steps"]
