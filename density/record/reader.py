@@ -75,7 +75,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(_open(path)) as connection:
             _check(connection, path)
             yield connection
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a table's own description
         raise RecordError(f"{path}: the record cannot be read: {error}") from error
 
 

@@ -119,6 +119,14 @@ def test_a_table_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
     assert EVENTS.startswith("CREATE TABLE event")
 
 
+def test_a_description_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """A turned bit in the words by which SQLite knows the table of events."""
+    path = record(events_of("max"), tmp_path / "r") / RECORD
+    path.write_bytes(path.read_bytes().replace(b"-- the order", b"-- the \xce\x20der"))
+    with pytest.raises(RecordError):
+        next(read_events(path))
+
+
 def test_a_pipe_beside_a_record_does_not_block(tmp_path: Path) -> None:
     """SQLite would open it, and wait for its other end."""
     run = record(events_of("max"), tmp_path / "r")

@@ -28,7 +28,7 @@ RECORDS = 1_000
 PAGES = 40
 """Records of which pages with charts are made; each takes two seconds."""
 LINES = 3_000
-CONVERSATIONS = 20_000
+CONVERSATIONS = 100_000
 GUIDED_SECONDS = 120
 GROWTH = 64 * 2**20
 """Bytes that a process may hold more of after all than after the first tenth."""
@@ -146,7 +146,6 @@ async def _converse(channel: Channel, rng: Random) -> None:
             if rng.randrange(4) == 0:
                 with anyio.move_on_after(0.01), suppress(ChannelClosed):
                     await channel.ping(instance_id)
-    channel.recall(instance_id)
     channel.forget(instance_id)
 
 
