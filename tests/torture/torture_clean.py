@@ -1,14 +1,9 @@
 """`density clean` after runs that died with their reaper: what it finds on real engines, and what it never touches."""
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,78 +14,21 @@ from docker.errors import APIError
 from engines.contract import short_directory
 from support.dockerd import Dockerd
 from support.host_state import settled_leftovers
+from support.killed_with_reaper import RAMP, READY_SECONDS, clean, killed_run
 from support.libvirtd import libvirtd
 from support.running import run_directory, started
 from support.tally import Tally
-from support.whole_record import account, flaws, unread
+from support.whole_record import flaws, unread
 
 from density.controller.intent import declared
 
 pytestmark = pytest.mark.root
 TIMES = 5
-RAMP = """
-name = "killed"
-[slice]
-tasks = 300
-memory = "2GiB"
-[ramp]
-shape = "linear"
-start = 2
-step = 2
-max = 8
-settle = "500ms"
-hold = "120s"
-calibrate = 1
-"""
 NULL = '[workloads.vm]\nengine = "libvirt"\nguest = "null"\naccelerator = "tcg"\n'
 WEB = '[workloads.web]\nengine = "docker"\n'
 LXC = '[workloads.lxc]\nengine = "libvirt"\nguest = "none"\n[engines]\nlibvirt = "lxc:///system"\n'
 PROCESS = '[workloads.process]\nengine = "native"\n'
-READY_SECONDS = 90.0
 LOGS = Path("/var/log/libvirt")
-
-
-def ready(run_dir: Path) -> int:
-    """Instances that are ready by the record so far."""
-    with suppress(Exception):  # there is no record yet
-        return account(run_dir).ready
-    return 0
-
-
-def kill_with_reaper(process: subprocess.Popen[str]) -> None:
-    """End a run by SIGKILL, and before that whatever would remove what it leaves."""
-    process.send_signal(signal.SIGSTOP)  # or it would start another reaper
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(path.read_text().rpartition(")")[2].split()[1]) == process.pid:
-                words = (path.parent / "cmdline").read_text()
-                if "reaper" in words or "aftermath" in words:
-                    os.kill(int(path.parent.name), signal.SIGKILL)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-
-
-def killed_run(directory: Path, profile: str, *, instances: int, seconds: float = 0.0) -> Path:
-    """The directory of a run that was killed with its reaper, so long after it had so many instances."""
-    directory.mkdir(exist_ok=True)
-    file = directory / "killed.toml"
-    file.write_text(RAMP + profile)
-    with started(file, directory / "runs") as process:
-        run_dir = run_directory(directory / "runs")
-        assert run_dir is not None
-        deadline = time.monotonic() + READY_SECONDS
-        while ready(run_dir) < instances and process.poll() is None:
-            assert time.monotonic() < deadline, "the run has too few instances"
-            time.sleep(0.05)
-        time.sleep(seconds)
-        kill_with_reaper(process)
-    return run_dir
-
-
-def clean(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """`density clean` as a person runs it."""
-    command = [sys.executable, "-m", "density", "clean", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 def next_run(directory: Path) -> dict[str, Any]:
