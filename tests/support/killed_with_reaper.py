@@ -45,7 +45,7 @@ def kill_with_reaper(process: subprocess.Popen[str]) -> None:
                 if "reaper" in words or "aftermath" in words:
                     os.kill(int(path.parent.name), signal.SIGKILL)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
 
 
 def killed_run(directory: Path, profile: str, *, instances: int, seconds: float = 0.0) -> Path:
