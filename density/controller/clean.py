@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from density.controller.data import data_base, data_path
 from density.controller.dead_runs import Judge
 from density.controller.engines import LXC, real_engine
 from density.controller.host_lock import CLEANING, NAME, Holder, try_lock
-from density.controller.intent import Intent, Place, endpoints_asked, fulfil
+from density.controller.intent import NEW as UNWRITTEN
+from density.controller.intent import Intent, Place, endpoints_asked, fulfil, intent_path
 from density.controller.paths import NEW, cache_dir, directories, is_alive, make_base, runtime_base
 from density.engines.base import Engine, EngineContext
 from density.errors import EngineUnavailable, UsageError, in_short
@@ -201,7 +203,7 @@ class _Cleaning:
                     self.stuck |= {run_id} if reaped.left else set()
         except EngineUnavailable as error:
             concerned = set(await in_thread(self._judge.dead, declared_here)).intersection(declared_here)
-            self.unseen |= concerned
+            self.unseen |= concerned if await in_thread(_may_come_back, place) else set()
             if place == _CONTAINERS and not concerned:
                 return None
             return Part(name=name, removed=tuple(removed), left=tuple(left), unavailable=str(error))
@@ -259,7 +261,9 @@ class _Cleaning:
         for run_id in set(judge.dead(judge.on_record)) - self.stuck:
             paths += {*directories(self._base, run_id), data_path(run_id), *_own(judge.intents.get(run_id))}
         if judge.run_id is None:
-            paths += [path for path in _old(self._base.glob(f"{NEW}*"), _NEW_SECONDS) if not is_alive(path)]
+            unwritten = intent_path("").parent.glob(f"*{UNWRITTEN}")
+            new = [path for path in self._base.glob(f"{NEW}*") if not is_alive(path)]
+            paths += _old((*new, *unwritten), _NEW_SECONDS)
             scratch = [path for path in cache_dir().glob("*.*") if _SCRATCH.fullmatch(path.name)]
             scratch += Path(tempfile.gettempdir()).glob(f"{UNPACKING}*")
             paths += [path for path in _old(scratch, _SCRATCH_SECONDS) if path.is_dir()]
@@ -276,6 +280,14 @@ def _name(place: Place, wanted: Sequence[Place]) -> str:
         return "libvirt's containers"
     first = next(each for each in wanted if each.engine == place.engine)
     return place.engine if place == first else f"{place.engine} at {place.endpoint}"
+
+
+def _may_come_back(place: Place) -> bool:
+    """Whether an engine that does not answer may do so again: not where the directory of its socket is gone. Blocks."""
+    parts = urlsplit(place.endpoint)
+    sockets = parse_qs(parts.query).get("socket", [])
+    sockets += [parts.path] if parts.scheme == "unix" else []
+    return not sockets or any(Path(each).parent.is_dir() for each in sockets)
 
 
 def _is_of(runs: Collection[str]) -> Callable[[processes.Words], bool]:

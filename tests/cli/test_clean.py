@@ -139,6 +139,15 @@ async def test_a_place_that_does_not_answer_keeps_the_declaration(tmp_path: Path
     assert list(declared()) == [DEAD]
 
 
+async def test_an_engine_whose_socket_has_no_directory_any_more_never_comes_back(tmp_path: Path) -> None:
+    """It was a daemon of a test, say; there is nobody to ask again."""
+    gone = [Place("docker", f"unix://{tmp_path}/gone/docker.sock"),
+            Place("libvirt", f"qemu+unix:///system?socket={tmp_path}/gone/libvirt-sock")]  # fmt: skip
+    declared_at(tmp_path, DEAD, *gone)
+    report = await clean(site=site(tmp_path, FakeEngine({}, refuses="no socket")))
+    assert (report.open, declared()) == ((), {})
+
+
 async def test_a_declaration_of_a_run_that_is_alive_stays(tmp_path: Path) -> None:
     """Though its runtime directory is not below the base that is cleaned, such as with another XDG_RUNTIME_DIR."""
     with RunLock(ALIVE, base=tmp_path / "other") as lock:
@@ -330,7 +339,7 @@ async def test_what_was_being_made_when_density_died_goes(tmp_path: Path, monkey
     """Directories of the cache, of /tmp and of a run without a name yet, once they are old; nothing else of these."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     old = touch(tmp_path, "base/.new-x-1/", "cache/payload.ab12cd_9/", "cache/initramfs-00ff.k3k3k3k3/")
-    old |= touch(tmp_path, "tmp/density-kernel-ab12cd_9/")
+    old |= touch(tmp_path, "tmp/density-kernel-ab12cd_9/", f"state/intents/{DEAD}.new")
     kept = touch(tmp_path, "cache/payload-0123456789abcdef", "cache/zig/", "cache/vmlinuz-6.1.0", "base/.new-y-2/")
     for path in [*old, *kept - {tmp_path / "base/.new-y-2/"}]:
         os.utime(path, (1, 1))
