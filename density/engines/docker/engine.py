@@ -207,7 +207,7 @@ class DockerEngine:
 
     async def reap(self, run_id: str) -> Reaped:
         """Remove containers by label, look again, and again while some go, or one appeared late; then the rest."""
-        seen = dict(self._made) if run_id == self._context.run_id else {}
+        seen: dict[str, str] = {}
         found = await removal.list_labelled(self._clients, run_id)
         keeps_up, in_vain = True, 0
         while found and keeps_up and in_vain < removal.ATTEMPTS:
@@ -221,10 +221,11 @@ class DockerEngine:
             self._note_gone(found)
         left = removal.names_of(found)
         removed, kept = await removal.remove_things(self._clients, run_id) if keeps_up else ((), ())
-        gone = {each: name for each, name in seen.items() if each not in left}
+        made = self._made if run_id == self._context.run_id else {}
+        gone = {each: name for each, name in {**made, **seen}.items() if each not in left}
         shims = await end_shims(gone) if gone and self._clients.endpoint.is_local else ()
         return Reaped(
-            removed=(*sorted(set(gone.values())), *removed),
+            removed=(*sorted(set(seen.values()) - set(left.values())), *removed),
             left=(*sorted(left.values()), *kept, *shims),
             problem="" if keeps_up else removal.STALLED,
         )
