@@ -47,8 +47,8 @@ def test_numbers_of_safety() -> None:
     assert f"{format_bytes(reserve.disk_bytes)} and {reserve.inodes:,} inodes" in SAFETY
     assert f"({LEASE_SECONDS:.0f} s, `lease` in the profile)" in SAFETY
     assert f"{DEFAULT}, for metrics" in SAFETY
-    assert CPU_SHARE == 0.1
-    assert "a tenth of a\nCPU" in SECURITY
+    assert CPU_SHARE == 0.2
+    assert "a fifth of a\nCPU" in SECURITY
 
 
 def test_commands_and_links_exist() -> None:

@@ -20,6 +20,7 @@ from density.engines.docker.log import (
     CPU_SHARE,
     LONGEST_LINE,
     OVERLAP,
+    Budget,
     Lines,
     LogFollower,
     evidence,
@@ -85,7 +86,7 @@ def test_a_follower_never_closes_a_connection_that_was_given_back(directory: Pat
         clients = connected(directory)
         for _ in range(5):
             pattern = Pausing()
-            follower = LogFollower(clients, "one", pattern)  # type: ignore[arg-type]
+            follower = LogFollower(clients, "one", pattern, Budget())  # type: ignore[arg-type]
             thread = threading.Thread(target=follower.run)
             thread.start()
             assert pattern.reading.wait(5)
@@ -110,7 +111,7 @@ def test_a_follower_is_ended_while_its_log_is_silent(directory: Path) -> None:
 
     with fake_docker(directory, {LOG: answer}) as server:
         clients = connected(directory)
-        follower = LogFollower(clients, "one", NEVER)
+        follower = LogFollower(clients, "one", NEVER, Budget())
         thread = threading.Thread(target=follower.run)
         thread.start()
         assert began.wait(5)
@@ -194,7 +195,7 @@ def test_a_line_that_the_follower_missed_is_found_in_the_tail(directory: Path, m
 
     with fake_docker(directory, {LOG: answer, "/containers/one/json": lambda _: {"Config": {"Tty": False}}}):
         clients = connected(directory)
-        follower = LogFollower(clients, "one", re.compile("^READY$"))
+        follower = LogFollower(clients, "one", re.compile("^READY$"), Budget())
         result: list[bool] = []
         thread = threading.Thread(target=lambda: result.append(follower.run()))
         thread.start()
@@ -279,8 +280,8 @@ def test_a_long_line_is_searched_everywhere(where: int, size: int) -> None:
         assert is_in(re.compile(wanted), line.decode()) == found
 
 
-def test_a_flood_takes_no_whole_core(directory: Path) -> None:
-    """A container that prints without an end is read at a share of a CPU, and its end is still found."""
+def test_floods_take_no_whole_core(directory: Path) -> None:
+    """Containers that print without an end are read at a share of a CPU together, and their ends are still found."""
     flood = framed("x" * 16384)
 
     def answer(query: dict[str, str]) -> Iterator[bytes]:
@@ -291,21 +292,38 @@ def test_a_flood_takes_no_whole_core(directory: Path) -> None:
             yield flood
 
     with fake_docker(directory, {LOG: answer}):
-        clients = connected(directory)
-        follower, spent = LogFollower(clients, "one", re.compile(".*READY$")), []
+        clients, budget = connected(directory), Budget()
+        followers = [LogFollower(clients, "one", re.compile(".*READY$"), budget) for _ in range(3)]
+        spent: list[float] = []
 
-        def run() -> None:
-            follower.run()
+        def run(follower: LogFollower) -> None:
+            assert follower.run()
             spent.append(time.thread_time())
 
         began = time.monotonic()
-        thread = threading.Thread(target=run)
-        thread.start()
-        thread.join(10)
-        follower.close()
-        assert spent
-        assert spent[0] <= CPU_BURST_SECONDS + 3 * CPU_SHARE * (time.monotonic() - began)
+        threads = [threading.Thread(target=run, args=(follower,)) for follower in followers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        for follower in followers:
+            follower.close()
+        assert len(spent) == 3
+        # A last look at the log's end is spent before it is paid for.
+        assert sum(spent) <= CPU_BURST_SECONDS + CPU_SHARE * (time.monotonic() - began) + 3 * LOOK_CPU_SECONDS
         clients.close()
+
+
+LOOK_CPU_SECONDS = 0.4
+"""For 100,000 letters and a pattern that is searched for from each of them; on a busy machine."""
+
+
+def test_a_budget_is_shared_and_earned() -> None:
+    """Who spends first makes the next one wait, and what is not spent adds up to no more than a burst."""
+    budget = Budget(share=0.5, burst_seconds=1.0)
+    assert budget.spend(0.9) == 0
+    assert budget.spend(0.6) == pytest.approx(1.0, abs=0.1)
+    assert budget.spend(0.5) == pytest.approx(2.0, abs=0.1)
 
 
 def test_evidence_is_bounded() -> None:

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -21,9 +22,9 @@ LONGEST_LINE = 4096
 square of them, and nothing else runs meanwhile: 7 ms."""
 OVERLAP = 1024
 """Letters that two parts have in common, and that are searched again with each new piece of a line."""
-CPU_SHARE, CPU_BURST_SECONDS = 0.1, 0.2
-"""How much of a CPU following one log may take, and how much of its time at once: a container that floods its log
-measures nothing. What the follower misses then is found at the log's end."""
+CPU_SHARE, CPU_BURST_SECONDS = 0.2, 0.5
+"""How much of a CPU following all logs may take, and how much of its time at once: containers that flood their logs
+measure nothing, and would slow down what does. What a follower misses then is found at the log's end."""
 
 
 def read_tail(client: LeanClient, container_id: str, *, lines: int) -> tuple[str, ...]:
@@ -88,6 +89,25 @@ class Lines:
         return is_in(self._pattern, line, max(self._begin, searched - OVERLAP))
 
 
+class Budget:
+    """CPU time that followers share; for any thread."""
+
+    def __init__(self, share: float = CPU_SHARE, burst_seconds: float = CPU_BURST_SECONDS) -> None:
+        """`share`: of a CPU; `burst_seconds`: what may be spent at once after some rest."""
+        self._share = share
+        self._burst = self._left = burst_seconds
+        self._at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def spend(self, seconds: float) -> float:
+        """Spend so much; seconds to wait until it is earned, 0 where it was there."""
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(self._burst, self._left + self._share * (now - self._at)) - seconds
+            self._at = now
+            return max(0.0, -self._left / self._share)
+
+
 class LogFollower:
     """Follows one container's log in a thread until a line matches, whatever interrupts the following.
 
@@ -96,12 +116,13 @@ class LogFollower:
         problem: why the log could last not be read; empty where it could.
     """
 
-    def __init__(self, clients: Clients, container_id: str, pattern: re.Pattern[str]) -> None:
+    def __init__(self, clients: Clients, container_id: str, pattern: re.Pattern[str], budget: Budget) -> None:
         self.problem = ""
         self.seen = 0
         self._clients = clients
         self._container_id = container_id
         self._pattern = pattern
+        self._budget = budget
         self._interrupt = Interrupt()
 
     def run(self) -> bool:
@@ -126,7 +147,7 @@ class LogFollower:
     def _follow(self, tail: str) -> bool:
         lines, before = Lines(self._pattern), self.seen
         look_at, unlooked = time.monotonic() + LOOK_SECONDS, 0
-        began, used = time.monotonic(), time.thread_time()
+        used = time.thread_time()
         with self._clients.borrow(self._interrupt) as client:
             for data in client.follow_log(
                 self._container_id, tail=tail, silence_seconds=LOOK_SECONDS, silence_after_bytes=LOOK_BYTES
@@ -135,10 +156,10 @@ class LogFollower:
                     return True
                 self.seen = before + lines.seen
                 unlooked += len(data)
-                allowed = CPU_BURST_SECONDS + CPU_SHARE * (time.monotonic() - began)
-                if (over := time.thread_time() - used - allowed) > 0:
-                    self._interrupt.fired.wait(over / CPU_SHARE)
-                if (over > 0 or unlooked > LOOK_BYTES) and time.monotonic() > look_at:
+                before_this, used = used, time.thread_time()
+                if (pause := self._budget.spend(used - before_this)) > 0:
+                    self._interrupt.fired.wait(pause)
+                if (pause > 0 or unlooked > LOOK_BYTES) and time.monotonic() > look_at:
                     if self._is_in_tail(client):
                         return True
                     look_at, unlooked = time.monotonic() + LOOK_SECONDS, 0

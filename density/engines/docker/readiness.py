@@ -10,7 +10,7 @@ from anyio import CapacityLimiter, to_thread
 from density.engines.docker.answers import Container
 from density.engines.docker.client import Clients
 from density.engines.docker.instance import Instance
-from density.engines.docker.log import LogFollower
+from density.engines.docker.log import Budget, LogFollower
 from density.engines.docker.netns import Answer, ask_http
 from density.engines.docker.owners import Listener, answering, family, read_listeners, sockets_of
 from density.model import Failure
@@ -41,6 +41,7 @@ class Waiter:
         self._channel = channel
         # Threads that follow logs or ask inside containers, beside the calls and not in their way.
         self._limiter = CapacityLimiter(THREADS)
+        self._budget = Budget()
 
     async def wait(self, instance: Instance) -> tuple[float, Mapping[str, str]]:
         """When it became ready, seconds of `anyio.current_time()`, and what it said of itself.
@@ -85,7 +86,7 @@ class Waiter:
         await instance.healthy.wait()
 
     async def _log(self, instance: Instance, pattern: str) -> None:
-        follower = LogFollower(self._clients, instance.container_id, re.compile(pattern))
+        follower = LogFollower(self._clients, instance.container_id, re.compile(pattern), self._budget)
         try:
             await to_thread.run_sync(follower.run, limiter=self._limiter, abandon_on_cancel=True)
         finally:
