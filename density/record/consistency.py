@@ -38,7 +38,7 @@ MOST_COUNT = 2**53
 _CAPACITIES = {each.name for each in fields(Require)}
 _MOMENTS = frozenset({"at", "since", "seconds", "cost_seconds", "lag_seconds", "max_lag_seconds", "cpu_seconds"})
 _COUNTS = frozenset(
-    {"wave", "target", "sizes", "counts", "failed", "counts_before", "counts_after", "networks", "pools", "required"}
+    {"wave", "target", "sizes", "counts", "failed", "counts_before", "counts_after", "required"}
     | {"max_instances", "removed", "missed_beats"}
 )
 

@@ -26,6 +26,7 @@ from density.events import (
     Stopped,
     WaveSettled,
     WaveStarted,
+    WorkloadPrepared,
     WorkloadSkipped,
 )
 from density.model import Phase, Workload
@@ -41,6 +42,7 @@ FORECAST = CeilingForecast("tasks.pid_max", "", 1.0, 2.0, 0.0, math.inf, 1.0, ma
 FINE: list[list[Event]] = [
     [START, REQUEST, Forecasted(1.0, (FORECAST,)), HostSampled(2.0, {"a": math.nan, "b": math.inf}, 0.1)],
     [START, WorkloadSkipped(0.0, "web", "no KVM")],
+    [START, WorkloadPrepared(0.0, "web", "", {"br0": 2**64 - 2}, 0.1, {"wide": 2**96})],
 ]
 WRONG: dict[str, list[Event]] = {
     "no such workload": [START, replace(REQUEST, workload="wbe")],
