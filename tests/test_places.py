@@ -161,7 +161,8 @@ def test_results_go_to_who_asked_for_them(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "runs/r1/below/file").touch()
     assert (tmp_path / "runs/r1").stat().st_uid == 0
     hand_over(tmp_path / "runs/r1")
-    assert {path.lstat().st_uid for path in (tmp_path / "runs/r1").rglob("*")} == {NOBODY}
+    assert {path.lstat().st_uid for path in (tmp_path / "runs").rglob("*")} == {NOBODY}
+    assert (tmp_path / "runs").stat().st_uid == NOBODY
     assert ((tmp_path / "runs/r1").stat().st_uid, (tmp_path / "other").stat().st_uid) == (NOBODY, 0)
     refuse_shared(tmp_path / "runs/r1")
 

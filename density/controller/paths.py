@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from density.errors import UsageError
-from density.places import own_directory, refuse_shared
+from density.places import invoker, own_directory, refuse_shared
 
 RUNS_DIR_VARIABLE = "DENSITY_RUNS_DIR"
 NEW = ".new-"
@@ -67,7 +67,10 @@ def make_run_dir(path: Path) -> None:
         OSError: it cannot be made, or is there.
     """
     refuse_shared(path.parent)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if owner := invoker():
+            os.chown(path.parent, *owner)  # by sudo: the next run may be without
     path.mkdir(mode=0o700)
     path.chmod(0o700)  # whatever the umask
 

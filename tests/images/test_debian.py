@@ -22,7 +22,7 @@ def anyio_backend() -> str:
 
 
 def test_the_plan_of_a_system() -> None:
-    """A kernel, systemd and what was asked for are installed in one go; what is asked for twice is there once."""
+    """A kernel, systemd and what was asked for come in one go, once each, and nothing turns signatures off."""
     wanted = DebianDisk(Packages(names=("redis-server", "udev"), suite="trixie"))
     words = command(wanted.everything, Path("/t"), variant="minbase", hooks=("true",))
     assert words[0] == "mmdebstrap"
@@ -30,6 +30,8 @@ def test_the_plan_of_a_system() -> None:
     assert "--essential-hook=true" in words
     assert words[-2:] == ("trixie", "/t")
     mirrored = Packages(mirror="file:/srv/debian")
+    said = " ".join((*words, *command(mirrored, Path("/t"), variant="extract"))).lower()
+    assert not [word for word in ("trusted", "insecure", "unauth", "gpg", "weak", "keyring") if word in said]
     assert command(mirrored, Path("/t"), variant="extract")[-1] == "file:/srv/debian"
 
 
