@@ -44,6 +44,7 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
             ids[bus.state.workloads[instance.workload].workload.engine].append(instance_id)
 
     unlisted: list[str] = []
+    gone: list[str] = []
 
     def lost(mine: list[str], why: str) -> None:
         """The engine does not list what it holds: what is not seen to go may still be there."""
@@ -54,8 +55,8 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
         try:
             await _stop(bus, engine, mine)
             reaped = await engine.reap(run_id)
-        except EngineUnavailable as gone:
-            lost(mine, f"what {gone.engine} may still hold ({gone.reason})")
+        except EngineUnavailable as error:
+            lost(mine, f"what {error.engine} may still hold ({error.reason})")
             return
         except Exception as error:  # noqa: BLE001 — a fault in one engine is no reason to leave what the others hold
             bus.fault(f"removing by {engine.name}", error)
@@ -63,6 +64,7 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
             return
         names = {object_name(run_id, instance_id) for instance_id in mine}.union(reaped.removed)
         torn.removed += names.difference(reaped.left)
+        gone.extend(each for each in mine if object_name(run_id, each) not in reaped.left)
         torn.left += reaped.left
         if reaped.problem:
             bus.emit(Warned(anyio.current_time(), f"{engine.name}: {reaped.problem}"))
@@ -72,10 +74,19 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
             group.start_soon(clear, engine, ids[name])
     with anyio.move_on_after(NEWS_SECONDS):
         await bus.until(lambda state: not _running(state))
+    _end_unreported(bus, gone)
     for instance_id in unlisted:
-        gone = bus.state.instances[instance_id].phase not in _RUNNING
-        (torn.removed if gone else torn.left).append(object_name(run_id, instance_id))
+        ended = bus.state.instances[instance_id].phase not in _RUNNING
+        (torn.removed if ended else torn.left).append(object_name(run_id, instance_id))
     return torn
+
+
+def _end_unreported(bus: Bus, gone: Sequence[str]) -> None:
+    """What its engine lists no more has ended, also where nobody reported it, such as because the reporter hangs."""
+    for instance_id in gone:
+        instance = bus.state.instances[instance_id]
+        if instance.phase in _RUNNING:
+            bus.emit(InstanceChanged(anyio.current_time(), instance_id, instance.workload, Phase.REMOVED))
 
 
 async def _kill_what_stays(bus: Bus, equipment: Equipment) -> NoReturn:

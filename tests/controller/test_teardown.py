@@ -105,3 +105,18 @@ def test_what_an_engine_gives_up_is_left_by_name(monkeypatch: pytest.MonkeyPatch
     assert _torn(run).left == (object_name(RUN, "web-00003"),)
     assert _torn(run).removed == 39
     assert any("nothing for 60 s" in warning for warning in run.state.warnings)
+
+
+def test_what_went_without_a_word_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine lists it no more, and what reports its end hangs: it has ended all the same, so that counts add up."""
+
+    async def stop(self: SimulatedEngine, instance_ids: Sequence[str]) -> None:
+        for instance_id in instance_ids[:30]:
+            self.forget(instance_id)
+        await stop_really(self, instance_ids)
+
+    monkeypatch.setattr(SimulatedEngine, "stop", stop)
+    run = simulate(PROFILE)
+    assert (_torn(run).removed, _torn(run).left) == (40, ())
+    assert {each.phase for each in run.state.instances.values()} == {Phase.REMOVED}
+    assert run.state.alive == 0

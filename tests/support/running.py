@@ -83,6 +83,9 @@ def started(
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             _end(process)
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
 
 
 def run_density(profile: Path, runs_dir: Path, within: Sequence[str]) -> Finished:

@@ -217,6 +217,7 @@ def test_a_deed(name: str, tally: Tally, tmp_path: Path) -> None:
         print(f"\n{name}: exit code {code}: {said[-600:]}")
     there = next(iter(path for path in (tmp_path / "runs").glob("*") if (path / "run.sqlite").exists()), None)
     lost = flaws(there) if there else []
+    print("\n".join(lost))
     tally.add(name, survived, settled_leftovers(run.run_id, seconds=LEASE_SECONDS), len(lost))
 
 
