@@ -96,7 +96,7 @@ class RunLock:
         with ExitStack() as stack:
             # Locked before it gets its name, so that a clean-up never sees a run that is not yet alive.
             new = self._base / f"{NEW}{self.directory.name}-{os.getpid()}"
-            new.mkdir(mode=0o711)
+            new.mkdir(mode=0o711)  # QEMU's user passes through, and nobody else can list it
             new.chmod(0o711)
             stack.enter_context(_locked(new / _LOCK, fcntl.LOCK_EX))
             try:
