@@ -1,7 +1,8 @@
-"""Words from outside made harmless: what engines, instances, profiles and records say, before anybody sees it."""
+"""Words from outside: made harmless before anybody sees them, and searched at a cost that nobody can raise."""
 
 import re
 
+_ANYTHING_FIRST = re.compile(r"(?:\.\*\??)+(?![*+?{])")
 _UNUSUAL = re.compile(r"[^ -~]")
 """Everything but the letters, digits and signs of ASCII; most text has none of it."""
 
@@ -29,3 +30,16 @@ def visible(text: str, *, keep: str = "") -> str:
 def one_line(text: str) -> str:
     """The same in one line, with single spaces."""
     return " ".join(visible(text).split())
+
+
+def line_pattern(pattern: str) -> re.Pattern[str]:
+    """The pattern to look for in lines, such as `.*ready`; what may come before it changes nothing, and is left out.
+
+    With it a search takes the square of a line's length: it is tried from each letter, up to the end.
+
+    Raises:
+        re.error: it is no pattern.
+    """
+    whole = re.compile(pattern)
+    first = _ANYTHING_FIRST.match(pattern)
+    return re.compile(pattern[first.end() :]) if first else whole

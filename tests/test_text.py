@@ -3,6 +3,7 @@
 import ast
 import io
 import logging
+import re
 from pathlib import Path
 
 import anyio
@@ -28,7 +29,7 @@ from density.report.csv import csv_files
 from density.report.formats import ONE_FILE
 from density.report.recorded import read_run
 from density.state import RunState
-from density.text import one_line, visible
+from density.text import line_pattern, one_line, visible
 
 EVIL = "\x1b[2J\x1b]0;title\x07\x9b31m\x90q\x08\r\x7f\u202e\u2066\u200b\ufeff\x00\x0b\u2028\x85\ntail"
 """What clears a screen, sets a title, goes back over a line, turns the direction of writing, or cannot be seen."""
@@ -62,6 +63,17 @@ def test_what_is_kept_is_kept(text: str) -> None:
 def test_how_the_invisible_is_called() -> None:
     """As most programs call it."""
     assert visible("a\x1b[31mb\u202ec\U000e0001\udc80\td") == r"a\x1b[31mb\u202ec\U000e0001\udc80 d"
+
+
+@given(
+    st.sampled_from(["", ".*", ".*?", ".*.*", ".*?.*"]),
+    st.sampled_from(["a", "^a", "a$", "a|b", "(a)b", "[.*]a", "", "a.*b", r"\\.", ".", "a{2}", "x?a"]),
+    st.text(alphabet="ab.x*", max_size=12),
+)
+def test_what_comes_before_a_pattern_changes_nothing(before: str, pattern: str, line: str) -> None:
+    """A line matches with and without it; only the search costs less."""
+    assert bool(line_pattern(before + pattern).search(line)) == bool(re.search(before + pattern, line))
+    assert not line_pattern(before + pattern).pattern.startswith(".*") or not pattern
 
 
 @given(WORDS)

@@ -1,7 +1,6 @@
 """The payloads' channel to the controller: hello, ping, benchmarks, console and lease of every instance of a run."""
 
 import itertools
-import re
 import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -30,6 +29,7 @@ from density.payload.protocol import (
 from density.payload.sockets import Owner, discard, listen, may_speak
 from density.payload.strangers import Strangers
 from density.profile.spec import LEASE_SECONDS
+from density.text import line_pattern
 
 __all__ = ["Bench", "BenchRefused", "Channel", "ChannelClosed", "Hello"]
 
@@ -187,7 +187,7 @@ class Channel(anyio.AsyncContextManagerMixin):
             re.error: the pattern is none.
         """
         instance = self._known(instance_id)
-        wanted = re.compile(pattern)
+        wanted = line_pattern(pattern)
         begun = clean(instance.connection.lines.rest) if instance.connection else ""
         if any(wanted.search(line) for line in (*instance.console, begun)):
             return
@@ -361,6 +361,8 @@ class Channel(anyio.AsyncContextManagerMixin):
             self._hang_up(connection)
             return
         for line in lines:
+            if not line and connection.instance:
+                continue  # a million of them cost a guest as little as a megabyte
             self._hear(connection, line)
             if not connection.is_open:
                 return

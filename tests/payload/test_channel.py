@@ -4,6 +4,7 @@ import resource
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -599,3 +600,24 @@ async def test_out_of_descriptors_a_vm_fails_alone(channel: Channel) -> None:
         await stream.send(b"density ready v-1\n")
         await channel.hello("v-1")
     await first.aclose()
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"), [(b"x" * 79 + b"\n", ""), (b"\n", ""), (b"x", ""), (b"x" * 1023 + b"\n", ".*ready$")]
+)
+async def test_a_flood_on_a_serial_port_is_borne(line: bytes, wanted: str, channel: Channel) -> None:
+    """A megabyte of short, empty, endless or long lines takes a fraction of a second; the console keeps its last."""
+    path = await channel.listen_serial("v-1")
+    with socket.socket(socket.AF_UNIX) as qemu:
+        qemu.connect(str(path))
+        channel.joined("v-1")
+        async with anyio.create_task_group() as group:
+            if wanted:
+                group.start_soon(channel.console_match, "v-1", wanted)
+            spent = time.thread_time()
+            await anyio.to_thread.run_sync(qemu.sendall, line * (2**20 // len(line)))
+            await anyio.to_thread.run_sync(qemu.sendall, b"\nnow ready\n")
+            while "now ready" not in channel.console("v-1"):
+                await anyio.lowlevel.checkpoint()
+            assert time.thread_time() - spent < 0.6
+    assert len(channel.console("v-1")) <= 20

@@ -1,6 +1,5 @@
 """Why an instance did not become ready in time, or is healthy no more: what was tried, and what came back."""
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from density.engines.docker.instance import PAUSED, Instance
 from density.engines.docker.log import EVIDENCE_LINES, TAIL_LINES, evidence, is_in, read_tail
 from density.engines.docker.session import LeanClient
 from density.model import Failure
+from density.text import line_pattern
 from density.units import format_counted, format_seconds
 
 
@@ -40,7 +40,7 @@ class Found:
 
     def has_line(self, pattern: str) -> bool:
         """Whether a line matches: a log may have outrun its follower."""
-        wanted = re.compile(pattern)
+        wanted = line_pattern(pattern)
         return any(is_in(wanted, line) for line in self.lines)
 
 

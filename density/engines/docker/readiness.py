@@ -1,7 +1,6 @@
 """Waiting until an instance is ready, in each of the ways a profile can ask for."""
 
 import math
-import re
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
@@ -15,6 +14,7 @@ from density.engines.docker.netns import Answer, ask_http
 from density.engines.docker.owners import Listener, answering, family, read_listeners, sockets_of
 from density.model import Failure
 from density.payload.channel import Channel, ChannelClosed
+from density.text import line_pattern
 from density.units import format_count, format_some
 
 FIRST_PAUSE_SECONDS = 0.01
@@ -86,7 +86,7 @@ class Waiter:
         await instance.healthy.wait()
 
     async def _log(self, instance: Instance, pattern: str) -> None:
-        follower = LogFollower(self._clients, instance.container_id, re.compile(pattern), self._budget)
+        follower = LogFollower(self._clients, instance.container_id, line_pattern(pattern), self._budget)
         try:
             await to_thread.run_sync(follower.run, limiter=self._limiter, abandon_on_cancel=True)
         finally:
