@@ -181,7 +181,7 @@ def test_the_knee_is_drawn_where_the_result_knows_one(tmp_path: Path) -> None:
 
 def test_labels_from_outside_are_one_short_line() -> None:
     """Whatever their letters are; math is not typeset."""
-    assert label("a\nb\x00\u202ec" + "d" * 99, 20) == r"a b\x00\u202ecdddd…"
+    assert label("a\nb\x00\u202ec" + "d" * 99, 20) == r"a b\x00\u202ecddddd…"
     with style("test"):
         figure, axes = canvas()
         axes.set_ylabel(label("$x^2$ \U0001f600 עברית <&>"))
