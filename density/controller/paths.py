@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -91,20 +92,21 @@ class RunLock:
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        """Raises UsageError where the run's id is taken, or the directory is someone else's."""
+        """Raises UsageError where the run's id is taken, or the directory is someone else's or cannot be made."""
         make_base(self._base)
         with ExitStack() as stack:
             # Locked before it gets its name, so that a clean-up never sees a run that is not yet alive.
             new = self._base / f"{NEW}{self.directory.name}-{os.getpid()}"
-            new.mkdir(mode=0o711)  # QEMU's user passes through, and nobody else can list it
-            new.chmod(0o711)
-            stack.enter_context(_locked(new / _LOCK, fcntl.LOCK_EX))
             try:
+                new.mkdir(mode=0o711)  # QEMU's user passes through, and nobody else can list it
+                new.chmod(0o711)
+                stack.enter_context(_locked(new / _LOCK, fcntl.LOCK_EX))
                 new.rename(self.directory)
             except OSError as error:
-                (new / _LOCK).unlink()
-                new.rmdir()
-                raise UsageError(f"there is a run {self.directory.name} already: {self.directory}") from error
+                shutil.rmtree(new, ignore_errors=True)
+                if self.directory.exists():
+                    raise UsageError(f"there is a run {self.directory.name} already: {self.directory}") from error
+                raise UsageError(f"{self.directory} cannot be made: {error.strerror}") from error
             self._held = stack.pop_all()
         return self
 

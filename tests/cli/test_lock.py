@@ -81,3 +81,18 @@ def test_where_things_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/c")
     monkeypatch.setenv("DENSITY_RUNS_DIR", "/r")
     assert (runtime_base(), cache_dir(), runs_dir()) == (Path("/run/user/1000/density"), Path("/c/density"), Path("/r"))
+
+
+@pytest.mark.root
+def test_a_place_without_room_is_told(tmp_path: Path) -> None:
+    """Two inodes: a directory can be made, its lock cannot. One sentence, and the directory goes again."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=2", "tmpfs", tmp_path], check=True)
+    try:
+        with (
+            pytest.raises(UsageError, match=r"r1 cannot be made: No space"),
+            RunLock("r1", base=tmp_path),
+        ):
+            pass
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
