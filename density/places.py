@@ -56,7 +56,7 @@ def refuse_shared(path: Path) -> None:
         mode = each.stat().st_mode
         open_to_all = bool(mode & stat.S_IWOTH)
         if open_to_all and not mode & stat.S_ISVTX:
-            raise UsageError(f"everybody may replace what is in {each}; {_WHO}, or: chmod o-w {each}")
+            raise UsageError(f"everybody may replace what is in {each}; {_WHO}, or: chmod +t {each}")
 
 
 def invoker() -> tuple[int, int] | tuple[()]:

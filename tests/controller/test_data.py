@@ -71,7 +71,7 @@ def test_a_place_that_others_write_to_is_refused(tmp_path: Path) -> None:
     place = tmp_path / "big"
     place.mkdir()
     place.chmod(0o777)
-    with pytest.raises(UsageError, match="chmod o-w"), data_directory(data_path(RUN, str(place))):
+    with pytest.raises(UsageError, match=r"chmod \+t"), data_directory(data_path(RUN, str(place))):
         pytest.fail("it is open to all")
     place.chmod(0o1777)
     with data_directory(data_path(RUN, str(place))) as path:
