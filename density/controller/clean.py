@@ -7,7 +7,6 @@ of a run of which something is left: sockets, overlays. `density.controller.dead
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -265,7 +264,7 @@ class _Cleaning:
             new = [path for path in self._base.glob(f"{NEW}*") if not is_alive(path)]
             paths += _old((*new, *unwritten), _NEW_SECONDS)
             scratch = [path for path in cache_dir().glob("*.*") if _SCRATCH.fullmatch(path.name)]
-            scratch += Path(tempfile.gettempdir()).glob(f"{UNPACKING}*")
+            scratch += [path for place in _temporary(self._root) for path in place.glob(f"{UNPACKING}*")]
             paths += [path for path in _old(scratch, _SCRATCH_SECONDS) if path.is_dir()]
         there = [path for path in dict.fromkeys(sorted(paths)) if path.is_symlink() or path.exists()]
         left = remove_all(there)
@@ -280,6 +279,12 @@ def _name(place: Place, wanted: Sequence[Place]) -> str:
         return "libvirt's containers"
     first = next(each for each in wanted if each.engine == place.engine)
     return place.engine if place == first else f"{place.engine} at {place.endpoint}"
+
+
+def _temporary(root: Path) -> set[Path]:
+    """Where temporary directories may have been made; `tempfile` itself would try, which fails on a full disk."""
+    places = {root / "tmp", root / "var/tmp"}
+    return places | {Path(place)} if (place := os.environ.get("TMPDIR")) else places
 
 
 def _may_come_back(place: Place) -> bool:

@@ -1,5 +1,6 @@
 """`density clean`: it removes what runs left behind, and keeps away from runs that are alive, and from strangers."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -337,15 +338,29 @@ async def test_a_process_of_which_no_record_tells_is_named_and_kept(tmp_path: Pa
 
 async def test_what_was_being_made_when_density_died_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Directories of the cache, of /tmp and of a run without a name yet, once they are old; nothing else of these."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     old = touch(tmp_path, "base/.new-x-1/", "cache/payload.ab12cd_9/", "cache/initramfs-00ff.k3k3k3k3/")
-    old |= touch(tmp_path, "tmp/density-kernel-ab12cd_9/", f"state/intents/{DEAD}.new")
+    old |= touch(
+        tmp_path, "tmp/density-kernel-ab12cd_9/", "root/var/tmp/density-kernel-x/", f"state/intents/{DEAD}.new"
+    )
     kept = touch(tmp_path, "cache/payload-0123456789abcdef", "cache/zig/", "cache/vmlinuz-6.1.0", "base/.new-y-2/")
     for path in [*old, *kept - {tmp_path / "base/.new-y-2/"}]:
         os.utime(path, (1, 1))
     await clean(site=site(tmp_path, {}))
     assert [path for path in old if path.exists()] == []
     assert [path for path in kept if not path.exists()] == []
+
+
+async def test_where_no_temporary_file_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every disk is full, of what a run left: it is removed, which is the way to have room again."""
+
+    def full() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", full)
+    leave_behind(tmp_path, DEAD)
+    await clean(site=site(tmp_path, {}))
+    assert not (tmp_path / "base" / DEAD).exists()
 
 
 async def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
