@@ -10,7 +10,7 @@ DensityError                 exit 1
 ├── EngineUnavailable        exit 5   an engine that cannot be used, with how to get it
 ├── HostUnreadable           exit 5   the host's sensors do not answer, so that nothing may be launched on it
 ├── Unwritten                exit 6   what density writes could not be written whole: output, record, result
-└── TooLittle                exit 7   density itself is not allowed what it needs, such as open files
+└── TooLittle                exit 7   density itself is not given what it needs, such as open files or room on a disk
 
 Failures of single instances are not here: they are data (`density.model.Failure`).
 """
@@ -19,6 +19,7 @@ import errno
 import resource
 from collections.abc import Iterator, Sequence
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_NAME = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 
 
@@ -134,6 +135,18 @@ def _refused(error: BaseException) -> DensityError | None:
         return UsageError(f"{str(error.filename)[:60]}: {error.strerror}")
     if isinstance(error, MemoryError):
         return TooLittle("there is no memory left for density itself")
+    return None
+
+
+def without_room(error: BaseException) -> TooLittle | None:
+    """What to say where a disk had no room for what density itself cannot do without; None for any other exception.
+
+    Not `meant`: in a launch it is the instance that failed, which is data.
+    """
+    for leaf in leaves(error):
+        if isinstance(leaf, OSError) and leaf.errno in _FULL:
+            where = f" for {leaf.filename}" if leaf.filename else ""
+            return TooLittle(f"no room{where}, which density cannot do without: {leaf.strerror}")
     return None
 
 

@@ -3,7 +3,7 @@
 import tempfile
 import traceback
 
-from density.errors import DensityError, ProfileError, leaves, meant
+from density.errors import DensityError, ProfileError, leaves, meant, without_room
 
 INTERRUPTED = 130
 INTERNAL = 1
@@ -15,7 +15,7 @@ def explain(error: BaseException, *, with_traceback: bool) -> tuple[int, list[st
     What was not raised on purpose is a fault of density's own: its traceback goes to a file, or into the sentences
     where it was asked for.
     """
-    found = {leaf: meant(leaf) for leaf in leaves(error)}
+    found = {leaf: meant(leaf) or without_room(leaf) for leaf in leaves(error)}
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in found):
         return INTERRUPTED, ["interrupted"]
     faults = [leaf for leaf, known in found.items() if known is None]

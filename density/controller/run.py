@@ -34,6 +34,7 @@ from density.errors import (
     UsageError,
     in_short,
     meant,
+    without_room,
 )
 from density.events import (
     EngineFound,
@@ -390,7 +391,7 @@ def _log_decision(state: RunState, wave: int, step: Launch | Stop) -> None:
 
 def as_problem(error: Exception) -> DensityError:
     """What is said of an exception that ended a run; of a fault of density's own, its traceback goes to the log."""
-    if problem := meant(error):
+    if problem := meant(error) or without_room(error):
         return problem
     log.error("internal failure", error=in_short(error), exc_info=error)
     return InternalFailure(f"density itself failed: {in_short(error)}; see density.log of this run")

@@ -1,5 +1,6 @@
 """How a run ends when somebody or something ends it: signals at any moment, a full host, a record that stops."""
 
+import errno
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from density.cli import main
+from density.engines.simulated import SimulatedEngine
 from density.record.writer import TRIES, RecordWriter
 
 SIMULATED = """
@@ -177,3 +179,21 @@ def test_a_record_that_stops_ends_the_run_in_order(
     assert document["record"]["missing_events"] > 0
     assert 0 <= document["record"]["last_event_at"] < document["seconds"]
     assert "MemoryError" in capsys.readouterr().err
+
+
+def test_a_disk_without_room_for_a_file_of_density_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as for a socket in the runtime directory, while the run is set up: a sentence and exit code 7, no fault."""
+
+    async def full(_: SimulatedEngine) -> SimulatedEngine:
+        raise OSError(errno.ENOSPC, "No space left on device", "/run/density/x/channel.sock")
+
+    monkeypatch.setattr(SimulatedEngine, "__aenter__", full)
+    profile = _profile(tmp_path, SIMULATED)
+    code = main(["run", "-q", str(profile), "--runs-dir", str(tmp_path / "runs"), "--metrics", "off"])
+    said = capsys.readouterr().err
+    assert code == 7
+    assert "density itself failed" not in said
+    assert "/run/density/x/channel.sock" in said
+    assert _result(tmp_path / "runs")["outcome"] == "error"
