@@ -80,6 +80,10 @@ ABSENCES: Mapping[str, Callable[..., str]] = {
 """Why there is none of what a marker asks for; empty where there is."""
 
 TESTS = Path(__file__).parent
+REAL_RUNS = {
+    f"controller/test_{name}.py"
+    for name in ("aftermath", "full_host", "intent", "reaper", "slice_engines", "versus", "watchdog")
+}
 OF_THE_HOST = ("docker", "libvirt", "lxc", "kvm", "root")
 CHANGED = pytest.StashKey[list[str]]()
 
@@ -90,11 +94,17 @@ def _reasons(item: pytest.Item) -> Iterator[str]:
             yield absence(*marker.args)
 
 
+def _is_of_the_host(path: Path) -> bool:
+    """Whether a file's tests make runs that are not simulated, of which a host has one at a time, or look for them."""
+    where = path.relative_to(TESTS)
+    return where.parts[0] in {"cli", "engines"} or where.as_posix() in REAL_RUNS
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests, one alone runs all that use an engine or change the host."""
     for item in items:
-        if item.path.is_relative_to(TESTS / "engines") or any(item.iter_markers(name) for name in OF_THE_HOST):
+        if _is_of_the_host(item.path) or any(any(item.iter_markers(name)) for name in OF_THE_HOST):
             item.add_marker(pytest.mark.xdist_group("host"))
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -149,8 +150,9 @@ def test_an_overlay_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
 def test_an_overlay_is_opened_to_the_user_of_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made by root, it is QEMU's own; made by another user, QEMU's user alone may use it beside its owner."""
     _, _, base = chain(tmp_path)
-    for umbrella in (tmp_path, *tmp_path.parents[:2]):
-        umbrella.chmod(0o711)
+    for umbrella in (tmp_path, *tmp_path.parents):
+        if umbrella.is_relative_to(tempfile.gettempdir()) and umbrella != Path(tempfile.gettempdir()):
+            umbrella.chmod(0o711)
     base.chmod(0o644)
     overlay = tmp_path / "disks" / "vm-00001.qcow2"
     make_overlay(overlay, base, base_format="raw", owner=(QEMU, QEMU))

@@ -51,4 +51,6 @@ def test_a_page_that_cannot_be_written_does_not_fail_the_run(
 
     monkeypatch.setattr(running, "write_page", fail)
     assert run(tmp_path, engine="simulated") == 0
-    assert "the report was not written: [Errno 28] No space left on device; density report" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert "density report" in said
