@@ -5,6 +5,7 @@ that is not to be had; with DENSITY_REQUIRE_ENGINES=1 it fails instead, so that 
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.compose import compose_command
 from support.host_state import observe, settled_differences
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 
 @cache
@@ -84,7 +86,7 @@ REAL_RUNS = {
     f"controller/test_{name}.py"
     for name in ("aftermath", "full_host", "intent", "reaper", "slice_engines", "versus", "watchdog")
 }
-OF_THE_HOST = ("docker", "libvirt", "lxc", "kvm", "root")
+OF_THE_HOST = re.compile(r"pytest\.mark\.(docker|libvirt|lxc|kvm|root)\b")
 CHANGED = pytest.StashKey[list[str]]()
 
 
@@ -94,18 +96,30 @@ def _reasons(item: pytest.Item) -> Iterator[str]:
             yield absence(*marker.args)
 
 
+class _HostInOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist's schedulers are not typed
+    """Shares the files of tests out to processes; one alone has all that make real runs or change the host.
+
+    Two runs on a host would refuse each other, and a clean-up would remove what another test made.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "host" if _is_of_the_host(Path(self.config.rootpath, file)) else file
+
+
+@cache
 def _is_of_the_host(path: Path) -> bool:
-    """Whether a file's tests make runs that are not simulated, of which a host has one at a time, or look for them."""
     where = path.relative_to(TESTS)
-    return where.parts[0] in {"cli", "engines"} or where.as_posix() in REAL_RUNS
+    return (
+        where.parts[0] in {"cli", "engines"}
+        or where.as_posix() in REAL_RUNS
+        or OF_THE_HOST.search(path.read_text(encoding="utf-8")) is not None
+    )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, one alone runs all that use an engine or change the host."""
-    for item in items:
-        if _is_of_the_host(item.path) or any(any(item.iter_markers(name)) for name in OF_THE_HOST):
-            item.add_marker(pytest.mark.xdist_group("host"))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _HostInOne:
+    """How the tests are shared out where `pytest -n` has several processes."""
+    return _HostInOne(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

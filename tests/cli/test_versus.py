@@ -7,7 +7,6 @@ import pytest
 
 from density.cli import main
 
-pytestmark = pytest.mark.xdist_group("host")
 PROFILE = """
 name = "few"
 [ramp]
