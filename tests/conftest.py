@@ -84,6 +84,7 @@ ABSENCES: Mapping[str, Callable[..., str]] = {
 TESTS = Path(__file__).parent
 REAL_RUNS = {
     "engines/test_contract.py",
+    "engines/test_docker_lies.py",
     "engines/test_docker_shims.py",
     *(
         f"controller/test_{name}.py"
