@@ -194,13 +194,13 @@ async def test_processes_that_cannot_be_listed_are_not_taken_for_none(
 ) -> None:
     """A clean-up that cannot look says so, instead of that nothing is left."""
 
-    def out_of_descriptors() -> None:
+    def out_of_descriptors(_: Path) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     async with native(cache, runtime_dir) as run:
         await run.engine.launch(workload(), "w-00001")
         with monkeypatch.context() as short:
-            short.setattr("density.host.processes.command_lines", out_of_descriptors)
+            short.setattr("density.engines.native.processes.command_lines", out_of_descriptors)
             with pytest.raises(EngineUnavailable, match="Too many open files"):
                 await run.engine.reap(run.run_id)
         assert len((await run.engine.reap(run.run_id)).removed) == 1

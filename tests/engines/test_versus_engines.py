@@ -176,7 +176,7 @@ async def test_images_of_a_run_are_found_by_its_label(runtime_dir: Path) -> None
         await clients.call(
             lambda client: build._build(client, context, f"density-built:{run_id}", {LABEL: run_id}, fresh=True)
         )
-        assert await removal.remove_things(clients, run_id) == ((), ())
+        assert await removal.remove_things(clients, run_id) == ((f"image density-built:{run_id}",), ())
         assert await clients.call(lambda client: client.images(filters={"label": f"{LABEL}={run_id}"})) == []
 
 
