@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -40,7 +40,6 @@ _SCRATCH = re.compile(r"[\w-]+\.[a-z0-9_]{8}")
 """How directories of the cache are called in which something was being made."""
 _SCRATCH_SECONDS = 3600.0
 _NEW_SECONDS = 60.0
-_ATTEMPTS = 3
 _GRACE_SECONDS = 5.0
 
 
@@ -215,17 +214,18 @@ class _Cleaning:
 
     async def _processes(self) -> Part:
         """Payloads and machines that no engine knows any more."""
-        seen: dict[int, str] = {}
-        left = await in_thread(self._orphans)
-        for _ in range(_ATTEMPTS):
-            if not left:
-                break
-            seen |= left
-            runs = set(left.values())
-            await processes.end(tuple(left), _is_of(runs), grace_seconds=_GRACE_SECONDS)
-            left = await in_thread(self._orphans)
+        runs: set[str] = set()
+
+        async def orphans() -> dict[int, str]:
+            found = await in_thread(self._orphans)
+            runs.update(found.values())
+            return found
+
+        seen, left = await processes.end_all(
+            orphans, lambda words: run_behind(words) in runs, grace_seconds=_GRACE_SECONDS
+        )
         self.stuck.update(left.values())
-        names = {pid: f"process {pid} of run {run_id}" for pid, run_id in (seen | left).items()}
+        names = {pid: f"process {pid} of run {run_id}" for pid, run_id in {**seen, **left}.items()}
         removed = tuple(names[pid] for pid in seen if pid not in left)
         return Part(name="processes", removed=removed, left=tuple(names[pid] for pid in left))
 
@@ -293,10 +293,6 @@ def _may_come_back(place: Place) -> bool:
     sockets = parse_qs(parts.query).get("socket", [])
     sockets += [parts.path] if parts.scheme == "unix" else []
     return not sockets or any(Path(each).parent.is_dir() for each in sockets)
-
-
-def _is_of(runs: Collection[str]) -> Callable[[processes.Words], bool]:
-    return lambda words: run_behind(words) in runs
 
 
 def _own(intent: Intent | None) -> set[Path]:

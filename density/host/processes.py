@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +12,11 @@ import anyio
 from density.model import RUN_ID, run_of
 
 PROC = Path("/proc")
-PAYLOADS = frozenset({"payload", "density-native"})
+NATIVE = "density-native"
+"""How plain processes are called, so that a clean-up takes no container's payload for one."""
+PAYLOADS = frozenset({"payload", NATIVE})
 """How the payload is called, in containers and as a plain process."""
+_ATTEMPTS = 3
 LONGEST_BYTES = 32_768
 """Of a command line; any user may start processes with 2 MiB each. QEMU's has 6 KiB, and its name at the beginning."""
 _LOOK_SECONDS = 0.1
@@ -44,7 +47,7 @@ def run_behind(words: Words) -> str:
     Whole run ids alone count, because anything else may be somebody else's.
     """
     if Path(words[0]).name in PAYLOADS:
-        found = _after(words, "--run")
+        found = word_after(words, "--run")
         return found if RUN_ID.fullmatch(found) else ""
     return run_of(domain_behind(words))
 
@@ -53,8 +56,13 @@ def domain_behind(words: Words) -> str:
     """The domain that libvirt started a QEMU or a container for, by its command line; else empty."""
     program = Path(words[0]).name
     if program.startswith(("qemu-system-", "qemu-kvm")):
-        return _after(words, "-name").removeprefix("guest=").partition(",")[0]
-    return _after(words, "--name") if program == "libvirt_lxc" else ""
+        return word_after(words, "-name").removeprefix("guest=").partition(",")[0]
+    return word_after(words, "--name") if program == "libvirt_lxc" else ""
+
+
+def word_after(words: Words, option: str) -> str:
+    """The word after an option; empty where there is none."""
+    return next((word for before, word in pairwise(words) if before == option), "")
 
 
 def kill(pid: int, is_it: Callable[[Words], bool]) -> bool:
@@ -89,6 +97,30 @@ async def end(pids: Sequence[int], is_it: Callable[[Words], bool], *, grace_seco
             await wait_for_end(pid)
 
 
+async def end_all(
+    find: Callable[[], Awaitable[Mapping[int, str]]], is_it: Callable[[Words], bool], *, grace_seconds: float
+) -> tuple[Mapping[int, str], Mapping[int, str]]:
+    """End what is found, and look again, a few times: what is forked meanwhile is found too.
+
+    Args:
+        find: pid -> name of those to end.
+        is_it: whether a command line is that of one of them.
+        grace_seconds: how long one attempt waits for them to go.
+
+    Returns:
+        Those that were to be ended, and those that are left.
+    """
+    seen: dict[int, str] = {}
+    left = await find()
+    for _ in range(_ATTEMPTS):
+        if not left:
+            break
+        seen |= left
+        await end(tuple(left), is_it, grace_seconds=grace_seconds)
+        left = await find()
+    return seen, left
+
+
 async def wait_for_end(pid: int) -> None:
     """Return when the process has ended, at once where there is none."""
     try:
@@ -110,8 +142,3 @@ def _words(process: Path) -> Words:
     with (process / "cmdline").open("rb") as file:
         text = file.read(LONGEST_BYTES).decode(errors="replace").rstrip("\0")
     return text.split("\0") if text else ()
-
-
-def _after(words: Words, option: str) -> str:
-    """The word after an option; empty where there is none."""
-    return next((word for before, word in pairwise(words) if before == option), "")

@@ -1,10 +1,10 @@
 """Instances as plain processes, forked inside the run's slice."""
 
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import anyio
 
@@ -12,7 +12,7 @@ from density.ceilings.errors import classify
 from density.engines.base import EngineContext
 from density.engines.changes import Changes
 from density.engines.native.instances import Instance, failure_of, may_be_oom
-from density.engines.native.processes import ARGV0, find, is_starting, name_of, run_of
+from density.engines.native.processes import find, is_starting, name_of, run_of
 from density.engines.native.replies import Exited, Refused, Reply, Said, Spawned
 from density.engines.native.server import ForkServer, fork_server
 from density.engines.oom import OomKills
@@ -30,9 +30,9 @@ from density.units import format_seconds
 
 log = logger(__name__)
 _GRACE_SECONDS = 5.0
-_ATTEMPTS = 3
 """The fork server may just have begun a process when we look."""
 _GONE = "the fork server ended"
+Found = TypeVar("Found")
 _UNREADABLE = "the host's processes cannot be listed"
 
 
@@ -152,26 +152,23 @@ class NativeEngine:
 
     async def labelled(self) -> tuple[Labelled, ...]:
         """Every process with the mark of a whole run id; all of them run."""
-        try:
-            found = await in_thread(lambda: list(processes.command_lines()))
-        except OSError as error:
-            raise EngineUnavailable(self.name, f"{_UNREADABLE}: {error}") from error
+        found = await self._listed(lambda: list(processes.command_lines()))
         marked = ((f"process {pid} ({name_of(words)})", run_of(words)) for pid, words in found)
         return tuple(Labelled(name, run_id, running=True) for name, run_id in marked if RUN_ID.fullmatch(run_id))
 
     async def reap(self, run_id: str) -> Reaped:
         """Kill every process with the mark of this run, but for this engine's own fork server."""
-        seen: dict[int, str] = {}
-        left = await self._find(run_id)
-        for _ in range(_ATTEMPTS):
-            if not left:
-                break
-            seen |= left
+
+        async def doomed() -> dict[int, str]:
+            found = await self._find(run_id)
             for instance in self._instances.values():
-                if instance.pid in left and instance.state == "ready":
+                if instance.pid in found and instance.state == "ready":
                     instance.state = "stopping"
-            await processes.end(tuple(left), lambda words: run_of(words) == run_id, grace_seconds=_GRACE_SECONDS)
-            left = await self._find(run_id)
+            return found
+
+        seen, left = await processes.end_all(
+            doomed, lambda words: run_of(words) == run_id, grace_seconds=_GRACE_SECONDS
+        )
         return Reaped(
             removed=tuple(name for pid, name in seen.items() if pid not in left),
             left=tuple(left.values()),
@@ -186,8 +183,11 @@ class NativeEngine:
         return {pid: f"process {pid} ({name})" for pid, name in found.items() if pid != own}
 
     async def _processes(self, run_id: str) -> dict[int, str]:
+        return await self._listed(lambda: dict(find(run_id)))
+
+    async def _listed(self, look: Callable[[], Found]) -> Found:
         try:
-            return await in_thread(lambda: dict(find(run_id)))
+            return await in_thread(look)
         except OSError as error:
             raise EngineUnavailable(self.name, f"{_UNREADABLE}: {error}") from error
 
@@ -198,7 +198,8 @@ class NativeEngine:
 
     def _words(self, instance: Instance) -> list[str]:
         controller = ("--socket", str(self._channel.socket_path))
-        return [ARGV0, *payload_arguments(instance.workload, instance.instance_id, self._context.run_id, *controller)]
+        words = payload_arguments(instance.workload, instance.instance_id, self._context.run_id, *controller)
+        return [processes.NATIVE, *words]
 
     async def _listen(self) -> None:
         assert self._server is not None

@@ -4,22 +4,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from density.host.processes import PROC, Words, command_lines
-
-ARGV0 = "density-native"
-"""First word of the command line of every process here, so that a clean-up takes no container's payload for one."""
+from density.host.processes import NATIVE, PROC, Words, command_lines, word_after
 
 
 def run_of(words: Words) -> str:
     """The run id in a process's command line; empty where it is not of this engine."""
-    if words[0] != ARGV0 or "--run" not in words[:-1]:
-        return ""
-    return words[words.index("--run") + 1]
+    return word_after(words, "--run") if words[0] == NATIVE else ""
 
 
 def name_of(words: Words) -> str:
     """The instance id in a command line of this engine, or `server`."""
-    return words[words.index("--id") + 1] if "--id" in words[:-1] else "server"
+    return word_after(words, "--id") or "server"
 
 
 def find(run_id: str, *, root: Path = PROC) -> Iterator[tuple[int, str]]:

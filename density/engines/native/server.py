@@ -9,10 +9,9 @@ from pathlib import Path
 import anyio
 from anyio.abc import UNIXSocketStream
 
-from density.engines.native.processes import ARGV0
 from density.engines.native.replies import Reply, parse_reply
 from density.errors import EngineUnavailable
-from density.host.processes import wait_for_end
+from density.host.processes import NATIVE, wait_for_end
 from density.payload.protocol import Lines
 from density.threads import in_thread
 
@@ -70,7 +69,7 @@ async def fork_server(binary: Path, *, run_id: str, procs_files: Sequence[str]) 
     Raises:
         EngineUnavailable: it cannot be started, or cannot join a cgroup.
     """
-    words = [ARGV0, "--spawn", "--run", run_id, *(word for path in procs_files for word in ("--procs", path))]
+    words = [NATIVE, "--spawn", "--run", run_id, *(word for path in procs_files for word in ("--procs", path))]
     try:
         ours, theirs = socket.socketpair()
         with theirs, anyio.CancelScope(shield=True):  # or nobody would end what was just started
