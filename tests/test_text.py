@@ -4,6 +4,7 @@ import ast
 import io
 import logging
 import re
+import tempfile
 from pathlib import Path
 
 import anyio
@@ -155,7 +156,11 @@ def test_commands(command: tuple[str, ...], run_dir: Path, capsys: pytest.Captur
 )
 @pytest.mark.parametrize("options", [(), ("--traceback",)])
 def test_errors(
-    error: Exception, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception,
+    options: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What an engine says when it cannot be used, and what density itself fails with."""
 
@@ -164,6 +169,7 @@ def test_errors(
         raise error
 
     monkeypatch.setattr(cli.Commands, "get_command", lambda *_: fail)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert main([*options, "doctor"]) != 0
     said = capsys.readouterr().err
     assert r"\x1b[2J" in said

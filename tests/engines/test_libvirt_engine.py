@@ -40,17 +40,24 @@ NETWORK_FILES = Path("/run/libvirt/network")
 
 
 @asynccontextmanager
+async def watched(context: EngineContext, uri: str = "qemu:///system") -> AsyncGenerator[Session]:
+    """An engine that is watched."""
+    async with anyio.create_task_group() as group, LibvirtEngine(context, uri=uri) as engine:
+        session = Session(engine, context)
+        group.start_soon(session.follow)
+        yield session
+
+
+@asynccontextmanager
 async def running(context: EngineContext, uri: str = "qemu:///system") -> AsyncGenerator[Session]:
-    """An engine that is watched, and that leaves nothing of its run."""
+    """The same, that leaves nothing of its run."""
     with anyio.fail_after(240):
-        async with anyio.create_task_group() as group, LibvirtEngine(context, uri=uri) as engine:
-            session = Session(engine, context)
-            group.start_soon(session.follow)
+        async with watched(context, uri) as session:
             try:
                 yield session
             finally:
                 with anyio.CancelScope(shield=True):
-                    assert (await engine.reap(context.run_id)).left == ()
+                    assert (await session.engine.reap(context.run_id)).left == ()
 
 
 @asynccontextmanager

@@ -13,8 +13,8 @@ from unittest.mock import Mock
 import anyio
 import libvirt
 import pytest
-from engines.contract import Session, context_in
-from engines.test_libvirt_engine import BARE, NULL, PAYLOAD, SILENT, break_connections, opened, pid_of, running
+from engines.contract import context_in
+from engines.test_libvirt_engine import BARE, NULL, PAYLOAD, SILENT, break_connections, opened, pid_of, running, watched
 from support.libvirtd import libvirtd
 
 from density.engines.libvirt import LibvirtEngine, connections, engine, lifecycle
@@ -24,6 +24,7 @@ from density.engines.libvirt.machine import Machine
 from density.engines.libvirt.news import Heard
 from density.errors import EngineUnavailable
 from density.host.processes import command_lines, domain_behind
+from density.host.slice_directories import remove_directories
 from density.model import Phase, Placement, object_name
 from density.payload.guests import Guest
 
@@ -104,18 +105,13 @@ async def test_a_launch_without_a_daemon(
     monkeypatch.setattr(connections, "GONE_SECONDS", 0.1)
     with libvirtd(runtime_dir) as uri:
         pid = int((runtime_dir / "libvirtd.pid").read_text())
-        async with (
-            context_in(runtime_dir) as context,
-            anyio.create_task_group() as group,
-            LibvirtEngine(context, uri=uri) as entered,
-        ):
-            session = Session(entered, context)
-            group.start_soon(session.follow)
-            ready_to_launch(entered)
+        async with context_in(runtime_dir) as context, watched(context, uri) as session:
+            assert isinstance(session.engine, LibvirtEngine)
+            ready_to_launch(session.engine)
             try:
                 os.kill(pid, number)
                 with pytest.raises(EngineUnavailable):
-                    await entered.launch(NULL, "n-00001")
+                    await session.engine.launch(NULL, "n-00001")
             finally:
                 os.kill(pid, signal.SIGCONT)
             failed = await session.until("n-00001", Phase.FAILED)
@@ -206,24 +202,25 @@ async def test_what_runs_ends_without_a_daemon(runtime_dir: Path, monkeypatch: p
     monkeypatch.setattr(connections, "GONE_SECONDS", 0.2)
     with libvirtd(runtime_dir) as uri:
         pid = int((runtime_dir / "libvirtd.pid").read_text())
-        async with (
-            context_in(runtime_dir) as context,
-            anyio.create_task_group() as group,
-            LibvirtEngine(context, uri=uri) as entered,
-        ):
-            session = Session(entered, context)
-            group.start_soon(session.follow)
+        async with context_in(runtime_dir) as context, watched(context, uri) as session:
             ids = await session.launch(NULL, 3)
             os.kill(pid, signal.SIGKILL)
-            await entered.stop(ids[:1])
+            await session.engine.stop(ids[:1])
             await session.until(ids[0], Phase.REMOVED)
             assert domains_running(context.run_id) == 2
-            await entered.stop(ids)
+            await session.engine.stop(ids)
             for instance_id in ids:
                 await session.until(instance_id, Phase.REMOVED)
             assert domains_running(context.run_id) == 0
             with pytest.raises(EngineUnavailable):
-                await entered.reap(context.run_id)
+                await session.engine.reap(context.run_id)
+    remove_cgroups(context.run_id)
+
+
+def remove_cgroups(run_id: str) -> None:
+    """Those of a run's domains are libvirt's, which is gone."""
+    cgroups = list(Path("/sys/fs/cgroup").glob(f"*/machine/qemu-*-{object_name(run_id, '')}*"))
+    assert remove_directories(cgroups) == []
 
 
 def domains_running(run_id: str) -> int:

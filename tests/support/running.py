@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import psutil
 
+from density.controller.clean import clean
 from density.controller.intent import fulfil
 
 Document = dict[str, Any]
@@ -129,14 +131,15 @@ def run_directory(runs_dir: Path, *, seconds: float = 30.0) -> Path | None:
 
 
 def forget(run_id: str) -> None:
-    """End the reaper of a run, and what it declared: its engine was a fake one, which never comes back."""
+    """End the reaper of a run and remove what it would: the engine was a fake one, which never comes back."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             words = " ".join(process.cmdline())
             if run_id in words and ("reaper.py" in words or "density.controller.aftermath" in words):
                 process.kill()
                 process.wait(TEARDOWN_SECONDS)
-    fulfil(run_id)
+    fulfil(run_id)  # so that the engine is not asked
+    anyio.run(clean, run_id)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
