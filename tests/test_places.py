@@ -1,15 +1,14 @@
 """Directories in places that everybody may write to: nobody else can put theirs there, or a link to somebody's."""
 
 import os
-import shutil
 import stat
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from engines.contract import short_directory
 from support.users import NOBODY, as_user
 
 from density.cli import main
@@ -23,10 +22,8 @@ from density.places import hand_over, own_directory, refuse_shared
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """A directory of ours that every user may enter, as pytest's own is not."""
-    path = Path(tempfile.mkdtemp(prefix="density-test-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
+    with short_directory(0o755) as path:
+        yield path
 
 
 @pytest.fixture

@@ -130,10 +130,10 @@ class Session:
 
 
 @contextmanager
-def short_directory() -> Generator[Path]:
-    """A short path that QEMU's user can traverse, as pytest's own are not; for sockets and overlays."""
+def short_directory(mode: int = 0o711) -> Generator[Path]:
+    """A short path that other users can traverse, such as QEMU's, as pytest's own are not; for sockets and overlays."""
     path = Path(tempfile.mkdtemp(prefix="density-test-"))
-    path.chmod(0o711)
+    path.chmod(mode)
     try:
         yield path
     finally:

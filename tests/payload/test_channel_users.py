@@ -1,11 +1,9 @@
 """Other users of the host at the channel: they can neither announce, nor stop, nor read an instance."""
 
 import os
-import shutil
 import socket
 import stat
 import subprocess
-import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from functools import partial
@@ -14,6 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio import to_thread
+from engines.contract import short_directory
 from support.users import NOBODY, as_user
 
 from density.payload import strangers
@@ -31,10 +30,8 @@ PATIENCE = 20
 @pytest.fixture
 def directory() -> Iterator[Path]:
     """One that every user may enter, as a run's is, and write to."""
-    path = Path(tempfile.mkdtemp(prefix="density-test-"))
-    path.chmod(0o777)
-    yield path
-    shutil.rmtree(path)
+    with short_directory(0o777) as path:
+        yield path
 
 
 @pytest.fixture

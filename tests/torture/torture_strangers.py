@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 import pytest
+from engines.contract import short_directory
 from support.addresses import free_address
 from support.host_state import instances_on_the_host, settled_leftovers
 from support.killing import ALONE
@@ -73,10 +73,8 @@ calibrate = 1
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """A directory that everybody may enter, as pytest's own is not: what is closed is closed by density."""
-    path = Path(tempfile.mkdtemp(prefix="density-test-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
+    with short_directory(0o755) as path:
+        yield path
 
 
 def _imitate(run_id: str, ids: set[str], done: Counter[str]) -> None:
