@@ -19,7 +19,7 @@ import errno
 import resource
 from collections.abc import Iterator, Sequence
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_NAME = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 
 
@@ -144,7 +144,7 @@ def without_room(error: BaseException) -> TooLittle | None:
     Not `meant`: in a launch it is the instance that failed, which is data.
     """
     for leaf in leaves(error):
-        if isinstance(leaf, OSError) and leaf.errno in _FULL:
+        if isinstance(leaf, OSError) and leaf.errno in FULL_DISK:
             where = f" for {leaf.filename}" if leaf.filename else ""
             return TooLittle(f"no room{where}, which density cannot do without: {leaf.strerror}")
     return None

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from density.errors import DensityError, Unwritten, UsageError
+from density.errors import FULL_DISK, DensityError, Unwritten, UsageError
 from density.text import visible
 
 STDOUT = Path("-")
 LINES = "\n\t"
 """What shapes lines, and stays as it is."""
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FULL = FULL_DISK | {errno.EFBIG}
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
