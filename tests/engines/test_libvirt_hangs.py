@@ -17,7 +17,7 @@ from engines.contract import context_in
 from engines.test_libvirt_engine import BARE, NULL, PAYLOAD, SILENT, break_connections, opened, pid_of, running, watched
 from support.libvirtd import libvirtd
 
-from density.engines.libvirt import LibvirtEngine, connections, engine, lifecycle
+from density.engines.libvirt import LibvirtEngine, connections, engine, lifecycle, reaping
 from density.engines.libvirt.canary import TCG
 from density.engines.libvirt.instance import Instance
 from density.engines.libvirt.machine import Machine
@@ -337,6 +337,30 @@ async def test_files_are_removed_beside_the_event_loop(runtime_dir: Path, monkey
         await session.engine.stop(await session.launch(BARE))
     assert threads
     assert threading.main_thread() not in threads
+
+
+async def test_what_was_made_while_libvirt_was_looked_through_is_not_lost(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a connection broke, only what was there before the list was asked for can be missed on it."""
+    listed, made = anyio.Event(), threading.Event()
+    real = reaping.standing
+
+    def standing(connection: libvirt.virConnect) -> tuple[set[str], set[str]]:
+        found = real(connection)
+        anyio.from_thread.run_sync(listed.set)
+        made.wait(timeout=30)
+        return found
+
+    monkeypatch.setattr(reaping, "standing", standing)
+    async with opened(runtime_dir) as session:
+        await session.prepare(NULL)
+        assert break_connections() > 1
+        await listed.wait()
+        [instance_id] = await session.launch(NULL)
+        made.set()
+        await anyio.sleep(0.5)
+        assert session.phases(instance_id)[-1] is Phase.READY
 
 
 async def test_news_that_cannot_be_handled_end_no_run(runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

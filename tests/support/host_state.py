@@ -104,8 +104,11 @@ def settled_leftovers(run_id: str, *, daemon: str = DOCKER_SOCKET, seconds: floa
 
 
 def instances_on_the_host(run_id: str) -> set[str]:
-    """Ids of the run's containers, domains and native processes that the host has now, whatever their state."""
-    named = rf"\bdensity-{re.escape(run_id)}-([\w.-]+)"
+    """Ids of the run's containers, domains and native processes that the host has now, whatever their state.
+
+    A canary is none of a run's instances: what it was for is over before the first of them is launched.
+    """
+    named = rf"\bdensity-{re.escape(run_id)}-(?![\w.]+-canary)([\w.-]+)"
     found = {name for thing in (*_containers(), *_domains()) for name in re.findall(named, thing.split(" ")[0])}
     for _, words, _ in _every_process():
         if f"--run {run_id}" in words and (native := re.search(r" --id (\S+)", words)):

@@ -265,15 +265,21 @@ class LibvirtEngine:
                 instance.launching.cancel()
 
     async def _reconcile(self) -> None:
-        """Find what ended while libvirt was away and did not tell."""
+        """Find what ended while libvirt was away and did not tell.
+
+        Only what was there before the list was asked for can be missed on it; one that is being made stands still.
+        """
+        before = [instance for instance in self._lifecycle.by_name.values() if instance.asked.is_set()]
         try:
             active, paused = await self._connections.call(reaping.standing)
         except (*REFUSALS, EngineUnavailable):
             return  # it went away again; the next return reconciles
         async with anyio.create_task_group() as group:
-            for name, instance in list(self._lifecycle.by_name.items()):
+            for instance in self._lifecycle.by_name.values():
                 instance.agent.set()  # it may have come up meanwhile; it is asked before it is believed
-                if instance.asked.is_set() and (name not in active or name in paused):
+            for instance in before:
+                name = instance.name
+                if name not in active or name in paused:
                     self._hear(instance, Heard("ended", name, "paused" if name in paused else "unknown"), group)
 
     def _how_it_ended(self, instance: Instance) -> Failure:
