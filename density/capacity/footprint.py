@@ -13,6 +13,8 @@ ROBUST_POINTS = 15
 """With fewer points nobody can say which of them is the wild one."""
 ROUNDING = 1e-9
 """Residuals below this share of the readings are rounding errors of the fit."""
+NOTHING = 5e-12
+"""A slope that adds less than this share of the readings is a rounding error, and another one on another CPU."""
 UNSEEN = 0.002
 """A use that comes late, or vanishes by itself, may differ by this share of what instances take before it is seen."""
 GUARD = 4.5
@@ -126,7 +128,7 @@ def line(
 def solve(x: Array, y: Array) -> Solution | None:
     """Huber's M-estimate by iteratively reweighted least squares; None where `x` has not full rank.
 
-    The covariance is Huber's own (1981, 6.7); with few points, ordinary least squares and its covariance.
+    What a column adds to the readings is 0 where it is no more than a rounding error. The covariance is Huber's own (1981, 6.7); with few points, ordinary least squares and its covariance.
     """
     norms = np.linalg.norm(x, axis=0)
     if not norms.all():
@@ -134,8 +136,11 @@ def solve(x: Array, y: Array) -> Solution | None:
     scaled = _solve(x / norms, y)
     if scaled is None:
         return None
+    told = np.abs(scaled.coefficients) > NOTHING * np.linalg.norm(y)
     return replace(
-        scaled, coefficients=scaled.coefficients / norms, covariance=scaled.covariance / np.outer(norms, norms)
+        scaled,
+        coefficients=np.where(told, scaled.coefficients / norms, 0.0),
+        covariance=scaled.covariance / np.outer(norms, norms),
     )
 
 

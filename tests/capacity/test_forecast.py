@@ -82,6 +82,14 @@ def test_a_straight_line_is_found_exactly(base: float, cost: float, counts: list
     assert found.footprint()["web"][0] == pytest.approx(cost, rel=1e-6, abs=1e-12 * base)
 
 
+@given(st.floats(0.1, 1e10), st.lists(st.integers(0, 5000), min_size=3, max_size=20, unique=True))
+def test_what_does_not_move_costs_nothing(base: float, counts: list[int]) -> None:
+    """Exactly 0, or a plan would count a resource by how this CPU rounds."""
+    found = line(np.array(counts, dtype=float)[:, None], np.full(len(counts), base), ("web",))
+    assert found is not None
+    assert found.slopes.tolist() == [0.0]
+
+
 def test_two_workloads_calibrated_alone_have_costs_of_their_own() -> None:
     """Points where each grew alone tell the two apart."""
     found = line(np.array([[0, 0], [4, 0], [4, 4]], dtype=float), np.array([100.0, 108.0, 128.0]), ("web", "db"))
