@@ -15,7 +15,7 @@ run: ## Fill this host with containers and VMs until something gives (PROFILE=qu
 	@$(EXEC) .venv/bin/density run $(PROFILE) $(ARGS)
 
 test: check ## Set up, all checks, all tests (ARGS="-k docker")
-	@$(EXEC) env DENSITY_CHECK_HOST=1 .venv/bin/python -m pytest -n 2 $(ARGS)
+	@$(EXEC) env DENSITY_CHECK_HOST=1 .venv/bin/python -m pytest -n 3 $(ARGS)
 
 check: ## Lint, format, strict types, layers, dependencies
 	@$(SETUP) dev

@@ -82,16 +82,19 @@ ABSENCES: Mapping[str, Callable[..., str]] = {
 """Why there is none of what a marker asks for; empty where there is."""
 
 TESTS = Path(__file__).parent
-REAL_RUNS = {
-    "engines/test_contract.py",
-    "engines/test_docker_lies.py",
-    "engines/test_docker_shims.py",
-    *(
-        f"controller/test_{name}.py"
-        for name in ("aftermath", "full_host", "intent", "reaper", "slice_engines", "versus", "watchdog")
-    ),
-}
+REAL_RUNS = {f"controller/test_{name}.py" for name in ("aftermath", "intent", "versus")}
 """Files without such a mark that make real runs all the same, or look for what runs left."""
+ENGINES_ALONE = {
+    "images/test_container.py",
+    *(
+        f"engines/test_{name}.py"
+        for name in (
+            "contract", "docker", "docker_daemon", "docker_lies", "docker_netns", "docker_remote", "docker_shims",
+            "libvirt_domain", "libvirt_engine", "libvirt_hangs", "libvirt_parts", "libvirt_ready", "native",
+        )
+    ),
+}  # fmt: skip
+"""Files that use engines without a run: what they make has no run's id, so that no clean-up takes it for a leftover."""
 OF_THE_HOST = re.compile(r"pytest\.mark\.(docker|libvirt|lxc|kvm|root)\b")
 CHANGED = pytest.StashKey[list[str]]()
 
@@ -105,22 +108,21 @@ def _reasons(item: pytest.Item) -> Iterator[str]:
 class _HostInOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist's schedulers are not typed
     """Shares the files of tests out to processes; one alone has all that make real runs or change the host.
 
-    Two runs on a host would refuse each other, and a clean-up would remove what another test made.
+    Two runs on a host would refuse each other, and a clean-up would remove what another test made. One more process has
+    the engines without runs, which mostly wait.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::", 1)[0]
-        return "host" if _is_of_the_host(Path(self.config.rootpath, file)) else file
+        return _scope(Path(self.config.rootpath, nodeid.split("::", 1)[0]))
 
 
 @cache
-def _is_of_the_host(path: Path) -> bool:
-    where = path.relative_to(TESTS)
-    return (
-        where.parts[0] == "cli"
-        or where.as_posix() in REAL_RUNS
-        or OF_THE_HOST.search(path.read_text(encoding="utf-8")) is not None
-    )
+def _scope(path: Path) -> str:
+    where = path.relative_to(TESTS).as_posix()
+    if where in ENGINES_ALONE:
+        return "engines"
+    runs = where.startswith("cli/") or where in REAL_RUNS or OF_THE_HOST.search(path.read_text(encoding="utf-8"))
+    return "host" if runs else where
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _HostInOne:

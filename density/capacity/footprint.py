@@ -128,7 +128,8 @@ def line(
 def solve(x: Array, y: Array) -> Solution | None:
     """Huber's M-estimate by iteratively reweighted least squares; None where `x` has not full rank.
 
-    What a column adds to the readings is 0 where it is no more than a rounding error. The covariance is Huber's own (1981, 6.7); with few points, ordinary least squares and its covariance.
+    What a column adds to the readings is 0 where it is no more than a rounding error. The covariance is Huber's own
+    (1981, 6.7); with few points, ordinary least squares and its covariance.
     """
     norms = np.linalg.norm(x, axis=0)
     if not norms.all():

@@ -39,7 +39,8 @@ def test_it_leads_where_launching_does(kinds: list[tuple[float, float, int]], ro
     found = whole(float(at.sum()), workloads, counts, slopes, room)
     truth = launched(workloads, alive, costs, room)
     if (at >= counts + 2).all():
-        assert math.floor(found + 1e-9) == truth
+        # One that fits but for a rounding error may be counted or not.
+        assert truth <= math.floor(found + 1e-9) <= launched(workloads, alive, costs, room * (1 + 1e-9))
     else:
         assert abs(found - truth) <= 1 + len(kinds) * max(costs.values()) / min(costs.values())
 

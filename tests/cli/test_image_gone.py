@@ -5,10 +5,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from docker import APIClient
+from docker.errors import ImageNotFound
 from engines import docker_guest
 
 from density.model import LABEL
@@ -46,6 +48,7 @@ def client() -> Iterator[APIClient]:
 def test_an_image_that_goes_amid_a_ramp_ends_it_in_error(client: APIClient, tmp_path: Path) -> None:
     """Exit code 5, the daemon's own words, no ceiling, and what ran until then is the least that fits."""
     image = docker_guest.build(client, tmp_path)
+    [image_id] = client.images(image, quiet=True)
     profile = tmp_path / "gone.toml"
     profile.write_text(PROFILE.format(image=image))
     over = threading.Event()
@@ -67,6 +70,8 @@ def test_an_image_that_goes_amid_a_ramp_ends_it_in_error(client: APIClient, tmp_
         over.set()
         remover.join()
         docker_guest.remove(client, image)
+        with suppress(ImageNotFound):  # what containers still used has lost its name only
+            client.remove_image(image_id, force=True)
     document = json.loads(ran.stdout)
     assert (ran.returncode, document["outcome"], document["verdict"]) == (5, "error", None)
     assert "No such image" in document["reason"]

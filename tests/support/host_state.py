@@ -27,6 +27,10 @@ _PARENTS = frozenset(
     {"docker", "machine", "machine.partition", "system.slice", "user.slice", "libvirt", "lxc", "buildkit"}
 )
 """Cgroups that a daemon makes once, for all that it will ever run."""
+_MADE_ONCE = frozenset({"/run/docker/netns/default"})
+"""Mounts that a daemon makes with its first container, for all that it will ever run."""
+_KEPT = "density-payload:"
+"""How the image begins that density keeps for its next run, as docs/safety.md says."""
 _ENGINES = ("density", "docker", "machine", "libvirt", "lxc")
 """How the cgroups begin in which engines have theirs."""
 _PLACES = (
@@ -136,8 +140,8 @@ def _cgroups() -> Iterator[str]:
 
 
 def _mounts() -> Iterator[str]:
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        yield line.split()[4]
+    points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    yield from (point for point in points if point not in _MADE_ONCE)
 
 
 def _sysctls() -> Iterator[str]:
@@ -201,7 +205,11 @@ def _docker(daemon: str, path: str, name: Callable[[Mapping[str, Any]], str], ke
 
 
 def _images(daemon: str = DOCKER_SOCKET) -> Iterator[str]:
-    return _docker(daemon, "/images/json", lambda image: f"{image['RepoTags'] or image['Id']}")
+    def name(image: Mapping[str, Any]) -> str:
+        tags = [tag for tag in image["RepoTags"] or () if tag != "<none>:<none>"]
+        return " ".join(tags) or image["Id"]
+
+    return (each for each in _docker(daemon, "/images/json", name) if not each.startswith(_KEPT))
 
 
 def _containers(daemon: str = DOCKER_SOCKET) -> Iterator[str]:
