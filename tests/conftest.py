@@ -82,7 +82,10 @@ ABSENCES: Mapping[str, Callable[..., str]] = {
 """Why there is none of what a marker asks for; empty where there is."""
 
 TESTS = Path(__file__).parent
-REAL_RUNS = {f"controller/test_{name}.py" for name in ("aftermath", "intent", "versus")}
+REAL_RUNS = {
+    "report/test_report_of_a_run.py",
+    *(f"controller/test_{name}.py" for name in ("aftermath", "intent", "versus")),
+}
 """Files without such a mark that make real runs all the same, or look for what runs left."""
 ENGINES_ALONE = {
     "images/test_container.py",

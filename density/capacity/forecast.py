@@ -9,7 +9,7 @@ import numpy as np
 from density.capacity.footprint import Array, Line
 from density.capacity.outlook import Key, counts_vector, fits, mix, slope_margin
 from density.capacity.typical import expected_cost, typical_cost
-from density.capacity.way import until_taken, whole
+from density.capacity.way import ROUNDING, snapped, until_taken, whole
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast
@@ -76,7 +76,7 @@ class Outlook:
         direction = mix(self.workloads)
         seen = max(self.dearest.get(key, 0.0), float(fitted.slopes @ direction))
         cost = max(seen, float(self._typical(reading) @ direction))
-        fit = math.floor(min(reading.room / cost, 2**31)) if cost > 0 else 0
+        fit = math.floor(snapped(min(reading.room / cost, 2**31))) if cost > 0 else 0
         return fit if fit >= max(FAR * count, FAR_SHARE * float(self.counts.sum())) else 0
 
     def crossed_by(self, sizes: Mapping[str, int]) -> Iterator[Key]:
@@ -84,6 +84,7 @@ class Outlook:
         more = counts_vector(sizes, self.workloads)
         for reading in self.readings:
             top = reading.limit - reading.reserve
+            top += ROUNDING * abs(top)
             fitted = self.lines.get(reading.key)
             if fitted is None:
                 if reading.used + float(self._typical(reading) @ more) > top:
@@ -160,4 +161,4 @@ def _entry(reading: Reading, count: float, low: float, high: float, *, typical: 
     elif not (math.isfinite(low) and math.isfinite(high)):
         low, high = min(count, low if math.isfinite(low) else 0.0), math.inf
     known = (reading.ceiling, reading.subject, reading.used, reading.limit, reading.reserve)
-    return CeilingForecast(*known, count, low, high, typical)
+    return CeilingForecast(*known, snapped(count), snapped(low), snapped(high), typical)

@@ -9,6 +9,8 @@ from density.capacity.footprint import Array
 from density.model import Workload
 from density.shares import share_out
 
+ROUNDING = 1e-9
+"""Counts and uses are the same within this share: they come from fits, which round."""
 _STEPS = 100
 """Whole instances that a count is moved by at most, to make room for a large one or use what a large one leaves."""
 
@@ -42,11 +44,13 @@ def whole(total: float, workloads: Sequence[Workload], counts: Array, slopes: Ar
 
     It stays where what is alive has not come back to the shares by then.
     """
+    full = room + ROUNDING * (abs(room) + float(np.abs(slopes) @ counts))
 
     def over(count: int) -> bool:
         shared = share_out(count, workloads)
-        return float(slopes @ (np.array([shared[each.name] for each in workloads]) - counts)) > room
+        return float(slopes @ (np.array([shared[each.name] for each in workloads]) - counts)) > full
 
+    total = snapped(total)
     count = first = math.floor(total)
     shared = share_out(count, workloads)
     if any(shared[each.name] < alive for each, alive in zip(workloads, counts, strict=True)):
@@ -56,3 +60,9 @@ def whole(total: float, workloads: Sequence[Workload], counts: Array, slopes: Ar
     while not over(count + 1) and count - first < _STEPS:
         count += 1
     return total + count - first
+
+
+def snapped(count: float) -> float:
+    """A count that is whole but for a rounding error, as the whole number that it is."""
+    near = round(count) if math.isfinite(count) else count
+    return float(near) if abs(count - near) <= ROUNDING * max(1.0, abs(count)) else count

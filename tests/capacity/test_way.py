@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from density.capacity.outlook import counts_vector, mix
-from density.capacity.way import until_taken, whole
+from density.capacity.way import snapped, until_taken, whole
 from density.model import Workload
 from density.shares import split
 
@@ -43,6 +43,16 @@ def test_it_leads_where_launching_does(kinds: list[tuple[float, float, int]], ro
         assert truth <= math.floor(found + 1e-9) <= launched(workloads, alive, costs, room * (1 + 1e-9))
     else:
         assert abs(found - truth) <= 1 + len(kinds) * max(costs.values()) / min(costs.values())
+
+
+@given(st.integers(1, 10_000), st.integers(1, 100), st.integers(0, 50), st.floats(-1e-12, 1e-12))
+def test_what_fits_exactly_is_whole(fits: int, cost: int, alive: int, rounding: float) -> None:
+    """A fit that is off by a rounding error makes it neither one less nor a bit less."""
+    workloads = [Workload(name="w", engine="native")]
+    counts, slopes = np.array([float(alive)]), np.array([cost * (1 + rounding)])
+    room = float(fits * cost)
+    at = until_taken(counts, mix(workloads), slopes, room)
+    assert snapped(whole(float(at.sum()), workloads, counts, slopes, room)) == alive + fits
 
 
 def test_what_is_over_already_goes_back_in_the_mix() -> None:
