@@ -15,6 +15,7 @@ from density.controller.preflight import refuse_problems
 from density.errors import UsageError
 from density.model import Workload
 from density.profile.load import load_profile
+from density.profile.scalar import MOST_COUNT
 from density.profile.spec import Profile
 from density.report.doctor import diagnose
 from density.report.doctor_document import document
@@ -39,7 +40,13 @@ EXAMPLES = "\b\n" + "\n".join(
 @click.command("doctor", epilog=EXAMPLES)
 @click.argument("profile", required=False, metavar="[PROFILE]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the profile; repeatable.")
-@click.option("--for", "wanted", type=click.IntRange(min=1), metavar="N", help="What has to be raised for N instances.")
+@click.option(
+    "--for",
+    "wanted",
+    type=click.IntRange(min=1, max=MOST_COUNT),
+    metavar="N",
+    help="What has to be raised for N instances.",
+)
 @click.option("--script", "as_script", is_flag=True, help="With --for: print a shell script that raises it.")
 @click.option("--runs-dir", type=click.Path(path_type=Path), help="Where runs are kept [DENSITY_RUNS_DIR, or ./runs].")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

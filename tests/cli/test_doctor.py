@@ -90,7 +90,7 @@ def test_a_script_is_what_was_asked_for(simulated: str, capsys: pytest.CaptureFi
         ("doctor --set a=1", "error: --set needs a PROFILE\n"),
         (
             "doctor --for 0",
-            "error: invalid value for '--for': 0 is not in the range x>=1 (see density doctor --help)\n",
+            "error: invalid value for '--for': 0 is not in the range 1<=x<=4294967296 (see density doctor --help)\n",
         ),
     ],
 )
@@ -98,6 +98,13 @@ def test_what_makes_no_sense_is_refused(line: str, said: str, capsys: pytest.Cap
     """Exit code 2, one sentence."""
     assert main(line.split()) == 2
     assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.parametrize("digits", [11, 400, 5000])
+def test_a_number_beyond_any_host_is_refused(digits: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also one that no float holds, and one that Python itself reads no more."""
+    assert main(["doctor", "simulated", "--for", "9" * digits]) == 2
+    assert "--for" in capsys.readouterr().err
 
 
 def test_this_host_without_engines(
