@@ -48,8 +48,8 @@ MOST_ENDED = 1000
 _ENDED = frozenset({Phase.FAILED, Phase.LOST})
 _REMOVED = frozenset({Phase.STOPPING, Phase.REMOVED})
 IN_FLIGHT = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
-ADDRESSED = (Phase.CREATED, Phase.STARTED, Phase.READY, Phase.STOPPING)
-"""Phases in which an instance may hold an address of its network."""
+ADDRESSED = (Phase.STARTED, Phase.READY, Phase.STOPPING)
+"""Phases in which an instance holds an address of its network: it gets one by being started."""
 
 
 @dataclass(slots=True)

@@ -67,7 +67,8 @@ class Application:
         table: more tables of the profile, such as its slice.
         more: more keys of the workload.
         settle: how long a wave rests: longer than what fails needs to fail.
-        outcome, exit_code: of the run.
+        outcome: of the run.
+        exit_codes: any of these.
         counts: fewest and most instances that may have run at once.
         during: what the host is like meanwhile.
     """
@@ -83,7 +84,7 @@ class Application:
     more: str = ""
     settle: str = "1s"
     outcome: str = "ceiling"
-    exit_code: int = 0
+    exit_codes: tuple[int, ...] = (0,)
     counts: tuple[int, int] = (0, 40)
     during: Callable[[Place], AbstractContextManager[Place]] = field(default=nullcontext)
 
@@ -154,7 +155,7 @@ def _problems(
             True,
         ),
         "outcome": (document["outcome"], application.outcome),
-        "exit code": (exit_code, application.exit_code),
+        "exit code": (exit_code, exit_code if exit_code in application.exit_codes else application.exit_codes),
         "count in bounds": (application.counts[0] <= count <= application.counts[1], True),
         "next below what ran": ([each for each in verdict.get("next", ()) if each["count"] < count], []),
         "left": (document["teardown"]["left"], []),

@@ -4,9 +4,10 @@ import pytest
 from support.simulation import simulate
 
 from density.engines.simulated import SimulatedEngine
-from density.events import HostSampled, WorkloadPrepared
+from density.events import HostSampled, InstanceChanged, WorkloadPrepared
 from density.model import Phase, Prepared, Workload
 from density.profile.spec import Profile, Ramp, SimulatedHost
+from density.state import RunState
 
 FREE = 13
 PROFILE = Profile(
@@ -37,3 +38,17 @@ def test_a_network_without_a_bridge_is_forecast(monkeypatch: pytest.MonkeyPatch)
     assert used[0] == 0.0
     assert run.state.counts["web"][Phase.FAILED] == 0
     assert run.state.values()["network.pool.lan.addresses_count"] == FREE
+
+
+def test_what_is_only_created_has_no_address() -> None:
+    """One more than there are addresses fails at its start, and is never counted: 13 of 13, not 14."""
+    events = simulate(PROFILE).events
+    state = RunState()
+    state.apply(events[0])
+    state.apply(WorkloadPrepared(0.0, "web", "", {}, 0.0, {"lan": FREE}))
+    for number in range(FREE + 1):
+        name = f"web-{number:05}"
+        last = Phase.STARTED if number < FREE else Phase.CREATED
+        for phase in (Phase.REQUESTED, Phase.CREATED, last):
+            state.apply(InstanceChanged(1.0, name, "web", phase))
+    assert state.pool_values()["network.pool.lan.instances_count"] == FREE

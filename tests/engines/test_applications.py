@@ -16,7 +16,7 @@ NEVER_READY = Application(
     fix="`memory` of the workload web",
     evidence="32 MiB",
     settle="300ms",
-    exit_code=3,
+    exit_codes=(3,),
     counts=(0, 0),
 )
 FIXED_PORT = Application(
