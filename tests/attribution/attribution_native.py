@@ -14,7 +14,7 @@ from attribution.induced import RAMP, SAFE
 
 pytestmark = pytest.mark.root
 
-STOP_SECONDS = 3.0
+STOP_SECONDS, GO_SECONDS = 2.0, 1.0
 LOOK_SECONDS = 0.05
 
 
@@ -41,8 +41,8 @@ def small_disk(mount: Path, *, size: str) -> Iterator[None]:
 
 
 @contextmanager
-def stopped_amid(instances: int) -> Iterator[None]:
-    """Whatever density runs here is stopped once for some seconds, as soon as it has so many instances."""
+def starved_from(instances: int) -> Iterator[None]:
+    """Whatever density runs here stands still for two seconds in three, as soon as it has so many instances."""
     done = Event()
 
     def watch() -> None:
@@ -53,7 +53,7 @@ def stopped_amid(instances: int) -> Iterator[None]:
                         child.send_signal(signal.SIGSTOP)
                         done.wait(STOP_SECONDS)
                         child.send_signal(signal.SIGCONT)
-                        return
+                        done.wait(GO_SECONDS)
 
     watcher = Thread(target=watch)
     watcher.start()
@@ -92,12 +92,13 @@ def test_memory_of_the_slice(attribute: Attribute) -> None:
 def test_open_files_of_the_tester(attribute: Attribute, ramp: str) -> None:
     """A tester holds a socket for each instance, and keeps some files for itself whatever it is told to find out."""
     attribute(
-        bare(ramp=ramp),
+        bare(ramp=ramp.replace("step = 6", "step = 30").replace("max = 60", "max = 300")),
         expect="files.process",
         subject="tester",
-        evidence=[r"of 150 \(reserve 64\)"],
+        evidence=[r"of 256 \(reserve 64\)"],
         fix="ulimit -n",
-        within=["prlimit", "--nofile=150:150"],
+        counts=(60, 180),
+        within=["prlimit", "--nofile=256:256"],
     )
 
 
@@ -114,12 +115,12 @@ def test_space_for_the_record(attribute: Attribute, tmp_path: Path) -> None:
 
 
 def test_a_late_tester(attribute: Attribute) -> None:
-    """A tester that was stopped for three seconds says that its numbers are in doubt."""
-    with stopped_amid(10):
+    """A tester that is held up again and again says that its numbers are in doubt; once would pass."""
+    with starved_from(10):
         attribute(
             bare(ramp=SAFE, table='[objectives]\ntester_lag = "1s"'),
             expect="tester.lag",
-            evidence=[r"an objective was missed: tester\.lag at [23]"],
+            evidence=[r"an objective was missed with \d+ ready: tester\.lag at [12]"],
             fix="it is starved",
         )
 
@@ -129,8 +130,9 @@ def test_cpu_pressure(attribute: Attribute) -> None:
     attribute(
         bare(ramp=SAFE, table='[objectives]\ncpu_pressure = "70%"', more='burn = "50%"'),
         expect="cpu.pressure",
-        evidence=[r"an objective was missed: cpu\.pressure at"],
+        evidence=[r"an objective was missed with \d+ ready: cpu\.pressure at"],
         fix="more CPUs",
+        counts=(2, 20),
     )
 
 
@@ -139,7 +141,7 @@ def test_slow_starts(attribute: Attribute) -> None:
     attribute(
         bare(ramp=SAFE, table='[objectives]\nready_p95 = "150ms"', more='burn = "50%"\ntouch = "32MiB"'),
         expect="slo.ready",
-        evidence=[r"an objective was missed: slo\.ready at"],
+        evidence=[r"an objective was missed with \d+ ready: slo\.ready at"],
         fix="launch fewer at once",
     )
 

@@ -1,7 +1,7 @@
 """Induced ceilings: what the result of a run must say of one, and the row of the table."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from support.running import Document
@@ -71,13 +71,20 @@ def used(name: str) -> int:
 def judged(document: Document, expected: Expected, *, seconds: float, problem: str) -> Row:
     """A row of the table, with all that a result does not say as it must."""
     verdict = document.get("verdict") or {}
-    capacity = document.get("capacity") or {}
-    count = capacity.get("hard", {}).get("count", 0)
+    count = _bound_at(document.get("capacity") or {})
     problems = [problem] if problem else []
     problems += _problems(document, verdict, count, expected)
     named = f"{verdict.get('ceiling', '')} {verdict.get('subject', '')}".strip()
     named = named or document.get("outcome", "") or "no result"
     return Row(expected.ceiling, named, verdict.get("confidence") or 0.0, count, seconds, tuple(problems))
+
+
+def _bound_at(capacity: Mapping[str, Document]) -> int:
+    """The most that the ceiling let run: where an objective ended the ramp, what is hard is a forecast of others."""
+    if not capacity:
+        return 0
+    which = "hard" if capacity["hard"]["kind"] == "observed" else "slo"
+    return capacity[which]["count"] or 0
 
 
 def _problems(document: Document, verdict: Document, count: int, expected: Expected) -> Iterator[str]:
