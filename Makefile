@@ -37,7 +37,7 @@ attribution: ## Induce real ceilings, judge 1,000 simulated hosts (long)
 torture: ## Kill, starve and lie to density; print what survived, stayed, was lost (long)
 	@$(SETUP) dev
 	-@.venv/bin/python -m pip install --quiet --disable-pip-version-check --group torture
-	@$(EXEC) .venv/bin/python -m pytest -o python_files='torture_*.py' tests/torture $(ARGS)
+	@$(EXEC) env DENSITY_REQUIRE_ENGINES=1 .venv/bin/python -m pytest -o python_files='torture_*.py' tests/torture $(ARGS)
 
 versus: ## Containers and VMs side by side, measured (ARGS="--row start")
 	@$(SETUP) run

@@ -60,7 +60,7 @@ class Killed:
 
     Attributes:
         seen: ids of the instances that were on the host right after it.
-        reached: whether its stage came, or it was over before.
+        reached: whether its stage came, and the kill did too: it was not over by itself before.
     """
 
     run_dir: Path
@@ -94,6 +94,7 @@ def kill_at(stage: str, seconds: float, profile: Path, runs_dir: Path) -> Killed
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.communicate()
+    reached = reached and process.returncode == -signal.SIGKILL
     return Killed(run_dir, frozenset(instances_on_the_host(run_dir.name)), reached)
 
 

@@ -21,6 +21,8 @@ COLUMNS = (
     ("leftovers", ">9"),
     ("lost from the record", ">20"),
 )
+SKIPPED: list[str] = []
+"""Tests of this session that were skipped."""
 
 
 @pytest.fixture
@@ -35,6 +37,12 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
         pytest.fail("\n".join(problems), pytrace=False)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A fault that could not be made, as this machine lacks what it needs, is no row of the table and no zero."""
+    if report.skipped:
+        SKIPPED.append(report.nodeid.rpartition("::")[2])
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The table: zeros in its last two columns, or it is wrong."""
     rows = terminalreporter.config.stash.get(TALLY, {})
@@ -43,6 +51,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     write_table(terminalreporter, "torture", COLUMNS, [_cells(fault, row) for fault, row in rows.items()])
     right = sum(not row.problems for row in rows.values())
     terminalreporter.line(f"{right} of {len(rows)} right")
+    if SKIPPED:
+        terminalreporter.line(f"not made here: {', '.join(SKIPPED)}")
 
 
 def _cells(fault: str, row: Fault) -> list[str]:
