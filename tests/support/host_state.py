@@ -193,8 +193,9 @@ def _ancestors(pid: int) -> Iterator[int]:
 
 def _docker(daemon: str, path: str, name: Callable[[Mapping[str, Any]], str], key: str = "") -> Iterator[str]:
     """What a daemon lists; nothing where there is none."""
-    connection = http.client.HTTPConnection("docker", timeout=30)
+    connection = http.client.HTTPConnection("docker")
     with socket.socket(socket.AF_UNIX) as connection.sock:
+        connection.sock.settimeout(30)
         try:
             connection.sock.connect(daemon)
             connection.request("GET", path)
