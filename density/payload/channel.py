@@ -88,9 +88,9 @@ class Channel(anyio.AsyncContextManagerMixin):
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         # QEMU's user, and the users of containers where they are mapped, pass through to their sockets.
         self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-        self.directory.chmod(0o711)
-        self._entrance.open()
         try:
+            self.directory.chmod(0o711)
+            self._entrance.open()
             async with background(self._poller.run, self._renew):
                 yield self
         finally:

@@ -70,6 +70,15 @@ async def closed(stream: SocketStream) -> bool:
         await stream.aclose()
 
 
+async def test_one_that_cannot_be_opened_leaves_no_directory(tmp_path: Path) -> None:
+    """Or a run that had no room for its socket would count as one that died."""
+    directory = tmp_path / ("c" * 120)
+    with pytest.raises(DensityError):
+        async with Channel(directory):
+            raise AssertionError("it has no socket")
+    assert not directory.exists()
+
+
 async def test_hello_is_heard_once_it_is_said(channel: Channel) -> None:
     """`hello` waits for the instance and tells its kernel and age; from then on it can be pinged."""
     channel.expect("a-1")
