@@ -56,7 +56,8 @@ def test_a_killed_run_leaves_nothing(number: int, profile: Path, tally: Tally, t
     left = settled_leftovers(killed.run_dir.name, seconds=REMOVED_SECONDS)
     cleaned = main(["clean", killed.run_dir.name])
     left += [f"after clean: {thing}" for thing in settled_leftovers(killed.run_dir.name)]
-    survived = killed.reached and cleaned == 0 and not unread(killed.run_dir)
+    # 2: of this run there is nothing any more, which is as it should be.
+    survived = killed.reached and cleaned in {0, 2} and not unread(killed.run_dir)
     if stage in {"hold", "calibrate"}:
         survived = survived and bool(killed.seen)
     tally.add(f"SIGKILL, mixed, {stage}", survived, left, len(flaws(killed.run_dir, seen=killed.seen)))
