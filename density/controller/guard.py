@@ -72,7 +72,10 @@ async def guarded(
             watched.needed = True
             yield guard
         if guard.all_gone and not any(directory.exists() for directory in directories):
-            fulfil(run_id)
+            try:
+                fulfil(run_id)
+            except OSError as error:
+                log.warning("intent not removed", run=run_id, error=str(error))
         watched.needed = guard.abandoned
 
 
