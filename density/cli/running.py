@@ -97,7 +97,7 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
         if sinks and linger and not ended.interrupted:
             echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
             await _linger(linger)
-    return _exit_code(ended, document) if written else Unwritten.exit_code
+    return _exit_code(ended, document, written=written)
 
 
 async def _linger(seconds: float) -> None:
@@ -137,12 +137,16 @@ def _write_page(run_dir: Path) -> Path | None:
         return None
 
 
-def _exit_code(ended: Ended, document: dict[str, Any]) -> int:
+def _exit_code(ended: Ended, document: dict[str, Any], *, written: bool) -> int:
+    """What ended the run is said whatever the code; a disk that took too little comes after all that is worse."""
+    code = 0 if written else Unwritten.exit_code
     if ended.problem is not None:
-        code, sentences = explain(ended.problem, with_traceback=False)
+        found, sentences = explain(ended.problem, with_traceback=False)
         for sentence in sentences:
             echo(f"error: {sentence}", err=True)
-        return code
+        if found != Unwritten.exit_code:
+            return found
+        code = found
     torn = ended.state.torn_down
     if torn is None or torn.left:
         return LEFT_BEHIND
@@ -151,4 +155,4 @@ def _exit_code(ended: Ended, document: dict[str, Any]) -> int:
     sentences = list(missed(document))
     for sentence in sentences:
         echo(f"failed: {sentence}", err=True)
-    return MISSED if sentences else 0
+    return MISSED if sentences else code

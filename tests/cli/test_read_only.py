@@ -17,9 +17,12 @@ from density.cli.output import keep
 from density.controller.guard import guarded
 from density.controller.intent import intent_path
 from density.controller.versus.measure import Comparison
-from density.model import Workload
+from density.engines.simulated import SimulatedEngine
+from density.errors import EngineUnavailable
+from density.model import Reaped, Workload
 from density.payload.sockets import discard, listen
 from density.profile.spec import Profile
+from density.record.writer import RecordWriter
 from density.report.formats import write_page
 
 PROFILE = """
@@ -112,6 +115,52 @@ def test_a_directory_that_becomes_read_only(
     assert code == 6
     assert _document(said.out)["teardown"]["left"] == []
     assert "density itself failed" not in said.err
+
+
+def test_what_ended_the_run_comes_before_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An engine that goes away and a result that cannot be written: exit code 5, and both are said."""
+
+    async def gone(*_: object) -> None:
+        raise EngineUnavailable("simulated", "it went away")
+
+    monkeypatch.setattr(SimulatedEngine, "describe", gone)
+    _refuse(monkeypatch)
+    assert _run(tmp_path) == 5
+    said = capsys.readouterr().err
+    assert "it went away" in said
+    assert "result.json" in said
+
+
+def test_a_capacity_that_is_missed_comes_before_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 3, and by how much is said."""
+    _refuse(monkeypatch)
+    assert _run(tmp_path, "--require", "slo=4000000") == 3
+    assert "too few" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("refused", ["record", "result"])
+def test_leftovers_come_before_the_disk(refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 4, whether the record or the result could not be written; the first of them ends the run by itself."""
+
+    async def reap(*_: object) -> Reaped:
+        return Reaped(left=("density-web-1",))
+
+    def write(self: RecordWriter, *_: object) -> bool:
+        self.problem = self._refused = "the disk refuses the record"
+        return False
+
+    monkeypatch.setattr("density.controller.intent.state_dir", lambda: tmp_path / "state")
+    monkeypatch.setattr(SimulatedEngine, "reap", reap)
+    if refused == "record":
+        monkeypatch.setattr(RecordWriter, "_write", write)
+        monkeypatch.setattr("density.record.writer.TICK_SECONDS", 0.1)
+    else:
+        _refuse(monkeypatch)
+    assert _run(tmp_path, hold="3s") == 4
 
 
 def test_half_a_file_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
