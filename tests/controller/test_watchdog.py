@@ -112,6 +112,49 @@ def test_a_loop_that_comes_back_tears_down_itself() -> None:
     assert scene.did == []
 
 
+@pytest.mark.parametrize("first", ["late", "floor"])
+@pytest.mark.parametrize("acted", [True, False])
+def test_a_loop_that_hangs_again_in_its_teardown(first: str, acted: bool) -> None:  # noqa: FBT001 — a case
+    """Whatever the first alarm was, and whether the watchdog acted then: it is cut, killed and ended as before."""
+    scene = Scene()
+    scene.pass_(5)
+    if first == "floor":
+        scene.values = BELOW
+    scene.pass_(LATE_SECONDS + (PATIENCE_SECONDS + CUT_SECONDS + 1 if acted else 2), beating=False)
+    scene.values = ABOVE
+    scene.pass_(60)
+    assert scene.watchdog.alarm is not None
+    assert scene.watchdog.alarm.what == first
+    scene.did.clear()
+    scene.alive = 3
+    hung_at = scene.now
+    scene.pass_(LATE_SECONDS + GIVE_UP_SECONDS, beating=False)
+    late_at = hung_at + LATE_SECONDS
+    assert scene.did[:2] == [("cut", late_at + PATIENCE_SECONDS), ("kill", late_at + PATIENCE_SECONDS + CUT_SECONDS)]
+    assert scene.did[-1] == ("end", late_at + GIVE_UP_SECONDS)
+    assert scene.alive == 0
+
+
+def test_a_loop_that_comes_back_a_second_time_is_left_alone() -> None:
+    """It tears down with pauses shorter than the patience: nothing is cut or killed."""
+    scene = Scene()
+    for _ in range(3):
+        scene.pass_(LATE_SECONDS + 2, beating=False)
+        scene.pass_(60)
+    assert scene.did == []
+
+
+def test_a_process_that_is_stopped_after_an_alarm_has_its_patience_again() -> None:
+    """The machine is suspended for an hour while the loop hangs: it is not ended for time that nobody had."""
+    scene = Scene()
+    scene.pass_(LATE_SECONDS + 1, beating=False)
+    scene.pass_(3600, beating=False, looking=False)
+    scene.pass_(PATIENCE_SECONDS - 1, beating=False)
+    assert scene.did == []
+    scene.pass_(2, beating=False)
+    assert [what for what, _ in scene.did] == ["cut"]
+
+
 def test_what_is_forked_after_a_kill_is_killed_too() -> None:
     """It goes on looking for as long as the loop is away."""
     scene = Scene()
@@ -204,6 +247,23 @@ def test_a_run_whose_host_runs_dry_ends_with_that_ceiling() -> None:
     assert run.host.alive == 0
     assert run.state.torn_down.at - took_at[0] < 5
     assert any("half of a reserve" in warning for warning in run.state.warnings)
+
+
+def test_what_the_watchdog_kills_in_the_teardown_is_told() -> None:
+    """The loop hung a second time: what was killed meanwhile is part of the record all the same."""
+    dogs: list[Watchdog] = []
+
+    async def look(controller: Controller, engine: SimulatedEngine) -> None:
+        await controller._bus.until(lambda state: state.stage == "teardown")
+        dogs[0].killed = 7
+
+    def make(host: HostModel) -> Watchdog:
+        dogs.append(Watchdog(host.quick, BOUNDS, cut=lambda: 0, kill=lambda: 0, clock=anyio.current_time))
+        return dogs[0]
+
+    profile = Profile(name="test", workloads=(WEB,), ramp=Ramp(max_instances=4, hold_seconds=0.0))
+    run = simulate(profile, during=look, make_watchdog=make)
+    assert [warning for warning in run.state.warnings if "killed 7" in warning]
 
 
 NATIVE = Workload(name="web", engine="native")
