@@ -356,27 +356,36 @@ for name, seconds in {"LATE": 1.0, "PATIENCE": 0.5, "CUT": 0.5, "GIVE_UP": 3.0}.
     setattr(watchdog, f"{name}_SECONDS", seconds)
 watchdog.PERIOD_SECONDS = 0.1
 handle, ready = RecordWriter.handle, []
+forever, *words = sys.argv[1:]
 
 def blocking(self, event):
     handle(self, event)
-    if isinstance(event, InstanceChanged) and event.phase is Phase.READY:
+    if not isinstance(event, InstanceChanged):
+        return
+    if event.phase is Phase.READY:
         ready.append(event)
-        while len(ready) == 12:
-            time.sleep(1)
+        if len(ready) == 12:
+            time.sleep(3600 if forever == "ramp" else 1.3)
+    elif event.phase is Phase.STOPPING:
+        time.sleep(3600)
 
 RecordWriter.handle = blocking
-sys.exit(main(sys.argv[1:]))
+sys.exit(main(words))
 """
 
 
 @pytest.mark.root
-def test_a_run_whose_loop_never_comes_back_leaves_nothing(tmp_path: Path) -> None:
-    """The process ends by itself with exit code 1, its reaper removes all there is, and the record is whole."""
+@pytest.mark.parametrize("stage", ["ramp", "teardown"])
+def test_a_run_whose_loop_never_comes_back_leaves_nothing(tmp_path: Path, stage: str) -> None:
+    """The process ends by itself with exit code 1, its reaper removes all there is, and the record is whole.
+
+    Also where the loop came back from the ramp in time, and hangs for good in the teardown which that began.
+    """
     profile = tmp_path / "blocked.toml"
     profile.write_text('name = "blocked"\n[ramp]\nmax = 40\nsettle = "200ms"\n[workloads.web]\nengine = "native"\n')
     words = ["run", str(profile), "--runs-dir", str(tmp_path / "runs"), "-q", "--metrics", "off"]
     done = subprocess.run(
-        [sys.executable, "-c", FOREVER, *words], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "-c", FOREVER, stage, *words], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 1, done.stderr
     assert "event loop" in done.stderr
