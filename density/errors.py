@@ -89,7 +89,7 @@ class HostUnreadable(DensityError):
 
 
 class Unwritten(DensityError):
-    """A disk is full: what was done is done, but not all that was to be written of it is."""
+    """A disk is full or read-only: what was done is done, but not all that was to be written of it is."""
 
     exit_code = 6
 

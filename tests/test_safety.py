@@ -1,11 +1,14 @@
 """SECURITY.md and docs/safety.md say what the code does: their numbers, their files and their commands."""
 
 import re
+import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from density.cli import COMMANDS
+from density.cli.errors import TRACEBACK, explain
 from density.engines.docker.log import CPU_SHARE, EVIDENCE_LETTERS, EVIDENCE_LINES, LONGEST_LINE
 from density.engines.docker.spec import PAYLOAD_PIDS
 from density.metrics.address import DEFAULT
@@ -49,6 +52,19 @@ def test_numbers_of_safety() -> None:
     assert f"{DEFAULT}, for metrics" in SAFETY
     assert CPU_SHARE == 0.2
     assert "a fifth of a\nCPU" in SECURITY
+
+
+def test_traceback_files_are_among_what_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What density writes where it failed itself lies where the page says, and is removed by what the page says."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    explain(ValueError("a fault"), with_traceback=False)
+    (file,) = tmp_path.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert f"`{TRACEBACK}….txt`" in SAFETY
+    (command,) = (line for line in SAFETY.splitlines() if line.startswith("rm ") and TRACEBACK in line)
+    subprocess.run(["sh", "-c", command], check=True)
+    assert not file.exists()
 
 
 def test_commands_and_links_exist() -> None:

@@ -7,6 +7,8 @@ from density.errors import DensityError, ProfileError, leaves, meant, without_ro
 
 INTERRUPTED = 130
 INTERNAL = 1
+TRACEBACK = "density-traceback-"
+"""How the file of a traceback begins, in the directory for temporary files; it stays, as docs/safety.md says."""
 
 
 def explain(error: BaseException, *, with_traceback: bool) -> tuple[int, list[str]]:
@@ -34,9 +36,7 @@ def _sentences(error: DensityError) -> list[str]:
 
 def _written(text: str) -> str:
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="density-traceback-", suffix=".txt", delete=False, encoding="utf-8"
-        ) as file:
+        with tempfile.NamedTemporaryFile("w", prefix=TRACEBACK, suffix=".txt", delete=False, encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         return f"its traceback could not be written ({error.strerror}); --traceback shows it"

@@ -5,6 +5,7 @@ Beside this and `SafeConsole` nothing in the package writes to a terminal, so th
 
 import errno
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -38,6 +39,22 @@ def put(content: str | bytes, path: Path | None) -> None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", errors="replace"))
     except OSError as error:
         raise unwritten(path, error) from error
+
+
+def keep(path: Path, text: str) -> bool:
+    """Write a file of a run that is over; where it cannot be written it is said, and no half of it stays.
+
+    Returns:
+        Whether it was written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        with suppress(OSError):  # a file system that became read-only refuses this too
+            path.unlink(missing_ok=True)
+        echo(f"error: {path} could not be written: {error.strerror}", err=True)
+        return False
+    return True
 
 
 def unwritten(path: Path, error: OSError) -> DensityError:

@@ -14,7 +14,7 @@ from rich.console import Console
 from density.cli.console import SafeConsole
 from density.cli.errors import INTERRUPTED, explain
 from density.cli.missed import missed
-from density.cli.output import echo
+from density.cli.output import echo, keep
 from density.cli.streams import was_lost
 from density.controller.bus import Sink
 from density.controller.host_lock import only_run
@@ -87,17 +87,17 @@ async def _run_and_report(profile: Profile, wanted: Wanted, run_id: str, run_dir
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # The run is over; a signal that comes too late to end it does not take its result.
             document = result(state, bounds_of(profile), recorded=ended.recorded)
-            unwritten = _write_result(document, run_dir)
+            written = keep(run_dir / RESULT, _text(document) + "\n")
             summed_up = bool(state.instances) or ended.problem is None
             # What is in no file goes to standard output, asked for or not.
-            _report(document, run_dir, console, as_json=wanted.as_json or unwritten > 0, summed_up=summed_up)
+            _report(document, run_dir, console, as_json=wanted.as_json or not written, summed_up=summed_up)
             page = await in_thread(_write_page, run_dir)
             if page and (not wanted.as_json or was_lost()):
                 echo(f"{'report':<11} {page}", err=True)
         if sinks and linger and not ended.interrupted:
             echo(f"metrics stay for {linger:g} s (Ctrl-C ends it)", err=True)
             await _linger(linger)
-    return unwritten or _exit_code(ended, document)
+    return _exit_code(ended, document, written=written)
 
 
 async def _linger(seconds: float) -> None:
@@ -116,18 +116,6 @@ async def _watched(
     async with live_view(state, SafeConsole(stderr=True, highlight=False), ramp=profile.ramp) as view:
         session = Session(run_id=run_id, run_dir=run_dir, told=view.tell)
         return await session.run(profile, state, [*sinks, view])
-
-
-def _write_result(document: dict[str, Any], run_dir: Path) -> int:
-    """`result.json`; the exit code, 0 where it was written."""
-    path = run_dir / RESULT
-    try:
-        path.write_text(_text(document) + "\n", encoding="utf-8")
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        echo(f"error: {path} could not be written: {error.strerror}", err=True)
-        return Unwritten.exit_code
-    return 0
 
 
 def _text(document: dict[str, Any]) -> str:
@@ -149,12 +137,16 @@ def _write_page(run_dir: Path) -> Path | None:
         return None
 
 
-def _exit_code(ended: Ended, document: dict[str, Any]) -> int:
+def _exit_code(ended: Ended, document: dict[str, Any], *, written: bool) -> int:
+    """What ended the run is said whatever the code; a disk that took too little comes after all that is worse."""
+    code = 0 if written else Unwritten.exit_code
     if ended.problem is not None:
-        code, sentences = explain(ended.problem, with_traceback=False)
+        found, sentences = explain(ended.problem, with_traceback=False)
         for sentence in sentences:
             echo(f"error: {sentence}", err=True)
-        return code
+        if found != Unwritten.exit_code:
+            return found
+        code = found
     torn = ended.state.torn_down
     if torn is None or torn.left:
         return LEFT_BEHIND
@@ -163,4 +155,4 @@ def _exit_code(ended: Ended, document: dict[str, Any]) -> int:
     sentences = list(missed(document))
     for sentence in sentences:
         echo(f"failed: {sentence}", err=True)
-    return MISSED if sentences else 0
+    return MISSED if sentences else code

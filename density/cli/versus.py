@@ -10,12 +10,12 @@ import anyio
 import click
 
 from density.cli.errors import INTERRUPTED
-from density.cli.output import echo
+from density.cli.output import echo, keep
 from density.controller.host_lock import only_run
 from density.controller.paths import runs_dir as default_runs_dir
 from density.controller.session import LEFT_BEHIND, new_run_id
 from density.controller.versus.measure import ROWS, Comparison, compare
-from density.errors import UsageError
+from density.errors import Unwritten, UsageError
 from density.places import hand_over
 from density.profile.load import load_profile
 from density.profile.spec import Profile
@@ -67,15 +67,15 @@ def command(  # noqa: PLR0913 — one parameter an option
     told = remarks(comparison)
     found = document(comparison, made, profile=loaded.name, seconds=time.monotonic() - began)
     page = markdown(made, comparison.subjects, told)
-    _keep(run_dir, found, page)
+    written = _keep(run_dir, found, page)
     with suppress(OSError):  # where files cannot be given away, root keeps them
         hand_over(run_dir)
-    if as_json:
-        echo(json.dumps(found, indent=2, allow_nan=False))
+    if as_json or not written:  # what is in no file goes to standard output, asked for or not
+        echo(_text(found), nl=False)
     else:
         echo(page if as_markdown else text(made, comparison.subjects, told))
         echo(f"\nkept in {run_dir}", err=as_markdown)
-    return _exit_code(comparison)
+    return _exit_code(comparison) or (0 if written else Unwritten.exit_code)
 
 
 async def _compare(profile: Profile, run_id: str, run_dir: Path, rows: tuple[str, ...], quiet: bool) -> Comparison:  # noqa: FBT001 — anyio.run passes by position
@@ -88,9 +88,13 @@ async def _compare(profile: Profile, run_id: str, run_dir: Path, rows: tuple[str
     return await compare(profile, run_id=run_id, run_dir=run_dir, say=say, rows=rows)
 
 
-def _keep(run_dir: Path, found: dict[str, Any], page: str) -> None:
-    (run_dir / DOCUMENT).write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    (run_dir / PAGE).write_text(page, encoding="utf-8")
+def _keep(run_dir: Path, found: dict[str, Any], page: str) -> bool:
+    """Whether both files of it were written."""
+    return all([keep(run_dir / DOCUMENT, _text(found)), keep(run_dir / PAGE, page)])
+
+
+def _text(found: dict[str, Any]) -> str:
+    return json.dumps(found, indent=2, allow_nan=False) + "\n"
 
 
 def _exit_code(comparison: Comparison) -> int:

@@ -143,7 +143,9 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
     stack.enter_context(watchdog.watching())
     await stack.enter_async_context(background(watchdog.beating))
     engines, missing = await enter_engines(profile, stack, context, skip=profile.endpoints.missing == "skip")
-    leftovers = await find_leftovers(engines.values(), run_id=run_id, base=runtime_dir.parent)
+    leftovers = await find_leftovers(
+        engines.values(), run_id=run_id, base=runtime_dir.parent, endpoints=profile.endpoints
+    )
     reasons = {w.name: str(missing[w.engine]) for w in profile.workloads if w.engine in missing}
     return Equipment(
         profile=profile.without(reasons),

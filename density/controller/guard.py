@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,9 @@ from density.profile.spec import Profile
 from density.threads import in_thread
 
 log = logger(__name__)
+NOT_STARTED = "the reaper, which removes what a killed run leaves, could not be started"
+ENDED = "the reaper, which removes what a killed run leaves, was killed"
+AGAIN = "it is started again; a run that is killed before that leaves everything to: density clean"
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 _END_SECONDS = 5.0
@@ -34,12 +37,14 @@ class Guard:
     """What a run has for itself.
 
     Attributes:
+        reaper: watches it.
         directory: its runtime directory.
         data_dir: where it may keep what grows; not made yet.
         all_gone: set once everything that the run made is known to be gone.
         abandoned: set where its teardown was given up, so that the reaper carries it through.
     """
 
+    reaper: "Reaper"
     directory: Path
     data_dir: Path
     all_gone: bool = False
@@ -65,14 +70,17 @@ async def guarded(
     lock = RunLock(run_id)
     async with Reaper(run_id, lock.directory.parent, lease_seconds=profile.lease_seconds) as watched:
         with lock:
-            guard = Guard(lock.directory, data_path(run_id, profile.endpoints.data))
+            guard = Guard(watched, lock.directory, data_path(run_id, profile.endpoints.data))
             directories = [guard.directory, guard.data_dir]
             intent = intent_of(profile, run_id=run_id, run_dir=run_dir, directories=directories, beside=beside)
             await in_thread(declare, intent)
             watched.needed = True
             yield guard
         if guard.all_gone and not any(directory.exists() for directory in directories):
-            fulfil(run_id)
+            try:
+                fulfil(run_id)
+            except OSError as error:
+                log.warning("intent not removed", run=run_id, error=str(error))
         watched.needed = guard.abandoned
 
 
@@ -89,8 +97,21 @@ class Reaper:
         self._words = [run_id, f"{lease_seconds:g}", str(base), str(intent_path(run_id))]
         self._pipe = -1
         self._open = AsyncExitStack()
+        self._problems: dict[str, str] = {}
+        self._hear: Callable[[str], None] | None = None
         self.pid = 0
         self.needed = False
+
+    @contextmanager
+    def telling(self, hear: Callable[[str], None]) -> Generator[None]:
+        """Tell of a run that has no reaper, once of each kind of reason; at once of what was before."""
+        for problem in self._problems.values():
+            hear(problem)
+        self._hear = hear
+        try:
+            yield
+        finally:
+            self._hear = None
 
     async def __aenter__(self) -> Self:
         await self._start()
@@ -119,18 +140,27 @@ class Reaper:
                 self.pid, self._pipe = await in_thread(_spawn, self._words)
             except OSError as error:
                 log.warning("reaper not started, tried again", error=str(error))
+                self._tell(NOT_STARTED, str(error))
 
     async def _keep(self) -> NoReturn:
         pause = FIRST_PAUSE_SECONDS
         while True:
             if self.pid:
                 await wait_for_end(self.pid)
-                log.warning("reaper killed, another is started", pid=self.pid, status=self._bury(0))
+                status = self._bury(0)
+                log.warning("reaper killed, another is started", pid=self.pid, status=status)
+                self._tell(ENDED, f"status {status}")
                 os.close(self._pipe)
                 self.pid = 0
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             await self._start()
+
+    def _tell(self, what: str, why: str) -> None:
+        if what not in self._problems:
+            self._problems[what] = f"{what} ({why}); {AGAIN}"
+            if self._hear:
+                self._hear(self._problems[what])
 
     def _bury(self, options: int) -> int:
         with suppress(ChildProcessError):

@@ -131,6 +131,8 @@ class Controller:
                     self._enter("teardown")
                     self.removed_before = removed_ids(self._bus.state)
                     self.torn = await tear_down(self._bus, self._equipment, run_id=self._run_id)
+                if (dog := self._equipment.watchdog) and dog.killed:
+                    self._warn(f"the watchdog killed {dog.killed:,} processes in the run's slice")
                 protection.close()
                 group.cancel_scope.cancel()
         return self._problem
@@ -343,10 +345,8 @@ class Controller:
             self.fail(error)
 
     async def _await_alarm(self, watchdog: Watchdog) -> None:
-        """End the run where the watchdog says so; what it did by itself meanwhile is part of the record."""
+        """End the run where the watchdog says so."""
         alarm = await watchdog.alarmed()
-        if watchdog.killed:
-            self._warn(f"the watchdog killed {watchdog.killed:,} processes in the run's slice")
         if alarm.reading:
             reason = f"the host ran through half of a reserve: {describe(alarm.reading)}"
             self._warn(f"everything is removed: {reason}")

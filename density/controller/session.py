@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -18,7 +19,7 @@ import anyio.to_thread
 from density.controller.begin import begin
 from density.controller.bus import Bus, Sink
 from density.controller.equip import equip, with_reserve
-from density.controller.guard import guarded
+from density.controller.guard import Guard, guarded
 from density.controller.logging import EventLog
 from density.controller.paths import make_run_dir
 from density.controller.run import Controller, as_problem
@@ -124,7 +125,7 @@ class Session:
                 )
                 bus = Bus(state, [record, EventLog(), *sinks])
                 async with record:
-                    problem = await self._equipped(profile, bus, ends, runtime_dir=guard.directory)
+                    problem = await self._equipped(profile, bus, ends, guard)
                     room.release()  # everything is removed: now for the end of the record, the result, the report
                     if log_file.problem:
                         _warn(bus, log_file.problem)
@@ -141,11 +142,12 @@ class Session:
         except OSError as error:
             raise UsageError(f"{self.run_dir} cannot be made: {error.strerror}") from error
 
-    async def _equipped(self, profile: Profile, bus: Bus, ends: "_Ends", *, runtime_dir: Path) -> DensityError | None:
+    async def _equipped(self, profile: Profile, bus: Bus, ends: "_Ends", guard: Guard) -> DensityError | None:
         """From the first event to the last; what ended the run with outcome `error`."""
         begin(bus, profile, run_id=self.run_id, wall=time.time())
-        async with background(WallClock(bus).run):
-            return await self._carried_through(profile, bus, ends, runtime_dir=runtime_dir)
+        with guard.reaper.telling(partial(_warn, bus)):
+            async with background(WallClock(bus).run):
+                return await self._carried_through(profile, bus, ends, runtime_dir=guard.directory)
 
     async def _carried_through(
         self, profile: Profile, bus: Bus, ends: "_Ends", *, runtime_dir: Path

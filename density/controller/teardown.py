@@ -101,7 +101,12 @@ async def _kill_what_stays(bus: Bus, equipment: Equipment) -> NoReturn:
         before, running = running, _running(bus.state)
         if not running or running < before:
             continue
-        if (count := await in_thread(equipment.kill)) and not killed:
+        try:
+            count = await in_thread(equipment.kill)
+        except Exception as error:  # noqa: BLE001 — the removal goes on beside this
+            bus.fault("killing what is in the slice", error)
+            continue
+        if count and not killed:
             message = f"the engines removed nothing for {STUCK_SECONDS:.0f} s: killed {count:,} processes of the slice"
             bus.emit(Warned(anyio.current_time(), message))
         killed += count

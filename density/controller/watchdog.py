@@ -63,6 +63,9 @@ class Alarm:
 class Watchdog:
     """Looks at the loop's beat and at the host, and acts where the loop does not.
 
+    A loop that has taken the alarm and hangs again, in the teardown that began then, is no better than one that never
+    took it: it has the same patience, from when it is late again.
+
     `look` is one look, whoever calls it: a thread (`watching`), or a test by its own clock. Everything here is for any
     thread; only `beating` and `alarmed` belong to the loop. Code that holds Python's lock for long stops this thread
     too: then the payloads' leases run out.
@@ -73,7 +76,7 @@ class Watchdog:
         cut: closes all payloads' channels, so that they end by themselves; says how many there were.
         kill: kills whatever runs in the run's slice; says how many processes there were.
         end: ends this process, where the loop does not come back at all.
-        alarm: from when it was raised on; nothing more is launched then.
+        alarm: the first one, from when it was raised on; nothing more is launched then.
         killed: processes that were killed.
     """
 
@@ -88,6 +91,7 @@ class Watchdog:
     _beaten_at: float = field(default=0.0, init=False)
     _looked_at: float = field(default=0.0, init=False)
     _taken: bool = field(default=False, init=False)
+    _away_at: float = field(default=0.0, init=False)
     _cut_at: float | None = field(default=None, init=False)
     _has_been_above: bool = field(default=False, init=False)
     _looks_below: int = field(default=0, init=False)
@@ -142,16 +146,19 @@ class Watchdog:
         now = self.clock()
         if now - self._looked_at > PERIOD_SECONDS + STOOD_STILL_SECONDS:
             self._beaten_at = max(self._beaten_at, now)
+            self._away_at = max(self._away_at, now)
         self._looked_at = now
         below = self._below()
         if self.alarm is None:
             self._judge(now, below)
-        elif self._taken:
-            if below and now - self.alarm.at >= TEARDOWN_SECONDS:
-                self._act(now)
-        elif now - self.alarm.at >= GIVE_UP_SECONDS:
+            return
+        if self._taken and now - self._beaten_at >= LATE_SECONDS:
+            self._taken, self._away_at, self._cut_at = False, now, None
+            log.error("the loop hangs again", alarm=self.alarm)
+        away = 0.0 if self._taken else now - self._away_at
+        if away >= GIVE_UP_SECONDS:
             self.end()
-        elif now - self.alarm.at >= PATIENCE_SECONDS:
+        elif away >= PATIENCE_SECONDS or (below and now - self.alarm.at >= TEARDOWN_SECONDS):
             self._act(now)
 
     def _below(self) -> Reading | None:
@@ -163,6 +170,7 @@ class Watchdog:
 
     def _judge(self, now: float, below: Reading | None) -> None:
         late = now - self._beaten_at
+        self._away_at = now
         if below:
             self.alarm = Alarm("floor", now, late, below)
         elif late >= LATE_SECONDS:

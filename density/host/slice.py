@@ -174,6 +174,20 @@ def find_runs(root: Path = Path("/")) -> set[str]:
     return {"-".join(each.groups()) for each in found if each}
 
 
+def residents(root: Path = Path("/")) -> dict[str, int]:
+    """How many processes live in the slice of each run that has one, whatever they are. Blocks.
+
+    A process that has left one hierarchy's slice may still be in another's, so the most of them counts.
+    """
+    found: dict[str, int] = {}
+    for hierarchy in find_hierarchies(root):
+        for entry in hierarchy.directory.iterdir():
+            if each := _MADE_BY_US.fullmatch(entry.name):
+                run_id = "-".join(each.groups())
+                found[run_id] = max(found.get(run_id, 0), count_processes(entry))
+    return found
+
+
 async def remove_stale(
     run_id: str, *, root: Path = Path("/"), run: Runner = run_command
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:

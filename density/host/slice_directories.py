@@ -113,16 +113,16 @@ def _count(directory: Path, name: str) -> int:
 
 
 def end_processes(directories: Iterable[Path]) -> int:
-    """Kill what lives in these cgroups or anywhere below them; what has ended by then is no error.
+    """Kill what lives in these cgroups or anywhere below them; what has ended by then, or is not ours, is no error.
 
     Returns:
-        How many processes there were.
+        How many processes were killed.
     """
     killed: set[int] = set()
     for directory in directories:
         for parent, _, _ in os.walk(directory):
             for pid in _members(Path(parent)):
-                with suppress(ProcessLookupError):
+                with suppress(OSError):  # such as another user's, in a cgroup that was delegated to us
                     os.kill(pid, signal.SIGKILL)
                     killed.add(pid)
         with suppress(OSError):  # v2, Linux 5.14: at once, also what was forked meanwhile

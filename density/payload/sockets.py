@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,9 +52,10 @@ def listen(path: Path, backlog: int, *, owner: Owner | None = None) -> socket.so
 
 
 def discard(listener: socket.socket, path: Path) -> None:
-    """Close a listening socket and remove it."""
+    """Close a listening socket and remove it, where its file system lets it."""
     listener.close()
-    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 class Peer(NamedTuple):

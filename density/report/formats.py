@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from density.report.junit import junit
@@ -40,5 +41,11 @@ def write_page(run_dir: Path) -> Path:
         OSError: it cannot be written.
     """
     path = run_dir / REPORT
-    path.write_text(html(read_run(run_dir)), encoding="utf-8", errors="replace")
+    text = html(read_run(run_dir))
+    try:
+        path.write_text(text, encoding="utf-8", errors="replace")
+    except OSError:
+        with suppress(OSError):  # a file system that became read-only refuses this too
+            path.unlink(missing_ok=True)
+        raise
     return path

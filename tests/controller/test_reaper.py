@@ -1,9 +1,12 @@
 """The reaper: what it costs, when it removes what a run made, and when it leaves it alone."""
 
+import errno
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -13,11 +16,14 @@ from support.host_state import instances_on_the_host, settled_leftovers
 from support.running import run_directory, started
 from support.whole_record import flaws, unread
 
-from density.controller.guard import guarded
+from density.controller.guard import ENDED, NOT_STARTED, _spawn, guarded
 from density.controller.intent import declared, intent_path
 from density.controller.paths import known_runs
+from density.controller.session import Session
 from density.model import Workload
-from density.profile.spec import Profile
+from density.profile.spec import Profile, Ramp
+from density.record.reader import replay
+from density.state import RunState
 
 RUN = "20260101-000000-0b01"
 SIMULATED = Profile(name="t", workloads=(Workload(name="web", engine="simulated"),), lease_seconds=5.0)
@@ -108,6 +114,51 @@ async def test_a_run_whose_id_is_taken_takes_nothing_from_the_other(base: Path) 
         assert known_runs(base) == {RUN: True}
         assert intent_path(RUN).exists()
         guard.all_gone = True
+
+
+@pytest.mark.anyio
+async def test_a_run_without_a_reaper_says_so(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, however often it is tried, and also to who listens later; one that runs in the end watches it all the same.
+
+    One that is killed is told of as well, since nobody watches the run until the next one runs.
+    """
+    tries: list[int] = []
+
+    def spawn(words: Sequence[str]) -> tuple[int, int]:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        return _spawn(words)
+
+    monkeypatch.setattr("density.controller.guard._spawn", spawn)
+    monkeypatch.setattr("density.controller.guard.FIRST_PAUSE_SECONDS", 0.1)
+    told: list[str] = []
+    async with guarded(SIMULATED, run_id=RUN, run_dir=base / "r") as guard:
+        with guard.reaper.telling(told.append):
+            assert [NOT_STARTED in each for each in told] == [True]
+            pid = await _reaper()
+            assert len(told) == 1
+            os.kill(pid, signal.SIGKILL)
+            last = await _reaper(other_than=pid)
+        assert [ENDED in each for each in told] == [False, True]
+        guard.all_gone = True
+    assert not psutil.pid_exists(last)
+
+
+def test_the_result_says_that_there_was_no_reaper(base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As a warning of the run, after its first event, so that record, screen and result have it."""
+
+    def spawn(_: Sequence[str]) -> tuple[int, int]:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("density.controller.guard._spawn", spawn)
+    profile = replace(SIMULATED, ramp=Ramp(max_instances=2, calibrate=0, settle_seconds=0.1, hold_seconds=0.0))
+    session = Session(run_id=RUN, run_dir=tmp_path / "run", told=lambda _: None)
+    ended = anyio.run(session.run, profile, RunState(), [])
+    assert ended.problem is None
+    assert [NOT_STARTED in each for each in ended.state.warnings] == [True]
+    assert [NOT_STARTED in each for each in replay(tmp_path / "run" / "run.sqlite").warnings] == [True]
+    assert not base.exists() or not list(base.iterdir())
 
 
 PROFILE = """

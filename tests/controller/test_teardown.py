@@ -1,5 +1,6 @@
 """The end of a run whose engine removes nothing, some or late, in virtual time."""
 
+import errno
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -59,6 +60,31 @@ def test_an_engine_that_can_end_nothing_until_the_slice_is_killed(monkeypatch: p
     assert _torn(run).removed == 40
     assert STUCK_SECONDS <= _torn(run).seconds < 2 * STUCK_SECONDS
     assert run.host.alive == 0
+
+
+def test_a_slice_that_cannot_be_killed_ends_no_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine takes a minute to remove anything; killing fails three times meanwhile, and one warning says so."""
+    tries: list[float] = []
+    real = Controller.__init__
+
+    def init(self: Controller, equipment, **others) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003
+        def kill() -> int:
+            tries.append(1)
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        real(self, replace(equipment, kill=kill), **others)
+
+    async def stop(self: SimulatedEngine, instance_ids: Sequence[str]) -> None:
+        await anyio.sleep(3.5 * STUCK_SECONDS)
+        await stop_really(self, instance_ids)
+
+    monkeypatch.setattr(Controller, "__init__", init)
+    monkeypatch.setattr(SimulatedEngine, "stop", stop)
+    run = simulate(PROFILE)
+    assert len(tries) == 3
+    assert (_torn(run).removed, _torn(run).left) == (40, ())
+    assert run.problem is None
+    assert len([warning for warning in run.state.warnings if "Operation not permitted" in warning]) == 1
 
 
 def test_an_engine_that_goes_on_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,49 @@ def test_a_loop_that_comes_back_tears_down_itself() -> None:
     assert scene.did == []
 
 
+@pytest.mark.parametrize("first", ["late", "floor"])
+@pytest.mark.parametrize("acted", [True, False])
+def test_a_loop_that_hangs_again_in_its_teardown(first: str, acted: bool) -> None:  # noqa: FBT001 — a case
+    """Whatever the first alarm was, and whether the watchdog acted then: it is cut, killed and ended as before."""
+    scene = Scene()
+    scene.pass_(5)
+    if first == "floor":
+        scene.values = BELOW
+    scene.pass_(LATE_SECONDS + (PATIENCE_SECONDS + CUT_SECONDS + 1 if acted else 2), beating=False)
+    scene.values = ABOVE
+    scene.pass_(60)
+    assert scene.watchdog.alarm is not None
+    assert scene.watchdog.alarm.what == first
+    scene.did.clear()
+    scene.alive = 3
+    hung_at = scene.now
+    scene.pass_(LATE_SECONDS + GIVE_UP_SECONDS, beating=False)
+    late_at = hung_at + LATE_SECONDS
+    assert scene.did[:2] == [("cut", late_at + PATIENCE_SECONDS), ("kill", late_at + PATIENCE_SECONDS + CUT_SECONDS)]
+    assert scene.did[-1] == ("end", late_at + GIVE_UP_SECONDS)
+    assert scene.alive == 0
+
+
+def test_a_loop_that_comes_back_a_second_time_is_left_alone() -> None:
+    """It tears down with pauses shorter than the patience: nothing is cut or killed."""
+    scene = Scene()
+    for _ in range(3):
+        scene.pass_(LATE_SECONDS + 2, beating=False)
+        scene.pass_(60)
+    assert scene.did == []
+
+
+def test_a_process_that_is_stopped_after_an_alarm_has_its_patience_again() -> None:
+    """The machine is suspended for an hour while the loop hangs: it is not ended for time that nobody had."""
+    scene = Scene()
+    scene.pass_(LATE_SECONDS + 1, beating=False)
+    scene.pass_(3600, beating=False, looking=False)
+    scene.pass_(PATIENCE_SECONDS - 1, beating=False)
+    assert scene.did == []
+    scene.pass_(2, beating=False)
+    assert [what for what, _ in scene.did] == ["cut"]
+
+
 def test_what_is_forked_after_a_kill_is_killed_too() -> None:
     """It goes on looking for as long as the loop is away."""
     scene = Scene()
@@ -206,6 +249,23 @@ def test_a_run_whose_host_runs_dry_ends_with_that_ceiling() -> None:
     assert any("half of a reserve" in warning for warning in run.state.warnings)
 
 
+def test_what_the_watchdog_kills_in_the_teardown_is_told() -> None:
+    """The loop hung a second time: what was killed meanwhile is part of the record all the same."""
+    dogs: list[Watchdog] = []
+
+    async def look(controller: Controller, engine: SimulatedEngine) -> None:
+        await controller._bus.until(lambda state: state.stage == "teardown")
+        dogs[0].killed = 7
+
+    def make(host: HostModel) -> Watchdog:
+        dogs.append(Watchdog(host.quick, BOUNDS, cut=lambda: 0, kill=lambda: 0, clock=anyio.current_time))
+        return dogs[0]
+
+    profile = Profile(name="test", workloads=(WEB,), ramp=Ramp(max_instances=4, hold_seconds=0.0))
+    run = simulate(profile, during=look, make_watchdog=make)
+    assert [warning for warning in run.state.warnings if "killed 7" in warning]
+
+
 NATIVE = Workload(name="web", engine="native")
 
 
@@ -296,27 +356,36 @@ for name, seconds in {"LATE": 1.0, "PATIENCE": 0.5, "CUT": 0.5, "GIVE_UP": 3.0}.
     setattr(watchdog, f"{name}_SECONDS", seconds)
 watchdog.PERIOD_SECONDS = 0.1
 handle, ready = RecordWriter.handle, []
+forever, *words = sys.argv[1:]
 
 def blocking(self, event):
     handle(self, event)
-    if isinstance(event, InstanceChanged) and event.phase is Phase.READY:
+    if not isinstance(event, InstanceChanged):
+        return
+    if event.phase is Phase.READY:
         ready.append(event)
-        while len(ready) == 12:
-            time.sleep(1)
+        if len(ready) == 12:
+            time.sleep(3600 if forever == "ramp" else 1.3)
+    elif event.phase is Phase.STOPPING:
+        time.sleep(3600)
 
 RecordWriter.handle = blocking
-sys.exit(main(sys.argv[1:]))
+sys.exit(main(words))
 """
 
 
 @pytest.mark.root
-def test_a_run_whose_loop_never_comes_back_leaves_nothing(tmp_path: Path) -> None:
-    """The process ends by itself with exit code 1, its reaper removes all there is, and the record is whole."""
+@pytest.mark.parametrize("stage", ["ramp", "teardown"])
+def test_a_run_whose_loop_never_comes_back_leaves_nothing(tmp_path: Path, stage: str) -> None:
+    """The process ends by itself with exit code 1, its reaper removes all there is, and the record is whole.
+
+    Also where the loop came back from the ramp in time, and hangs for good in the teardown which that began.
+    """
     profile = tmp_path / "blocked.toml"
     profile.write_text('name = "blocked"\n[ramp]\nmax = 40\nsettle = "200ms"\n[workloads.web]\nengine = "native"\n')
     words = ["run", str(profile), "--runs-dir", str(tmp_path / "runs"), "-q", "--metrics", "off"]
     done = subprocess.run(
-        [sys.executable, "-c", FOREVER, *words], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "-c", FOREVER, stage, *words], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 1, done.stderr
     assert "event loop" in done.stderr

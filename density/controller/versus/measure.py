@@ -118,11 +118,13 @@ async def _beside_ramps(profile: Profile, comparison: Comparison, *, run_dir: Pa
     async with guarded(profile, run_id=run_id, run_dir=run_dir, beside=beside) as guard:
         async with interruptible(say) as interruption:
             say("making everything ready")
-            with data_directory(guard.data_dir):
+            with guard.reaper.telling(say), data_directory(guard.data_dir):
                 places = {"runtime_dir": guard.directory, "data_dir": guard.data_dir}
                 async with make_bed(profile, run_id=run_id, **places, left=left) as bed:
                     comparison.subjects = bed.subjects
-                    leftovers = await find_leftovers(bed.engines.values(), run_id=run_id, base=guard.directory.parent)
+                    leftovers = await find_leftovers(
+                        bed.engines.values(), run_id=run_id, base=guard.directory.parent, endpoints=profile.endpoints
+                    )
                     if leftovers.words:
                         say(leftovers.words)
                     await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
