@@ -13,7 +13,7 @@ from support.leftovers import FakeEngine, leave_behind, site
 
 from density.cli import main
 from density.controller.clean import CleanReport, Part, clean
-from density.controller.host_lock import CLEANING, find_holder, try_lock
+from density.controller.host_lock import CLEANING, Holder, find_holder, try_lock
 from density.controller.intent import Place, declare, declared, intent_of
 from density.controller.leftovers import find_leftovers
 from density.controller.paths import RunLock, known_runs
@@ -76,6 +76,17 @@ async def test_a_live_run_is_spared(tmp_path: Path) -> None:
     assert report.spared == (ALIVE,)
 
 
+@pytest.fixture
+def another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds the host's lock is another user's process."""
+
+    def found(name: str) -> Holder:
+        return replace(find_holder(name), uid=os.geteuid() + 1)
+
+    monkeypatch.setattr("density.controller.host_lock.find_holder", found)
+
+
+@pytest.mark.usefixtures("another_user")
 async def test_while_another_user_runs_something_records_alone_say_who_is_dead(tmp_path: Path) -> None:
     """His run's lock is where we cannot look, so what only a label says may be his; he says which run it is."""
     leave_behind(tmp_path, DEAD)
@@ -89,14 +100,26 @@ async def test_while_another_user_runs_something_records_alone_say_who_is_dead(t
     assert (report.holder.run_id, report.holder.pid) == (ALIVE, os.getpid())
 
 
+@pytest.mark.usefixtures("another_user")
 async def test_nobody_keeps_our_leftovers_by_holding_the_lock_in_their_name(tmp_path: Path) -> None:
-    """Our own record says that the run is dead, whatever another process says."""
+    """Our own record says that the run is dead, whatever another user's process says."""
     leave_behind(tmp_path, DEAD)
     engine = FakeEngine({DEAD: ["a"]})
     mine = site(tmp_path, engine)
     with try_lock(DEAD, name=mine.lock):
         report = await clean(where=[DOCKER], site=mine)
     assert (engine.held, report.spared) == ({}, ())
+
+
+async def test_the_run_that_holds_the_host_s_lock_is_alive(tmp_path: Path) -> None:
+    """Its own lock may be missing: the kernel says that a process of ours holds the host's for it."""
+    leave_behind(tmp_path, ALIVE, DEAD)
+    engine = FakeEngine({ALIVE: ["a"], DEAD: ["b"]})
+    mine = site(tmp_path, engine)
+    with try_lock(ALIVE, name=mine.lock):
+        report = await clean(where=[DOCKER], site=mine)
+    assert (engine.held, report.spared) == ({ALIVE: ["a"]}, (ALIVE,))
+    assert known_runs(tmp_path / "base") == {ALIVE: False}
 
 
 @pytest.mark.parametrize(("run_id", "everything"), [(ALIVE, False), (None, True)])
