@@ -94,6 +94,7 @@ class Slice:
             if self._systemd:
                 await slice_systemd.start_unit(self._directory, self._limits, self._run)
             await in_thread(self._make)
+            await self._take_lock()
             await self._confirm()
         except BaseException:
             await self._remove()
@@ -141,10 +142,17 @@ class Slice:
 
     def _make(self) -> None:
         self._procs = make_directories(self._hierarchies, self._directory, delegate=not self._systemd)
-        paths = self.paths
-        self._lock = lock(paths.controllers["memory"])
         if not self._systemd:
-            set_limits(paths, self._limits)
+            set_limits(self.paths, self._limits)
+
+    async def _take_lock(self) -> None:
+        """A clean-up has it for the moment in which it looks whether the slice is in use."""
+        for _ in range(_TRIES):
+            self._lock = await in_thread(lock, self.paths.controllers["memory"])
+            if self._lock is not None:
+                return
+            await anyio.sleep(_RETRY_SECONDS)
+        raise SliceUnavailable("another process keeps the slice's lock")
 
     async def _confirm(self) -> None:
         """Wait for the kernel to hold the limits: systemd writes them a moment after it was told to."""

@@ -1,6 +1,9 @@
 """The slice on hosts that are not this one: systemd with v2, v2 without it, v1 as found, and no right to anything."""
 
+import fcntl
+import os
 import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,6 +86,29 @@ async def test_systemd_makes_limits_and_removes(tmp_path: Path) -> None:
     assert limit.startswith(f"set-property --runtime {UNIT} MemoryAccounting=yes ")
     assert limit.endswith(f" MemoryMax={64 * MIB} MemorySwapMax=0 TasksMax=50 CPUQuota=125%")
     assert stop == [f"stop {UNIT}", f"revert {UNIT}"]
+
+
+async def test_a_slice_that_is_looked_at_while_it_is_made_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clean-up has its lock in that instant; the run waits for it, so that no later one takes it for a leftover."""
+    run = Systemd(make_host(tmp_path, systemd=True))
+    taken = fcntl.flock
+    looking: list[threading.Timer] = []
+
+    def raced(file: int, how: int) -> None:
+        if not looking:
+            other = os.open(f"/proc/self/fd/{file}", os.O_RDONLY)
+            taken(other, fcntl.LOCK_EX)
+            looking.append(threading.Timer(0.05, os.close, [other]))
+            looking[0].start()
+        taken(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", raced)
+    async with Slice(RUN_ID, root=tmp_path, run=run):
+        looking[0].join()
+        assert await remove_stale(RUN_ID, root=tmp_path, run=run) == ((), (UNIT,))
+        assert len(run.commands) == 2
 
 
 async def test_placement_under_systemd(tmp_path: Path) -> None:
