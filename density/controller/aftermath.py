@@ -51,9 +51,9 @@ async def remove(run_id: str, base: Path, intent: Path) -> bool:
 
 
 async def _cleaned(run_id: str, base: Path) -> bool:
-    """One attempt; whether everything of the run is gone."""
+    """One attempt, which keeps nobody from starting a run; whether everything of this one is gone."""
     try:
-        report = await clean(run_id, site=Site(base=base))
+        report = await clean(run_id, site=Site(base=base, lock=None))
     except Exception:
         log.exception("not removed after density died, tried again")
         return False

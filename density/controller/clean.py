@@ -9,6 +9,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -104,13 +105,15 @@ class Site:
         base: the runtime base; None: this user's.
         root: the host's root directory.
         engines: makes them.
-        lock: name of the host's lock.
+        lock: name of the host's lock; None: it is not held, which is for what is asked for by one run's id alone. Other
+            runs need no protection from that, because nothing of theirs is looked for; it keeps them from starting
+            while a clean-up disturbs what they measure, which an engine that lets it wait for minutes does not.
     """
 
     base: Path | None = None
     root: Path = Path("/")
     engines: MakeEngine = make_engine
-    lock: str = NAME
+    lock: str | None = NAME
 
 
 async def clean(
@@ -131,9 +134,11 @@ async def clean(
     """
     if run_id is not None and not _NAME.fullmatch(run_id):
         raise UsageError(f"{run_id!r} is not a run id; `density runs` lists them")
+    if run_id is None and site.lock is None:
+        raise ValueError("which runs are dead is known only with the host's lock")
     base = site.base or runtime_base()
     await in_thread(make_base, base)
-    with try_lock(CLEANING, name=site.lock) as holder:
+    with try_lock(CLEANING, name=site.lock) if site.lock else nullcontext() as holder:
         judge = await in_thread(lambda: Judge(base, run_id, everything=everything, holder=holder))
         return await _Cleaning(judge, base, site).done(where)
 
@@ -254,8 +259,9 @@ class _Cleaning:
         paths: list[Path] = []
         # What is stuck still needs its files, such as overlays; what may be a live run's is for the next time.
         for run_id in set(judge.dead({*traces.runs(where), *judge.on_record}, by_name=True)) - self.stuck:
-            mine = traces.find(run_id, where, alive=judge.alive())
-            self.stuck |= {run_id} if len(mine) < len(traces.find(run_id, where)) else set()
+            found = traces.find(run_id, where)
+            mine = set(found).intersection(traces.find(run_id, where, alive=judge.alive()))
+            self.stuck |= {run_id} if len(mine) < len(found) else set()
             paths += mine
         for run_id in set(judge.dead(judge.on_record)) - self.stuck:
             paths += {*directories(self._base, run_id), data_path(run_id), *_own(judge.intents.get(run_id))}

@@ -3,7 +3,7 @@
 import errno
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from density.controller.leftovers import find_leftovers
 from density.controller.paths import RunLock, known_runs
 from density.engines.base import Engine, EngineContext
 from density.errors import UsageError
+from density.host import traces
 from density.model import Workload, object_name
 from density.profile.spec import Profile
 
@@ -92,7 +93,7 @@ async def test_while_another_user_runs_something_records_alone_say_who_is_dead(t
     leave_behind(tmp_path, DEAD)
     engine = FakeEngine({DEAD: ["a"], ALIVE: ["b"], ALSO_DEAD: ["c"]})
     mine = site(tmp_path, engine)
-    with try_lock(ALIVE, profile="vms", name=mine.lock):
+    with try_lock(ALIVE, profile="vms", name=mine.lock or ""):
         report = await clean(where=[DOCKER], site=mine)
     assert engine.held == {ALIVE: ["b"], ALSO_DEAD: ["c"]}
     assert (report.spared, report.unsure) == ((ALIVE,), (ALSO_DEAD,))
@@ -106,7 +107,7 @@ async def test_nobody_keeps_our_leftovers_by_holding_the_lock_in_their_name(tmp_
     leave_behind(tmp_path, DEAD)
     engine = FakeEngine({DEAD: ["a"]})
     mine = site(tmp_path, engine)
-    with try_lock(DEAD, name=mine.lock):
+    with try_lock(DEAD, name=mine.lock or ""):
         report = await clean(where=[DOCKER], site=mine)
     assert (engine.held, report.spared) == ({}, ())
 
@@ -116,7 +117,7 @@ async def test_the_run_that_holds_the_host_s_lock_is_alive(tmp_path: Path) -> No
     leave_behind(tmp_path, ALIVE, DEAD)
     engine = FakeEngine({ALIVE: ["a"], DEAD: ["b"]})
     mine = site(tmp_path, engine)
-    with try_lock(ALIVE, name=mine.lock):
+    with try_lock(ALIVE, name=mine.lock or ""):
         report = await clean(where=[DOCKER], site=mine)
     assert (engine.held, report.spared) == ({ALIVE: ["a"]}, (ALIVE,))
     assert known_runs(tmp_path / "base") == {ALIVE: False}
@@ -239,12 +240,35 @@ async def test_no_run_starts_meanwhile(tmp_path: Path) -> None:
     mine = site(tmp_path, {})
 
     def make(_: Place, __: EngineContext) -> Engine:
-        held.append(find_holder(mine.lock).run_id)
+        held.append(find_holder(mine.lock or "").run_id)
         return FakeEngine({})
 
     await clean(where=[DOCKER], site=replace(mine, engines=make))
     assert held == [CLEANING]
-    assert find_holder(mine.lock).pid == 0
+    assert find_holder(mine.lock or "").pid == 0
+
+
+async def test_one_run_can_be_cleaned_without_the_host_s_lock(tmp_path: Path) -> None:
+    """Its label alone is asked for, so other runs may start while an engine lets it wait; live ones are not touched."""
+    held: list[int] = []
+    mine = site(tmp_path, {})
+    engine = FakeEngine({DEAD: ["a"], ALIVE: ["b"]})
+
+    def make(_: Place, __: EngineContext) -> Engine:
+        held.append(find_holder(mine.lock or "").pid)
+        return engine
+
+    with RunLock(ALIVE, base=tmp_path / "base"), try_lock(ALIVE, name=mine.lock or ""):
+        await clean(DEAD, where=[DOCKER], site=replace(mine, engines=make, lock=None))
+    await clean(DEAD, where=[DOCKER], site=replace(mine, engines=make, lock=None))
+    assert held == [os.getpid(), 0]
+    assert engine.held == {ALIVE: ["b"]}
+
+
+async def test_without_the_host_s_lock_it_is_one_run_or_none(tmp_path: Path) -> None:
+    """Which runs are dead is known only while none can start."""
+    with pytest.raises(ValueError, match="lock"):
+        await clean(where=[DOCKER], site=replace(site(tmp_path, {}), lock=None))
 
 
 def touch(root: Path, *names: str) -> set[Path]:
@@ -314,6 +338,27 @@ async def test_a_short_name_that_a_live_run_may_have_is_not_touched(tmp_path: Pa
     assert path.exists()
     await clean(site=site(tmp_path, {}))
     assert not path.exists()
+
+
+async def test_a_short_name_of_a_run_that_starts_meanwhile_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its directory appears once it was looked at who is alive; without the host's lock nothing prevents that."""
+    neighbour = f"{DEAD[:12]}59-00dd"
+    leave_behind(tmp_path, DEAD)
+    (tmp_path / "root/var/lib/libvirt/qemu").mkdir(parents=True)
+    path = tmp_path / f"root/var/lib/libvirt/qemu/domain-8-{object_name(DEAD, '')[:20]}"
+    find = traces.find
+
+    def late(run_id: str, where: traces.Places, **those: Collection[str]) -> list[Path]:
+        if "alive" in those:
+            path.mkdir(exist_ok=True)
+        return find(run_id, where, **those)
+
+    monkeypatch.setattr(traces, "find", late)
+    with RunLock(neighbour, base=tmp_path / "elsewhere"):
+        await clean(DEAD, site=replace(site(tmp_path, {}), lock=None))
+    assert path.exists()
 
 
 @contextmanager

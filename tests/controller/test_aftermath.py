@@ -11,7 +11,7 @@ import pytest
 from trio.testing import MockClock
 
 from density.controller.aftermath import PATIENCE_SECONDS, remove
-from density.controller.clean import CleanReport, Part
+from density.controller.clean import CleanReport, Part, Site
 
 RUN = "20260101-000000-0c01"
 GONE = CleanReport(parts=(Part(name="docker", removed=("a",)),))
@@ -60,6 +60,20 @@ def test_it_gives_up_in_the_end_and_keeps_the_intent(tmp_path: Path, monkeypatch
     assert PATIENCE_SECONDS <= seconds < PATIENCE_SECONDS + 1
     assert 10 < attempts < 40
     assert (tmp_path / "intent.json").exists()
+
+
+@pytest.mark.anyio
+async def test_it_keeps_nobody_from_starting_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever time an engine takes for its answers: the host's lock is not held meanwhile."""
+    locks: list[str | None] = []
+
+    async def clean(run_id: str, *, site: Site) -> CleanReport:
+        locks.append(site.lock)
+        return GONE if run_id == RUN else LEFT
+
+    monkeypatch.setattr("density.controller.aftermath.clean", clean)
+    assert await remove(RUN, tmp_path, tmp_path / "intent.json")
+    assert locks == [None]
 
 
 HANGS = """
