@@ -20,6 +20,7 @@ from density.controller.paths import RunLock, known_runs
 from density.engines.base import Engine, EngineContext
 from density.errors import UsageError
 from density.host import traces
+from density.host.slice import slice_name
 from density.model import Workload, object_name
 from density.profile.spec import Profile
 
@@ -326,6 +327,18 @@ async def test_traces_alone_are_enough_for_a_run_that_was_asked_for(tmp_path: Pa
     (log,) = touch(tmp_path / "root", f"var/log/libvirt/qemu/density-{DEAD}-web-00001.log")
     report = await clean(DEAD, site=site(tmp_path, {}))
     assert parts(report) == {"files": (str(log),)}
+
+
+async def test_units_of_systemd_go_without_a_cgroup(tmp_path: Path) -> None:
+    """Their properties alone are there: those of a dead run go, those of a live one stay."""
+    names = {run_id: f"{slice_name(run_id)}.slice" for run_id in (DEAD, ALIVE)}
+    gone, kept = (tmp_path / f"root/run/systemd/system.control/{names[each]}.d" for each in (DEAD, ALIVE))
+    gone.mkdir(parents=True)
+    kept.mkdir()
+    with RunLock(ALIVE, base=tmp_path / "base"):
+        report = await clean(site=site(tmp_path, {}))
+    assert (gone.exists(), kept.exists()) == (False, True)
+    assert (parts(report), report.spared) == ({"slices": (names[DEAD],)}, (ALIVE,))
 
 
 async def test_a_short_name_that_a_live_run_may_have_is_not_touched(tmp_path: Path) -> None:
