@@ -81,10 +81,12 @@ class Judge:
 
 
 def _intents() -> tuple[Mapping[str, Intent], set[str]]:
+    """What runs declared, and which of them cannot be read; an intent that goes meanwhile is of a run that ended."""
     found, unread = {}, set()
     for run_id, path in declared().items():
         try:
             found[run_id] = read_intent(path)
-        except DensityError:
-            unread.add(run_id)
+        except DensityError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                unread.add(run_id)
     return found, unread

@@ -195,6 +195,16 @@ async def test_a_declaration_that_cannot_be_read_stays(tmp_path: Path, state: Pa
     assert declared() == {}
 
 
+async def test_a_declaration_that_goes_meanwhile_is_of_a_run_that_left_nothing(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run removed everything itself between two looks: nothing of it is open."""
+    there = {DEAD: state / "intents" / f"{DEAD}.json"}
+    monkeypatch.setattr("density.controller.dead_runs.declared", lambda: there)
+    report = await clean(where=[DOCKER], site=site(tmp_path, FakeEngine({})))
+    assert (report.open, report.left) == ((), ())
+
+
 async def test_what_is_left_keeps_its_files(tmp_path: Path) -> None:
     """A VM that would not go still needs its overlay, and the directory says whose it is; others' files go."""
     leave_behind(tmp_path, DEAD, ALSO_DEAD)
