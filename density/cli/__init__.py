@@ -4,7 +4,6 @@ import os
 import shutil
 import sys
 import textwrap
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,6 +17,7 @@ from density.cli.errors import INTERRUPTED, explain
 from density.cli.output import echo
 from density.cli.streams import Output, open_standard_files, outputs
 from density.errors import Unwritten, UsageError
+from density.leaving import leave
 
 COMMANDS = {
     "run": ("density.cli.run", "Fill this host until something gives, and say what."),
@@ -35,8 +35,6 @@ COMMANDS = {
     "schema": ("density.cli.schema", "Print the JSON Schema of profiles."),
 }
 """Name -> the module with its `command`, and one line of help; so that help costs no imports."""
-THREAD_SECONDS = 5.0
-"""For a thread that still does something when all is done."""
 
 
 @dataclass(slots=True)
@@ -160,15 +158,7 @@ def program() -> NoReturn:
     """The command `density`: `main`, and the end of the process, also where a call to an engine never comes back."""
     open_standard_files()
     os.umask((os.umask(0) | 0o022) & 0o077)  # what is made is ours to write, and nobody else's, whatever was inherited
-    code = main()
-    for thread in threading.enumerate():
-        if thread is not threading.main_thread() and not thread.daemon:
-            thread.join(THREAD_SECONDS)
-            if thread.is_alive():
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)  # Python itself would wait for the thread
-    sys.exit(code)
+    leave(main())
 
 
 def _usage(error: click.ClickException) -> str:

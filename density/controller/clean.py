@@ -1,14 +1,16 @@
 """Remove what dead runs left, wherever it is; never what a live run needs, unless asked for.
 
-Engines are asked first, by label. Then goes what has lost its engine: processes, cgroups. Files go last, and not those
-of a run of which something is left: sockets, overlays. `density.controller.dead_runs` says which runs are dead.
+Engines are asked first, by label. Then goes what has lost its engine: shims, processes, cgroups. Files go last, and
+not those of a run of which something is left: sockets, overlays. `density.controller.dead_runs` says which runs are
+dead.
 """
 
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +21,7 @@ from density.controller.engines import LXC, real_engine
 from density.controller.host_lock import CLEANING, NAME, Holder, try_lock
 from density.controller.intent import NEW as UNWRITTEN
 from density.controller.intent import Intent, Place, endpoints_asked, fulfil, intent_path
+from density.controller.orphans import Containers, containers_of, end_shims_of, mounts_of
 from density.controller.paths import NEW, cache_dir, directories, is_alive, make_base, runtime_base
 from density.engines.base import Engine, EngineContext
 from density.errors import EngineUnavailable, UsageError, in_short
@@ -104,13 +107,15 @@ class Site:
         base: the runtime base; None: this user's.
         root: the host's root directory.
         engines: makes them.
-        lock: name of the host's lock.
+        lock: name of the host's lock; None: it is not held, which is for what is asked for by one run's id alone. Other
+            runs need no protection from that, because nothing of theirs is looked for; it keeps them from starting
+            while a clean-up disturbs what they measure, which an engine that lets it wait for minutes does not.
     """
 
     base: Path | None = None
     root: Path = Path("/")
     engines: MakeEngine = make_engine
-    lock: str = NAME
+    lock: str | None = NAME
 
 
 async def clean(
@@ -131,9 +136,11 @@ async def clean(
     """
     if run_id is not None and not _NAME.fullmatch(run_id):
         raise UsageError(f"{run_id!r} is not a run id; `density runs` lists them")
+    if run_id is None and site.lock is None:
+        raise ValueError("which runs are dead is known only with the host's lock")
     base = site.base or runtime_base()
     await in_thread(make_base, base)
-    with try_lock(CLEANING, name=site.lock) as holder:
+    with try_lock(CLEANING, name=site.lock) if site.lock else nullcontext() as holder:
         judge = await in_thread(lambda: Judge(base, run_id, everything=everything, holder=holder))
         return await _Cleaning(judge, base, site).done(where)
 
@@ -144,6 +151,7 @@ class _Cleaning:
     Attributes:
         stuck: runs of which something could not be removed.
         unseen: runs that declared a place which did not answer.
+        unlisted: runs of which a Docker that they declared lists no container any more.
     """
 
     def __init__(self, judge: Judge, base: Path, site: Site) -> None:
@@ -153,6 +161,7 @@ class _Cleaning:
         self._engines = site.engines
         self.stuck: set[str] = set()
         self.unseen: set[str] = set()
+        self.unlisted: set[str] = set()
 
     async def done(self, where: Sequence[Place]) -> CleanReport:
         """Engines first: what they still hold needs its files; then what lost its engine, then the rest."""
@@ -160,10 +169,16 @@ class _Cleaning:
         dead = await in_thread(judge.dead, judge.on_record)
         declared_places = [place for name in dead if name in judge.intents for place in judge.intents[name].places]
         wanted = [place for place in dict.fromkeys((*where, *declared_places)) if place.engine != "native"]
+        containers = await in_thread(containers_of, dead, judge.intents, self._root)
         found = [await self._engine(place, wanted) for place in wanted]
         parts = [part for part in found if part]
         await in_thread(judge.dead, find_runs(self._root))  # a slice proves a run, also to what comes before the slices
-        parts += [await self._processes(), await self._slices(), await in_thread(self._files)]
+        orphaned = {
+            name: those for name, those in containers.items() if name in self.unlisted - self.stuck - self.unseen
+        }
+        shims = await self._shims(orphaned)
+        parts += [shims, await self._processes(), await self._slices(), await self._mounts(orphaned)]
+        parts.append(await in_thread(self._files))
         open_ = self.unseen if judge.run_id else self.unseen | judge.unread
         for name in set(await in_thread(judge.dead, judge.on_record)) - self.stuck - open_:
             await in_thread(fulfil, name)
@@ -199,9 +214,12 @@ class _Cleaning:
                     left += reaped.left
                     problem = problem or reaped.problem
                     self.stuck |= {run_id} if reaped.left else set()
+                    self.unlisted |= {run_id}.intersection(declared_here) if place.engine == "docker" else set()
         except EngineUnavailable as error:
             concerned = set(await in_thread(self._judge.dead, declared_here)).intersection(declared_here)
-            self.unseen |= concerned if await in_thread(_may_come_back, place) else set()
+            gone_for_good = not await in_thread(_may_come_back, place)
+            self.unseen |= set() if gone_for_good else concerned
+            self.unlisted |= concerned if gone_for_good and place.engine == "docker" else set()
             if place == _CONTAINERS and not concerned:
                 return None
             return Part(name=name, removed=tuple(removed), left=tuple(left), unavailable=str(error))
@@ -211,6 +229,18 @@ class _Cleaning:
         finally:
             await in_thread(lambda: shutil.rmtree(directory, ignore_errors=True))
         return Part(name=name, removed=tuple(removed), left=tuple(left), problem=problem)
+
+    async def _shims(self, orphaned: Mapping[str, Containers]) -> Part:
+        removed, left = await end_shims_of(orphaned, root=self._root) if orphaned else ((), {})
+        self.stuck.update(left.values())
+        return Part(name="shims", removed=removed, left=tuple(left))
+
+    async def _mounts(self, orphaned: Mapping[str, Containers]) -> Part:
+        """Those that stay once everything that was mounted for something is gone."""
+        left = await mounts_of(orphaned, root=self._root)
+        self.stuck.update(left.values())
+        problem = "no engine lists their containers any more: restart the daemon, or unmount them" if left else ""
+        return Part(name="mounts", left=tuple(left), problem=problem)
 
     async def _processes(self) -> Part:
         """Payloads and machines that no engine knows any more."""
@@ -254,8 +284,9 @@ class _Cleaning:
         paths: list[Path] = []
         # What is stuck still needs its files, such as overlays; what may be a live run's is for the next time.
         for run_id in set(judge.dead({*traces.runs(where), *judge.on_record}, by_name=True)) - self.stuck:
-            mine = traces.find(run_id, where, alive=judge.alive())
-            self.stuck |= {run_id} if len(mine) < len(traces.find(run_id, where)) else set()
+            found = traces.find(run_id, where)
+            mine = set(found).intersection(traces.find(run_id, where, alive=judge.alive()))
+            self.stuck |= {run_id} if len(mine) < len(found) else set()
             paths += mine
         for run_id in set(judge.dead(judge.on_record)) - self.stuck:
             paths += {*directories(self._base, run_id), data_path(run_id), *_own(judge.intents.get(run_id))}

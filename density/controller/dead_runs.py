@@ -1,10 +1,12 @@
 """Which runs are dead: of what is found on a host, only that may be removed, or called a leftover.
 
 What is found says by its label or name which run made it. A run is alive while its lock is held, which is looked at
-after its things were found: they came after its lock. A label, a slice, a directory or an intent of density's proves
-that a run was one; names and command lines alone prove nothing, because anybody can choose them.
+after its things were found: they came after its lock. So is one for which a process of ours holds the host's lock, as
+the kernel says. A label, a slice, a directory or an intent of density's proves that a run was one; names and command
+lines alone prove nothing, because anybody can choose them.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from density.controller.host_lock import Holder
 from density.controller.intent import Intent, declared, read_intent
 from density.controller.paths import is_alive, known_runs
 from density.errors import DensityError
+from density.model import RUN_ID
 
 
 class Judge:
@@ -47,8 +50,10 @@ class Judge:
 
     def alive(self) -> set[str]:
         """The runs that go on now, of this user."""
-        declared_alive = {name for name, each in self.intents.items() if any(map(is_alive, each.directories))}
-        return declared_alive | {name for name, held in known_runs(self._base).items() if held}
+        found = {name for name, each in self.intents.items() if any(map(is_alive, each.directories))}
+        if self.holder and self.holder.uid == os.geteuid() and RUN_ID.fullmatch(self.holder.run_id):
+            found.add(self.holder.run_id)
+        return found | {name for name, held in known_runs(self._base).items() if held}
 
     def dead(self, found: Iterable[str], *, by_name: bool = False) -> list[str]:
         """Those of the runs of which something was found just now that are dead, sorted. Blocks.
@@ -63,7 +68,7 @@ class Judge:
         if not by_name:
             self.proven |= ids
         if not self._everything:
-            # Who holds the host's lock says which run that is; our own record knows better of our own runs.
+            # Another user's process says for which run it holds the host's lock; our record knows better of ours.
             spared = ids & (alive | ({self.holder.run_id} - self.on_record if self.holder else set()))
             self.spared |= spared
             ids -= spared
@@ -76,10 +81,12 @@ class Judge:
 
 
 def _intents() -> tuple[Mapping[str, Intent], set[str]]:
+    """What runs declared, and which of them cannot be read; an intent that goes meanwhile is of a run that ended."""
     found, unread = {}, set()
     for run_id, path in declared().items():
         try:
             found[run_id] = read_intent(path)
-        except DensityError:
-            unread.add(run_id)
+        except DensityError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                unread.add(run_id)
     return found, unread

@@ -24,6 +24,7 @@ from density.host.reader import HostReader
 from density.host.reading import Sample
 from density.host.slice import Slice
 from density.host.slice_limits import SliceUnavailable
+from density.host.slice_systemd import NoAnswer
 from density.model import EngineInfo
 from density.payload.background import background
 from density.payload.channel import Channel
@@ -172,8 +173,9 @@ async def _slice(
     try:
         await stack.enter_async_context(slice_)
     except SliceUnavailable as error:
-        limited = wanted.memory_bytes or wanted.tasks or wanted.cpus
-        return None, ((f"the slice's limits are not enforced: {error}",) if limited else ())
+        if wanted.memory_bytes or wanted.tasks or wanted.cpus:
+            return None, (f"the slice's limits are not enforced: {error}",)
+        return None, ((f"the run has no slice: {error}",) if isinstance(error, NoAnswer) else ())
     # Once the engines are left. A daemon that ended while it started an instance does not know of it any more.
     stack.push_async_callback(in_thread, slice_.kill)
     return slice_, ()

@@ -1,8 +1,10 @@
 """Where a run keeps what: sockets while it lives, images for all runs, results for good; and its lock."""
 
+import errno
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -13,9 +15,14 @@ from density.errors import UsageError
 from density.places import invoker, own_directory, refuse_shared
 
 RUNS_DIR_VARIABLE = "DENSITY_RUNS_DIR"
+RECORD_NAME = "run.sqlite"
+"""Of a run's record in the directory of its results."""
 NEW = ".new-"
 """How a run's runtime directory is called until it is locked."""
 _LOCK = "lock"
+_LOCK_SECONDS = 5.0
+"""For a run's own lock, which a clean-up has for the moment in which it looks at it."""
+_LOOK_SECONDS = 0.01
 
 
 def runtime_base() -> Path:
@@ -100,7 +107,7 @@ class RunLock:
             try:
                 new.mkdir(mode=0o711)  # QEMU's user passes through, and nobody else can list it
                 new.chmod(0o711)
-                stack.enter_context(_locked(new / _LOCK, fcntl.LOCK_EX))
+                stack.enter_context(_held(new / _LOCK))
                 new.rename(self.directory)
             except OSError as error:
                 shutil.rmtree(new, ignore_errors=True)
@@ -151,22 +158,39 @@ def alive_runs() -> set[str]:
 
 
 def is_alive(directory: Path) -> bool:
-    """Whether the run with this runtime directory goes on: its lock is held."""
-    if not (directory / _LOCK).exists():
+    """Whether the run with this runtime directory goes on: its lock is held. A lock that is gone is not made again."""
+    try:
+        file = os.open(directory / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    with _locked(directory / _LOCK, fcntl.LOCK_SH) as free:
-        return not free
+    try:
+        return not _got(file, fcntl.LOCK_SH)
+    finally:
+        os.close(file)
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[bool]:
-    """Whether the lock could be had at once; held until left."""
+def _held(path: Path) -> Iterator[None]:
+    """Make a lock, and hold it until left.
+
+    Raises:
+        OSError: it cannot be made, or somebody else keeps it.
+    """
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        until = time.monotonic() + _LOCK_SECONDS
+        while not _got(file, fcntl.LOCK_EX):
+            if time.monotonic() > until:
+                raise BlockingIOError(errno.EWOULDBLOCK, "another process keeps its lock")
+            time.sleep(_LOOK_SECONDS)
+        yield
+    finally:
+        os.close(file)
+
+
+def _got(file: int, how: int) -> bool:
     try:
         fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(file)
+        return False
+    return True

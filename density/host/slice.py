@@ -94,6 +94,7 @@ class Slice:
             if self._systemd:
                 await slice_systemd.start_unit(self._directory, self._limits, self._run)
             await in_thread(self._make)
+            await self._take_lock()
             await self._confirm()
         except BaseException:
             await self._remove()
@@ -112,7 +113,7 @@ class Slice:
 
     @property
     def left(self) -> tuple[str, ...]:
-        """Directories that could not be removed when leaving, because something lives in them."""
+        """What could not be removed when leaving: directories in which something lives, a unit that systemd keeps."""
         return self._left
 
     def populations(self) -> dict[str, int]:
@@ -141,10 +142,17 @@ class Slice:
 
     def _make(self) -> None:
         self._procs = make_directories(self._hierarchies, self._directory, delegate=not self._systemd)
-        paths = self.paths
-        self._lock = lock(paths.controllers["memory"])
         if not self._systemd:
-            set_limits(paths, self._limits)
+            set_limits(self.paths, self._limits)
+
+    async def _take_lock(self) -> None:
+        """A clean-up has it for the moment in which it looks whether the slice is in use."""
+        for _ in range(_TRIES):
+            self._lock = await in_thread(lock, self.paths.controllers["memory"])
+            if self._lock is not None:
+                return
+            await anyio.sleep(_RETRY_SECONDS)
+        raise SliceUnavailable("another process keeps the slice's lock")
 
     async def _confirm(self) -> None:
         """Wait for the kernel to hold the limits: systemd writes them a moment after it was told to."""
@@ -164,13 +172,13 @@ class Slice:
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
-            left = await _remove(self._hierarchies, self._directory, run=self._run)
-            self._left = tuple(str(path) for path in left)
+            left, kept = await _remove(self._hierarchies, self._directory, root=self._root, run=self._run)
+            self._left = (*map(str, left), *filter(None, [kept]))
 
 
 def find_runs(root: Path = Path("/")) -> set[str]:
-    """The runs that have a slice on this host, by whole run ids, be they alive or dead. Blocks."""
-    found = map(_MADE_BY_US.fullmatch, _names(find_hierarchies(root)))
+    """The runs that have a slice on this host, or a unit of one, by whole run ids, be they alive or dead. Blocks."""
+    found = map(_MADE_BY_US.fullmatch, _names(find_hierarchies(root)) | slice_systemd.kept(root))
     return {"-".join(each.groups()) for each in found if each}
 
 
@@ -203,19 +211,26 @@ async def remove_stale(
     removed: list[str] = []
     left: list[str] = []
     wanted = {f"{slice_name(run_id)}.partition", f"{slice_name(run_id)}.slice"}
-    for name in sorted(wanted & await in_thread(_names, hierarchies)):
+    there = await in_thread(_names, hierarchies) | await in_thread(slice_systemd.kept, root)
+    for name in sorted(wanted & there):
         if await in_thread(_in_use, hierarchies, name):
             left.append(name)
             continue
         await in_thread(end_processes, _directories(hierarchies, name))
-        (left if await _remove(hierarchies, name, run=run) else removed).append(name)
+        directories, kept = await _remove(hierarchies, name, root=root, run=run)
+        (left if directories or kept else removed).append(kept or name)
     return tuple(removed), tuple(left)
 
 
-async def _remove(hierarchies: tuple[Hierarchy, ...], name: str, *, run: Runner) -> list[Path]:
-    """Engines remove their cgroups a moment after their processes ended, so try for two seconds."""
+async def _remove(hierarchies: tuple[Hierarchy, ...], name: str, *, root: Path, run: Runner) -> tuple[list[Path], str]:
+    """Engines remove their cgroups a moment after their processes ended, so try for two seconds.
+
+    Returns:
+        The directories that are left, and what systemd keeps, in words; empty where that is nothing.
+    """
     directories = _directories(hierarchies, name)
-    stopped = not name.endswith(".slice")
+    is_unit, stopped, problem = name.endswith(".slice"), False, ""
+    answers = is_unit and slice_systemd.manages(root)
     left: list[Path] = []
     for attempt in range(_TRIES):
         if attempt:
@@ -223,13 +238,15 @@ async def _remove(hierarchies: tuple[Hierarchy, ...], name: str, *, run: Runner)
         if await in_thread(_any_populated, directories):
             left = [directory for directory in directories if directory.exists()]
             continue
-        if not stopped:
-            await slice_systemd.stop_unit(name, run)
+        if is_unit and not stopped:
+            problem = await slice_systemd.stop_unit(name, run) if answers else ""
             stopped = True
         left = await in_thread(remove_directories, directories)
         if not left:
             break
-    return left
+    if stopped and not problem:
+        problem = ", ".join(map(str, await in_thread(slice_systemd.forget, root, name)))
+    return left, f"unit {name} ({problem})" if problem else ""
 
 
 def _directories(hierarchies: tuple[Hierarchy, ...], name: str) -> list[Path]:

@@ -35,6 +35,19 @@ def read_events(path: Path) -> Iterator[Event]:
                 yield _event(path, last, body, consistency)
 
 
+def read_details(path: Path, name: str) -> set[str]:
+    """What the instances of a run said under this name of their details, each once; read-only.
+
+    Raises:
+        RecordError: as `read_events`.
+    """
+    with _reading(path) as connection:
+        found = connection.execute(
+            "SELECT DISTINCT json_extract(body, ?) FROM event WHERE kind = 'instance_changed'", (f"$.details.{name}",)
+        ).fetchall()
+    return {value for (value,) in found if isinstance(value, str)}
+
+
 class Follower:
     """Reads a record that is still being written: each time what has come since the last time; read-only.
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +13,14 @@ from support.leftovers import FakeEngine, leave_behind, site
 
 from density.cli import main
 from density.controller.clean import CleanReport, Part, clean
-from density.controller.host_lock import CLEANING, find_holder, try_lock
+from density.controller.host_lock import CLEANING, Holder, find_holder, try_lock
 from density.controller.intent import Place, declare, declared, intent_of
 from density.controller.leftovers import find_leftovers
 from density.controller.paths import RunLock, known_runs
 from density.engines.base import Engine, EngineContext
 from density.errors import UsageError
+from density.host import traces
+from density.host.slice import slice_name
 from density.model import Workload, object_name
 from density.profile.spec import Profile
 
@@ -76,12 +78,23 @@ async def test_a_live_run_is_spared(tmp_path: Path) -> None:
     assert report.spared == (ALIVE,)
 
 
+@pytest.fixture
+def another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds the host's lock is another user's process."""
+
+    def found(name: str) -> Holder:
+        return replace(find_holder(name), uid=os.geteuid() + 1)
+
+    monkeypatch.setattr("density.controller.host_lock.find_holder", found)
+
+
+@pytest.mark.usefixtures("another_user")
 async def test_while_another_user_runs_something_records_alone_say_who_is_dead(tmp_path: Path) -> None:
     """His run's lock is where we cannot look, so what only a label says may be his; he says which run it is."""
     leave_behind(tmp_path, DEAD)
     engine = FakeEngine({DEAD: ["a"], ALIVE: ["b"], ALSO_DEAD: ["c"]})
     mine = site(tmp_path, engine)
-    with try_lock(ALIVE, profile="vms", name=mine.lock):
+    with try_lock(ALIVE, profile="vms", name=mine.lock or ""):
         report = await clean(where=[DOCKER], site=mine)
     assert engine.held == {ALIVE: ["b"], ALSO_DEAD: ["c"]}
     assert (report.spared, report.unsure) == ((ALIVE,), (ALSO_DEAD,))
@@ -89,14 +102,26 @@ async def test_while_another_user_runs_something_records_alone_say_who_is_dead(t
     assert (report.holder.run_id, report.holder.pid) == (ALIVE, os.getpid())
 
 
+@pytest.mark.usefixtures("another_user")
 async def test_nobody_keeps_our_leftovers_by_holding_the_lock_in_their_name(tmp_path: Path) -> None:
-    """Our own record says that the run is dead, whatever another process says."""
+    """Our own record says that the run is dead, whatever another user's process says."""
     leave_behind(tmp_path, DEAD)
     engine = FakeEngine({DEAD: ["a"]})
     mine = site(tmp_path, engine)
-    with try_lock(DEAD, name=mine.lock):
+    with try_lock(DEAD, name=mine.lock or ""):
         report = await clean(where=[DOCKER], site=mine)
     assert (engine.held, report.spared) == ({}, ())
+
+
+async def test_the_run_that_holds_the_host_s_lock_is_alive(tmp_path: Path) -> None:
+    """Its own lock may be missing: the kernel says that a process of ours holds the host's for it."""
+    leave_behind(tmp_path, ALIVE, DEAD)
+    engine = FakeEngine({ALIVE: ["a"], DEAD: ["b"]})
+    mine = site(tmp_path, engine)
+    with try_lock(ALIVE, name=mine.lock or ""):
+        report = await clean(where=[DOCKER], site=mine)
+    assert (engine.held, report.spared) == ({ALIVE: ["a"]}, (ALIVE,))
+    assert known_runs(tmp_path / "base") == {ALIVE: False}
 
 
 @pytest.mark.parametrize(("run_id", "everything"), [(ALIVE, False), (None, True)])
@@ -170,6 +195,16 @@ async def test_a_declaration_that_cannot_be_read_stays(tmp_path: Path, state: Pa
     assert declared() == {}
 
 
+async def test_a_declaration_that_goes_meanwhile_is_of_a_run_that_left_nothing(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run removed everything itself between two looks: nothing of it is open."""
+    there = {DEAD: state / "intents" / f"{DEAD}.json"}
+    monkeypatch.setattr("density.controller.dead_runs.declared", lambda: there)
+    report = await clean(where=[DOCKER], site=site(tmp_path, FakeEngine({})))
+    assert (report.open, report.left) == ((), ())
+
+
 async def test_what_is_left_keeps_its_files(tmp_path: Path) -> None:
     """A VM that would not go still needs its overlay, and the directory says whose it is; others' files go."""
     leave_behind(tmp_path, DEAD, ALSO_DEAD)
@@ -216,12 +251,35 @@ async def test_no_run_starts_meanwhile(tmp_path: Path) -> None:
     mine = site(tmp_path, {})
 
     def make(_: Place, __: EngineContext) -> Engine:
-        held.append(find_holder(mine.lock).run_id)
+        held.append(find_holder(mine.lock or "").run_id)
         return FakeEngine({})
 
     await clean(where=[DOCKER], site=replace(mine, engines=make))
     assert held == [CLEANING]
-    assert find_holder(mine.lock).pid == 0
+    assert find_holder(mine.lock or "").pid == 0
+
+
+async def test_one_run_can_be_cleaned_without_the_host_s_lock(tmp_path: Path) -> None:
+    """Its label alone is asked for, so other runs may start while an engine lets it wait; live ones are not touched."""
+    held: list[int] = []
+    mine = site(tmp_path, {})
+    engine = FakeEngine({DEAD: ["a"], ALIVE: ["b"]})
+
+    def make(_: Place, __: EngineContext) -> Engine:
+        held.append(find_holder(mine.lock or "").pid)
+        return engine
+
+    with RunLock(ALIVE, base=tmp_path / "base"), try_lock(ALIVE, name=mine.lock or ""):
+        await clean(DEAD, where=[DOCKER], site=replace(mine, engines=make, lock=None))
+    await clean(DEAD, where=[DOCKER], site=replace(mine, engines=make, lock=None))
+    assert held == [os.getpid(), 0]
+    assert engine.held == {ALIVE: ["b"]}
+
+
+async def test_without_the_host_s_lock_it_is_one_run_or_none(tmp_path: Path) -> None:
+    """Which runs are dead is known only while none can start."""
+    with pytest.raises(ValueError, match="lock"):
+        await clean(where=[DOCKER], site=replace(site(tmp_path, {}), lock=None))
 
 
 def touch(root: Path, *names: str) -> set[Path]:
@@ -281,6 +339,18 @@ async def test_traces_alone_are_enough_for_a_run_that_was_asked_for(tmp_path: Pa
     assert parts(report) == {"files": (str(log),)}
 
 
+async def test_units_of_systemd_go_without_a_cgroup(tmp_path: Path) -> None:
+    """Their properties alone are there: those of a dead run go, those of a live one stay."""
+    names = {run_id: f"{slice_name(run_id)}.slice" for run_id in (DEAD, ALIVE)}
+    gone, kept = (tmp_path / f"root/run/systemd/system.control/{names[each]}.d" for each in (DEAD, ALIVE))
+    gone.mkdir(parents=True)
+    kept.mkdir()
+    with RunLock(ALIVE, base=tmp_path / "base"):
+        report = await clean(site=site(tmp_path, {}))
+    assert (gone.exists(), kept.exists()) == (False, True)
+    assert (parts(report), report.spared) == ({"slices": (names[DEAD],)}, (ALIVE,))
+
+
 async def test_a_short_name_that_a_live_run_may_have_is_not_touched(tmp_path: Path) -> None:
     """Runs of the same ten minutes share it."""
     neighbour = f"{DEAD[:12]}59-00dd"
@@ -291,6 +361,27 @@ async def test_a_short_name_that_a_live_run_may_have_is_not_touched(tmp_path: Pa
     assert path.exists()
     await clean(site=site(tmp_path, {}))
     assert not path.exists()
+
+
+async def test_a_short_name_of_a_run_that_starts_meanwhile_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its directory appears once it was looked at who is alive; without the host's lock nothing prevents that."""
+    neighbour = f"{DEAD[:12]}59-00dd"
+    leave_behind(tmp_path, DEAD)
+    (tmp_path / "root/var/lib/libvirt/qemu").mkdir(parents=True)
+    path = tmp_path / f"root/var/lib/libvirt/qemu/domain-8-{object_name(DEAD, '')[:20]}"
+    find = traces.find
+
+    def late(run_id: str, where: traces.Places, **those: Collection[str]) -> list[Path]:
+        if "alive" in those:
+            path.mkdir(exist_ok=True)
+        return find(run_id, where, **those)
+
+    monkeypatch.setattr(traces, "find", late)
+    with RunLock(neighbour, base=tmp_path / "elsewhere"):
+        await clean(DEAD, site=replace(site(tmp_path, {}), lock=None))
+    assert path.exists()
 
 
 @contextmanager

@@ -1,12 +1,16 @@
 """What says that a run is alive: a lock that the kernel lets go of."""
 
+import fcntl
+import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from density.controller import paths
 from density.controller.paths import RunLock, cache_dir, is_alive, known_runs, runs_dir, runtime_base
 from density.errors import UsageError
 
@@ -40,6 +44,72 @@ os.kill(os.getpid(), signal.SIGKILL)
     subprocess.run([sys.executable, "-c", program], check=False)
     assert (tmp_path / "r1" / "lock").exists()
     assert known_runs(tmp_path) == {"r1": False}
+
+
+def _ending_meanwhile(monkeypatch: pytest.MonkeyPatch, lock: RunLock) -> None:
+    """Whoever opens that run's lock finds that the run has ended just before."""
+    opened = os.open
+
+    def late(path: os.PathLike[str], flags: int, mode: int = 0o777) -> int:
+        monkeypatch.setattr(os, "open", opened)
+        lock.__exit__(None, None, None)
+        return opened(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", late)
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_not_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its directory is gone between two looks: whoever lists the runs goes on."""
+    _ending_meanwhile(monkeypatch, RunLock("r1", base=tmp_path).__enter__())
+    assert known_runs(tmp_path) == {"r1": False}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_looking_at_a_run_that_ends_makes_no_leftover_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that is gone is not made again: with it the directory would stay."""
+    lock = RunLock("r1", base=tmp_path).__enter__()
+    removed = Path.rmdir
+
+    def looked_at(directory: Path) -> None:
+        assert not is_alive(directory)
+        removed(directory)
+
+    monkeypatch.setattr(Path, "rmdir", looked_at)
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    lock.__exit__(None, None, None)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_looked_at_while_it_begins_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clean-up has its lock in that instant: the run waits for it, rather than to go on without one."""
+    taken = fcntl.flock
+    looking: list[int] = []
+
+    def raced(file: int, how: int) -> None:
+        if how & fcntl.LOCK_EX and not looking:
+            looking.append(os.open(f"/proc/self/fd/{file}", os.O_RDONLY))
+            taken(looking[0], fcntl.LOCK_SH)
+            threading.Timer(0.05, os.close, looking).start()
+        taken(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", raced)
+    with RunLock("r1", base=tmp_path) as lock:
+        assert looking
+        assert is_alive(lock.directory)
+
+
+def test_a_lock_that_somebody_keeps_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run goes on without its lock, and nothing of it stays."""
+
+    def kept(*_: object) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr(paths, "_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(fcntl, "flock", kept)
+    with pytest.raises(UsageError, match="r1 cannot be made"), RunLock("r1", base=tmp_path):
+        pytest.fail("there is no lock")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_runs_live_beside_each_other_but_not_by_one_id(tmp_path: Path) -> None:

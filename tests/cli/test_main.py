@@ -153,8 +153,8 @@ def test_a_call_that_never_comes_back_does_not_keep_the_process() -> None:
     """A thread that waits for ever is left behind: what was said is said, and the exit code is the command's."""
     code = """
 import sys, threading
-from density import cli
-cli.THREAD_SECONDS = 0.1
+from density import cli, leaving
+leaving.THREAD_SECONDS = 0.1
 threading.Thread(target=threading.Event().wait).start()
 sys.argv = ["density", "schema"]
 cli.program()

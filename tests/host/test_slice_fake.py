@@ -1,17 +1,22 @@
 """The slice on hosts that are not this one: systemd with v2, v2 without it, v1 as found, and no right to anything."""
 
+import errno
+import fcntl
+import os
 import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import anyio
 import pytest
 
-from density.host import Slice, SliceUnavailable, remove_stale
+from density.host import Slice, SliceUnavailable, remove_stale, slice_systemd
 from density.host.hierarchies import find_hierarchies, slice_paths
 from density.host.slice import find_runs
 from density.host.slice_directories import make_directories, set_limits
 from density.host.slice_limits import Limits, differences
-from density.host.slice_systemd import properties
+from density.host.slice_systemd import NoAnswer, properties, run_command
 
 pytestmark = pytest.mark.anyio
 
@@ -45,12 +50,25 @@ def make_host(root: Path, *, systemd: bool, machined: bool = True) -> Path:
 
 
 class Systemd:
-    """Does to a fake cgroup tree what systemctl makes systemd do; `tasks_max` overrules what is asked for."""
+    """Does to a fake cgroup tree what systemctl makes systemd do; `tasks_max` overrules what is asked for.
 
-    def __init__(self, mount: Path, *, tasks_max: str = "", refuses: bool = False) -> None:
+    It `hangs` once a unit is to be stopped, or `forgets_nothing` of one that was.
+    """
+
+    def __init__(
+        self,
+        mount: Path,
+        *,
+        tasks_max: str = "",
+        refuses: bool = False,
+        hangs: bool = False,
+        forgets_nothing: bool = False,
+    ) -> None:
         self.mount = mount
         self.tasks_max = tasks_max
         self.refuses = refuses
+        self.hangs = hangs
+        self.forgets_nothing = forgets_nothing
         self.commands: list[str] = []
 
     async def __call__(self, command: Sequence[str]) -> None:
@@ -68,8 +86,21 @@ class Systemd:
             (directory / "pids.max").write_text(self.tasks_max or asked.get("TasksMax", "max"))
             percent = float(asked["CPUQuota"].rstrip("%")) if "CPUQuota" in asked else None
             (directory / "cpu.max").write_text(f"{percent * 1000:.0f} 100000" if percent else "max 100000")
+            drop_in(self.mount, UNIT)
         elif verb == "stop":
-            shutil.rmtree(directory)
+            if self.hangs:
+                raise NoAnswer("systemctl stop: no answer within 10 s")
+            shutil.rmtree(directory, ignore_errors=True)
+        elif verb == "revert" and not self.forgets_nothing:
+            shutil.rmtree(self.mount.parents[2] / "run/systemd/system.control" / f"{rest[0]}.d", ignore_errors=True)
+
+
+def drop_in(mount: Path, unit: str) -> Path:
+    """The properties of a unit as systemd keeps them."""
+    path = mount.parents[2] / "run/systemd/system.control" / f"{unit}.d/50-MemoryMax.conf"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    return path.parent
 
 
 async def test_systemd_makes_limits_and_removes(tmp_path: Path) -> None:
@@ -83,6 +114,29 @@ async def test_systemd_makes_limits_and_removes(tmp_path: Path) -> None:
     assert limit.startswith(f"set-property --runtime {UNIT} MemoryAccounting=yes ")
     assert limit.endswith(f" MemoryMax={64 * MIB} MemorySwapMax=0 TasksMax=50 CPUQuota=125%")
     assert stop == [f"stop {UNIT}", f"revert {UNIT}"]
+
+
+async def test_a_slice_that_is_looked_at_while_it_is_made_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clean-up has its lock in that instant; the run waits for it, so that no later one takes it for a leftover."""
+    run = Systemd(make_host(tmp_path, systemd=True))
+    taken = fcntl.flock
+    looking: list[threading.Timer] = []
+
+    def raced(file: int, how: int) -> None:
+        if not looking:
+            other = os.open(f"/proc/self/fd/{file}", os.O_RDONLY)
+            taken(other, fcntl.LOCK_EX)
+            looking.append(threading.Timer(0.05, os.close, [other]))
+            looking[0].start()
+        taken(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", raced)
+    async with Slice(RUN_ID, root=tmp_path, run=run):
+        looking[0].join()
+        assert await remove_stale(RUN_ID, root=tmp_path, run=run) == ((), (UNIT,))
+        assert len(run.commands) == 2
 
 
 async def test_placement_under_systemd(tmp_path: Path) -> None:
@@ -109,6 +163,60 @@ async def test_limits_that_do_not_come_are_an_error(tmp_path: Path) -> None:
         async with Slice(RUN_ID, tasks=50, root=tmp_path, run=run):
             pytest.fail("the slice was entered")
     assert not (run.mount / UNIT).exists()
+
+
+async def test_a_systemd_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call has a limit, also in a shield; the error says which call it was."""
+    monkeypatch.setattr(slice_systemd, "ANSWER_SECONDS", 0.2)
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text("#!/bin/sh\nexec sleep 3600\n")
+    systemctl.chmod(0o700)
+    with anyio.fail_after(10), pytest.raises(NoAnswer, match=r"systemctl start .* no answer"):
+        with anyio.CancelScope(shield=True):
+            await run_command([str(systemctl), "start", UNIT])
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EAGAIN, "no fork"), RuntimeError("can't start new thread")])
+async def test_a_host_that_cannot_fork_is_no_answer_either(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Systemd was not asked."""
+
+    async def refused(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(anyio, "run_process", refused)
+    with pytest.raises(NoAnswer):
+        await run_command(["systemctl", "stop", UNIT])
+
+
+async def test_what_a_systemd_that_hangs_keeps_is_named(tmp_path: Path) -> None:
+    """The unit, with the call; its properties stay, so that the next clean-up finds it."""
+    run = Systemd(make_host(tmp_path, systemd=True), hangs=True)
+    async with Slice(RUN_ID, root=tmp_path, run=run) as made:
+        shutil.rmtree(run.mount / UNIT / "processes")
+        for path in (run.mount / UNIT).iterdir():
+            path.unlink()
+    assert [UNIT in left and "no answer" in left for left in made.left] == [True]
+    assert not (run.mount / UNIT).exists()
+    assert find_runs(tmp_path) == {RUN_ID}
+    assert await remove_stale(RUN_ID, root=tmp_path, run=run) == ((), made.left)
+    run.hangs = False
+    assert await remove_stale(RUN_ID, root=tmp_path, run=run) == ((UNIT,), ())
+    assert find_runs(tmp_path) == set()
+
+
+@pytest.mark.parametrize("directory", ["system.control", "transient"])
+async def test_units_and_properties_of_dead_runs_go(tmp_path: Path, directory: str) -> None:
+    """Though no cgroup is there any more and systemd forgets nothing by itself; foreign ones stay."""
+    run = Systemd(make_host(tmp_path, systemd=True), forgets_nothing=True)
+    there = tmp_path / "run/systemd" / directory
+    for name in (UNIT, "machine.slice", "density.slice", "densityserver20261124.slice"):
+        (there / f"{name}.d").mkdir(parents=True)
+        (there / f"{name}.d/50-TasksMax.conf").touch()
+        (there / name).touch()
+    assert find_runs(tmp_path) == {RUN_ID}
+    assert await remove_stale(RUN_ID, root=tmp_path, run=run) == ((UNIT,), ())
+    assert not any(path.name.startswith(UNIT) for path in there.iterdir())
+    assert len(list(there.iterdir())) == 6
 
 
 async def test_a_refusal_says_why(tmp_path: Path) -> None:

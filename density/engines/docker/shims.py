@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +24,7 @@ _PROC = Path("/proc")
 _BEFORE_ID = {b"containerd-shim": b"-id", b"conmon": b"-c"}
 """How a shim's name begins, containerd's and Podman's -> what stands before the container's id on its command line."""
 _LONGEST = 8192
+_SHORT = 12
 
 
 def shim_of(cmdline: bytes) -> str:
@@ -35,27 +37,39 @@ def shim_of(cmdline: bytes) -> str:
 
 
 def find_shims(containers: Collection[str], *, proc: Path = _PROC) -> dict[int, str]:
-    """Process -> container id, of these containers' shims; a walk over all processes."""
-    return {pid: found for pid, found in _shims(proc) if found in containers}
+    """Process -> container id, of the shims of these containers; a walk over all processes.
+
+    Args:
+        containers: whole ids, or the first 12 letters of them.
+        proc: where processes are.
+    """
+    return {pid: found for pid, found in _shims(proc) if found in containers or found[:_SHORT] in containers}
 
 
-async def end_shims(containers: Mapping[str, str]) -> tuple[str, ...]:
+def in_words(pid: int, container: str) -> str:
+    """A shim, by its container's name."""
+    return f"process {pid} (the shim of {container})"
+
+
+async def end_shims(containers: Mapping[str, str], *, proc: Path = _PROC) -> tuple[str, ...]:
     """Wait for the shims of containers that are gone, and end those that stay.
 
     Args:
         containers: id -> name, of what the daemon does not list any more.
+        proc: where processes are.
 
     Returns:
         What is still there, by the containers' names.
     """
+    look = partial(find_shims, containers.keys(), proc=proc)
     for seconds in (SHIM_SECONDS, KILLED_SECONDS):
         with anyio.move_on_after(seconds):
-            while found := await in_thread(find_shims, containers.keys()):  # noqa: ASYNC110 — nobody tells
+            while found := await in_thread(look):  # noqa: ASYNC110 — nobody tells
                 await anyio.sleep(_LOOK_SECONDS)
             return ()
         for pid, container in found.items():
             _kill(pid, container)
-    return tuple(f"process {pid} (the shim of {containers[each]})" for pid, each in sorted(found.items()))
+    return tuple(in_words(pid, containers[each]) for pid, each in sorted(found.items()))
 
 
 def _shims(proc: Path) -> Iterator[tuple[int, str]]:
