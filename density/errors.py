@@ -65,14 +65,18 @@ class NoRoom(UsageError):
 
 
 class EngineUnavailable(DensityError):
-    """An engine cannot be used; `remedy` says how to get it."""
+    """An engine cannot be used; `remedy` says how to get it.
+
+    `is_away`: its daemon is not there, or hung up, and may come back soon; waiting for it is up to who asked.
+    """
 
     exit_code = 5
 
-    def __init__(self, engine: str, reason: str, *, remedy: str = "") -> None:
+    def __init__(self, engine: str, reason: str, *, remedy: str = "", is_away: bool = False) -> None:
         self.engine = engine
         self.reason = reason
         self.remedy = remedy
+        self.is_away = is_away
         super().__init__(f"{engine}: {reason}" + (f" ({remedy})" if remedy else ""))
 
 

@@ -125,12 +125,14 @@ class Session:
                 bus = Bus(state, [record, EventLog(), *sinks])
                 async with record:
                     problem = await self._equipped(profile, bus, ends, runtime_dir=guard.directory)
+                    for engine in ends.unasked:
+                        _warn(bus, f"what {engine} may still hold is removed once it is back, or by `density clean`")
                     room.release()  # everything is removed: now for the end of the record, the result, the report
                     if log_file.problem:
                         _warn(bus, log_file.problem)
                 if record.missing:
                     _warn(bus, record.problem)
-                guard.abandoned = ends.abandoned
+                guard.abandoned = ends.abandoned or bool(ends.unasked)
                 guard.all_gone = state.torn_down is not None and not state.torn_down.left
         return problem, record.held
 
@@ -196,6 +198,12 @@ class _Ends:
         self.abandoned = False
         self._told = told
         self._left = left
+
+    @property
+    def unasked(self) -> Sequence[str]:
+        """Engines that could not be asked at the end of the teardown."""
+        torn = self.controller.torn if self.controller else None
+        return torn.unasked if torn else ()
 
     def fail(self, problem: DensityError) -> None:
         """End the run in order, for this reason."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +12,13 @@ import pytest
 from support.simulation import Simulated, simulate
 
 from density.controller.bus import Bus
+from density.controller.guard import Guard
 from density.controller.launcher import STREAK
 from density.controller.paths import RunLock
 from density.controller.run import Controller
 from density.controller.session import Session
 from density.engines.simulated import HostModel, SimulatedEngine
-from density.errors import InternalFailure, UsageError
+from density.errors import EngineUnavailable, InternalFailure, UsageError
 from density.events import Event, HostSampled, InstanceChanged, ProbeMeasured, StageEntered, Warned
 from density.host.reading import Sample
 from density.log import NAME
@@ -328,6 +329,35 @@ def test_the_traceback_is_in_the_runs_log(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert any("event=instance" in line and "kind=internal" in line and "level=warning" in line for line in lines)
     assert any(line.startswith("  | ") and "KeyError: -1" in line for line in lines)
     assert len([event for event in read_events(run_dir / "run.sqlite") if isinstance(event, InstanceChanged)]) > 3
+
+
+@pytest.mark.parametrize(("trouble", "kept"), [("", False), ("gone", True)])
+def test_the_reaper_is_kept_for_an_engine_that_could_not_be_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trouble: str, *, kept: bool
+) -> None:
+    """Else it ends with the run; what the run cannot know to be gone is named and told of all the same."""
+    guards: list[Guard] = []
+
+    @asynccontextmanager
+    async def guarded(*_: object, **__: object) -> AsyncGenerator[Guard]:
+        guards.append(Guard(tmp_path, tmp_path / "data"))
+        yield guards[0]
+
+    async def reap(self: SimulatedEngine, run_id: str) -> Reaped:
+        if trouble:
+            raise EngineUnavailable("simulated", trouble)
+        return Reaped()
+
+    monkeypatch.setattr("density.controller.session.guarded", guarded)
+    monkeypatch.setattr(SimulatedEngine, "reap", reap)
+    ramp = Ramp(max_instances=3, settle_seconds=0.1, hold_seconds=0)
+    profile = Profile(name="test", workloads=(WEB,), reserve=Reserve(), ramp=ramp)
+    session = Session(run_id="20260101-000000-0f02", run_dir=tmp_path / "r", told=lambda _: None)
+    ended = anyio.run(session.run, profile, RunState(), [])
+    assert ended.state.torn_down is not None
+    assert (guards[0].abandoned, guards[0].all_gone) == (kept, not kept)
+    assert bool(ended.state.torn_down.left) == kept
+    assert any("simulated" in warning for warning in ended.state.warnings) == kept
 
 
 @pytest.mark.anyio

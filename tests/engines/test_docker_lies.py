@@ -3,12 +3,15 @@
 Whatever it answers: no fault of density's own, counts that add up, and an end within a bound.
 """
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import anyio
 import pytest
 from engines.contract import short_directory
+from support.fake_docker import Answer, Question, Wire
 from support.lied_to import AT_ONCE, PROFILE, WORKLOADS, Ended, faults, run_on, run_on_each
 from support.lying_docker import ENDPOINTS, EVENTS, MODES, FakeContainer, HonestDocker, LyingDocker
 
@@ -103,6 +106,29 @@ async def test_what_a_daemon_takes_with_it_is_the_engines_failure(monkeypatch: p
     assert {kind for tally in ended.state.workloads.values() for kind in tally.failures} == {"engine"}
     hard = capacities(ended.state, bounds_of(HELD)).hard
     assert (hard.kind, hard.at_least) == ("observed", True)
+
+
+class Restarted(HonestDocker):
+    """From the first removal on it resets every connection for a second, as a daemon does that is restarted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away_until = math.inf
+
+    def truth(self, endpoint: str, question: Question) -> Answer:
+        """None while it is away."""
+        if endpoint == "remove" and self.away_until == math.inf:
+            self.away_until = time.monotonic() + 1.0
+        is_away = self.asked.get("remove") and time.monotonic() < self.away_until
+        return Wire(()) if is_away else super().truth(endpoint, question)
+
+
+async def test_a_daemon_that_is_restarted_in_the_teardown_is_waited_for() -> None:
+    """It hangs up on the first removal and is away for a while: in the end all containers are removed, exit code 0."""
+    with short_directory() as directory:
+        ended = await run_on(Restarted(), directory, patience=Patience(farewell=0.2))
+    assert list(faults(ended)) == []
+    assert (ended.code, ended.left, ended.torn.left) == (0, 0, [])
 
 
 async def test_what_is_paused_from_outside_has_died() -> None:

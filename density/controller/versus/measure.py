@@ -126,6 +126,7 @@ async def _beside_ramps(profile: Profile, comparison: Comparison, *, run_dir: Pa
                     if leftovers.words:
                         say(leftovers.words)
                     await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
+        guard.abandoned = bool(bed.unasked)
         comparison.interrupted = interruption.came
         guard.all_gone = not left
     comparison.left += tuple(left)

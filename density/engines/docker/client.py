@@ -279,7 +279,8 @@ def unavailable(endpoint: Endpoint, error: BaseException) -> EngineUnavailable:
         return EngineUnavailable("docker", f"{endpoint.url} answers, and cannot be used: {words(error)}")
     context = active_context() if endpoint.is_default else None
     remedy = context.remedy if context else REMEDY
-    return EngineUnavailable("docker", f"{endpoint.url} does not answer: {words(error)}", remedy=remedy)
+    said = f"{endpoint.url} does not answer: {words(error)}"
+    return EngineUnavailable("docker", said, remedy=remedy, is_away=is_refused(error))
 
 
 def elsewhere(endpoint: Endpoint, there: str, here: str) -> EngineUnavailable:
