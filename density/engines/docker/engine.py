@@ -146,7 +146,6 @@ class DockerEngine:
         )
         known = await in_thread(engine_info, info, version, self._clients.endpoint)
         self._daemons = known.daemons
-        self._removals_at_once = removal.removals_at_once(version)
         listed = await removal.list_labelled(self._clients, self._context.run_id)
         ids = (found.labels.get(INSTANCE_LABEL, "") for found in listed if found.state == "running")
         return replace(known, running=tuple(ids))
@@ -247,7 +246,7 @@ class DockerEngine:
 
     async def _connect(self) -> Info:
         """What the daemon says of itself, which has to be one of this machine."""
-        await self._clients.connect()
+        self._removals_at_once = removal.removals_at_once(await self._clients.connect())
         info = await self._ask(lambda client: Info.of(client.info()), seconds=self._clients.patience.hello)
         there, here = daemons_machine(info), this_machine()
         if is_elsewhere(self._clients.endpoint, there, here):
