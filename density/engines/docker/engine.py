@@ -219,14 +219,16 @@ class DockerEngine:
         if run_id == self._context.run_id:
             self._note_gone(found)
         left = removal.names_of(found)
-        removed, kept = await removal.remove_things(self._clients, run_id) if keeps_up else ((), ())
+        things = removal.RemovedThings(keeps_up=False)
+        if keeps_up:
+            things = await removal.remove_things(self._clients, run_id, self._pace())
         made = self._made if run_id == self._context.run_id else {}
         gone = {each: name for each, name in {**made, **seen}.items() if each not in left}
         shims = await end_shims(gone) if gone and self._clients.endpoint.is_local else ()
         return Reaped(
-            removed=(*sorted(set(seen.values()) - set(left.values())), *removed),
-            left=(*sorted(left.values()), *kept, *shims),
-            problem="" if keeps_up else removal.STALLED,
+            removed=(*sorted(set(seen.values()) - set(left.values())), *things.removed),
+            left=(*sorted(left.values()), *things.left, *shims),
+            problem="" if things.keeps_up else removal.STALLED,
         )
 
     def _pace(self) -> removal.Pace:
