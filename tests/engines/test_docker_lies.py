@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NoReturn
 
 import anyio
 import pytest
@@ -129,6 +130,43 @@ async def test_a_daemon_that_is_restarted_in_the_teardown_is_waited_for() -> Non
         ended = await run_on(Restarted(), directory, patience=Patience(farewell=0.2))
     assert list(faults(ended)) == []
     assert (ended.code, ended.left, ended.torn.left) == (0, 0, [])
+
+
+def raising(*_: object, **__: object) -> NoReturn:
+    """A fault of density's own."""
+    raise ValueError("not enough values to unpack")
+
+
+async def test_an_end_that_cannot_be_read_is_one_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault amid the reading of how it ended takes no more than that: it has died and is removed, the run goes on."""
+    monkeypatch.setattr("density.engines.docker.engine.ending_failure", raising)
+    ended = await in_the_hold(HonestDocker(), lambda daemon: daemon.kill(first(daemon)))
+    assert [list(tally.failures) for tally in ended.state.workloads.values() if tally.lost] == [["exited"]]
+    assert (ended.code, ended.left) == (0, 0)
+
+
+async def test_an_unhandled_event_is_looked_for_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault while the events are read ends the listening, not the run: what died meanwhile has died."""
+    monkeypatch.setattr("density.engines.docker.engine.LISTEN_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("density.engines.docker.feed.meaning_of", raising)
+    ended = await in_the_hold(HonestDocker(), lambda daemon: daemon.kill(first(daemon)))
+    assert sum(tally.lost for tally in ended.state.workloads.values()) == 1
+    assert (ended.code, ended.left) == (0, 0)
+
+
+@pytest.mark.parametrize("work", ["_look_for_missed", "_note_limits"])
+async def test_a_fault_beside_the_launches_ends_no_run(monkeypatch: pytest.MonkeyPatch, work: str) -> None:
+    """Neither where events were missed, nor where a limit of an instance is noted."""
+    calls: list[str] = []
+
+    async def fail(*_: object) -> NoReturn:
+        calls.append(work)
+        raising()
+
+    monkeypatch.setattr(DockerEngine, work, fail)
+    ended = await in_the_hold(HonestDocker(), HonestDocker.hang_up)
+    assert calls
+    assert (ended.code, ended.left) == (0, 0)
 
 
 async def test_what_is_paused_from_outside_has_died() -> None:

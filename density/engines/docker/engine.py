@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +44,7 @@ from density.engines.own_limits import KernelBook, SliceUse, reached_alive
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
 from density.host.leaf import Leaf, files_limit, read_leaf
+from density.log import logger
 from density.model import (
     LABEL,
     EngineInfo,
@@ -63,9 +64,11 @@ from density.units import format_seconds
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+log = logger(__name__)
 CALLS_AT_ONCE = 32
 BETWEEN_LISTS_SECONDS = 0.5
 """Where much is missed."""
+LISTEN_AGAIN_SECONDS = 0.5
 REPLACED_SECONDS = 10.0
 """What is found to have ended this soon after a daemon took another's place has ended with that one."""
 
@@ -328,7 +331,7 @@ class DockerEngine:
         self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
         if not is_payload(instance.workload) and instance.workload.name not in self._files_limits:
             self._files_limits[instance.workload.name] = 0.0
-            self._group.start_soon(self._note_limits, instance)
+            self._group.start_soon(self._contained, self._note_limits, instance)
         return None
 
     async def _note_limits(self, instance: Instance) -> None:
@@ -362,12 +365,33 @@ class DockerEngine:
             self._forget(instance)
         return gone
 
-    async def _listen(self) -> None:
-        def hear(heard: Heard) -> None:
-            from_thread.run_sync(self._hear, heard)
+    async def _contained(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """A task beside the calls; a fault in it is no reason to end what the engine was entered for."""
+        try:
+            await work(*arguments)
+        except Exception:
+            log.exception("not done", work=work.__name__, arguments=arguments)
 
-        # A limiter of its own: this thread stays for as long as the engine.
-        await to_thread.run_sync(self._feed.run, hear, limiter=CapacityLimiter(1), abandon_on_cancel=True)
+    async def _listen(self) -> None:
+        def handle(heard: Heard) -> None:
+            try:
+                self._hear(heard)
+            except Exception:
+                log.exception("event not handled", heard=heard)
+
+        def hear(heard: Heard) -> None:
+            from_thread.run_sync(handle, heard)
+
+        limiter = CapacityLimiter(1)  # of its own: this thread stays for as long as the engine
+        while True:
+            try:
+                await to_thread.run_sync(self._feed.run, hear, limiter=limiter, abandon_on_cancel=True)
+            except Exception:
+                log.exception("events not heard, listened to again")
+            else:
+                return
+            self._hear_of_a_gap(replaced=False)
+            await anyio.sleep(LISTEN_AGAIN_SECONDS)
 
     def _hear(self, heard: Heard) -> None:
         if heard.what in {"missed", "replaced"}:
@@ -391,7 +415,7 @@ class DockerEngine:
                     instance.interrupt()
         if instance.phase is Phase.READY and (instance.ended.is_set() or instance.unhealthy or instance.paused):
             instance.phase = Phase.LOST
-            self._group.start_soon(self._report_lost, instance, anyio.current_time())
+            self._group.start_soon(self._contained, self._report_lost, instance, anyio.current_time())
 
     def _hear_of_a_gap(self, *, replaced: bool) -> None:
         """Something may have happened unheard."""
@@ -400,7 +424,7 @@ class DockerEngine:
             self._replaced_at = anyio.current_time()
         if not self._reconciling:
             self._reconciling = True
-            self._group.start_soon(self._reconcile)
+            self._group.start_soon(self._contained, self._reconcile)
 
     def _hear_health(self, instance: Instance, heard: Heard) -> None:
         """The last word counts, in whatever order they come; 0 is a word of now."""
@@ -415,11 +439,13 @@ class DockerEngine:
 
     async def _reconcile(self) -> None:
         """Look for what was missed, once after another."""
-        while self._missed:
-            self._missed = False
-            await self._look_for_missed()
-            await anyio.sleep(BETWEEN_LISTS_SECONDS)
-        self._reconciling = False
+        try:
+            while self._missed:
+                self._missed = False
+                await self._look_for_missed()
+                await anyio.sleep(BETWEEN_LISTS_SECONDS)
+        finally:
+            self._reconciling = False
 
     async def _look_for_missed(self) -> None:
         """Find what ended, or changed its health, while the daemon was away and did not tell.
@@ -445,7 +471,7 @@ class DockerEngine:
                 self._hear(Heard(health, instance.instance_id))
 
     async def _report_lost(self, instance: Instance, at: float) -> None:
-        failure = Failure("exited", "ended, and the daemon could not be asked how")
+        failure = Failure("exited", "ended, and it could not be found out how")
         try:
             if instance.ended.is_set():
                 failure = await self._how_it_ended(instance)
@@ -453,6 +479,8 @@ class DockerEngine:
                 failure = Failure("paused", PAUSED)
             else:
                 failure = unhealthy(await self._look(instance))
+        except Exception:
+            log.exception("not known how it ended", instance=instance.instance_id)
         finally:
             self._change(instance, Phase.LOST, at=at, failure=failure)
         await self._drop(instance)
