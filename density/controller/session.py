@@ -13,7 +13,6 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
-import anyio.to_thread
 
 from density.controller.begin import begin
 from density.controller.bus import Bus, Sink
@@ -34,6 +33,7 @@ from density.profile.spec import Profile
 from density.record.ballast import Ballast
 from density.record.writer import Extent, RecordWriter
 from density.state import RunState
+from density.threads import in_thread
 from density.units import format_seconds
 
 RECORD = "run.sqlite"
@@ -101,7 +101,7 @@ class Session:
         async with anyio.create_task_group() as group:
             await group.start(ends.listen)
             try:
-                await anyio.to_thread.run_sync(self._make_run_dir, profile)
+                await in_thread(self._make_run_dir, profile)
                 problem, recorded = await self._recorded(profile, state, sinks, ends)
             except DensityError as error:
                 failure = error  # raised outside of the group, which would wrap it

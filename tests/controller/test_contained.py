@@ -18,7 +18,7 @@ from density.controller.paths import RunLock
 from density.controller.run import Controller
 from density.controller.session import Session
 from density.engines.simulated import HostModel, SimulatedEngine
-from density.errors import EngineUnavailable, InternalFailure, UsageError
+from density.errors import NO_THREAD, EngineUnavailable, InternalFailure, UsageError
 from density.events import Event, HostSampled, InstanceChanged, ProbeMeasured, StageEntered, Warned
 from density.host.reading import Sample
 from density.log import NAME
@@ -204,6 +204,22 @@ def test_probes_that_raise_end_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.state.peak.count == 60
     assert len(_warnings(run, of="ValueError")) == 1
     assert not any(isinstance(event, ProbeMeasured) for event in run.events)
+
+
+def test_launches_without_a_thread_have_failed_by_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel refuses threads, many times in a row: that is no fault of density's own, and ends no run as one."""
+    faulty = range(10, 10 + 2 * STREAK)
+
+    async def launch(self: SimulatedEngine, workload: Workload, instance_id: str) -> None:
+        if int(instance_id.rpartition("-")[2]) in faulty:
+            raise RuntimeError(NO_THREAD)
+        await launch_really(self, workload, instance_id)
+
+    monkeypatch.setattr(SimulatedEngine, "launch", launch)
+    run = simulate(PROFILE)
+    assert run.problem is None
+    assert set(run.state.workloads["web"].failures) == {"try_again"}
+    _ended_in_order(run)
 
 
 def test_a_fault_while_instances_are_stopped_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

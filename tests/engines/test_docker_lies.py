@@ -3,22 +3,28 @@
 Whatever it answers: no fault of density's own, counts that add up, and an end within a bound.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
+import anyio.to_thread
 import pytest
 from engines.contract import short_directory
 from support.fake_docker import Answer, Question, Wire
 from support.lied_to import AT_ONCE, PROFILE, WORKLOADS, Ended, faults, run_on, run_on_each
 from support.lying_docker import ENDPOINTS, EVENTS, MODES, FakeContainer, HonestDocker, LyingDocker
 
+from density import threads
 from density.capacity.capacities import capacities
+from density.controller.launcher import STREAK
 from density.engines.docker import DockerEngine
+from density.engines.docker.log import LogFollower
 from density.engines.docker.session import Patience
+from density.errors import NO_THREAD
 from density.ramp.decide import bounds_of
 
 pytestmark = pytest.mark.anyio
@@ -166,6 +172,27 @@ async def test_a_fault_beside_the_launches_ends_no_run(monkeypatch: pytest.Monke
     monkeypatch.setattr(DockerEngine, work, fail)
     ended = await in_the_hold(HonestDocker(), HonestDocker.hang_up)
     assert calls
+    assert (ended.code, ended.left) == (0, 0)
+
+
+async def test_launches_without_a_thread_have_failed_by_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel refuses threads that follow logs, but for one: these launches fail as `try_again`, and are gone."""
+    monkeypatch.setattr(threads, "PATIENCE_SECONDS", 0.1)
+    really, asked = anyio.to_thread.run_sync, itertools.count()
+
+    async def run_sync(function: Callable[..., object], *arguments: object, **options: Any) -> object:  # noqa: ANN401 — the library's own
+        if isinstance(getattr(function, "__self__", None), LogFollower) and next(asked):
+            raise RuntimeError(NO_THREAD)
+        return await really(function, *arguments, **options)
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", run_sync)
+    log = next(each for each in WORKLOADS if each.ready.by == "log")
+    ramp = replace(PROFILE.ramp, start=2 * STREAK, max_instances=20)
+    daemon = HonestDocker()
+    with short_directory() as directory:
+        ended = await run_on(daemon, directory, profile=replace(PROFILE, workloads=(log,), ramp=ramp))
+    assert list(faults(ended)) == []
+    assert set(ended.state.workloads[log.name].failures) == {"try_again"}
     assert (ended.code, ended.left) == (0, 0)
 
 

@@ -176,7 +176,11 @@ class DockerEngine:
         instance = self._instances[instance_id] = Instance(instance_id, workload)
         if is_payload(workload):
             instance.secret = self._context.channel.expect(instance_id)
-        failure = await self._bring_up(instance, anyio.current_time() + workload.ready_timeout_seconds)
+        try:
+            failure = await self._bring_up(instance, anyio.current_time() + workload.ready_timeout_seconds)
+        except Exception:
+            await self._drop(instance)  # whatever it was, it is no reason to leave a container that nobody waits for
+            raise
         if failure is not None:
             self._change(instance, Phase.FAILED, failure=failure)
             self._refuse_when_gone()
@@ -322,7 +326,7 @@ class DockerEngine:
             found = await self._look(instance)
             wanted = instance.workload.ready
             is_logged = wanted.by == "log" and await in_thread(found.has_line, wanted.argument, limiter=self._looking)
-            if instance.unhealthy or not is_logged:
+            if never or instance.unhealthy or not is_logged:
                 late = replace(never, evidence=found.shown) if never else not_ready(instance, found)
                 return replace(late, own_limits=await self._held_back(instance, late, found.pid))
             ready = anyio.current_time(), {}
