@@ -20,6 +20,8 @@ import resource
 from collections.abc import Iterator, Sequence
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+NO_THREAD = "can't start new thread"
+"""Python's words where the kernel refuses a thread."""
 _NO_NAME = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 
 
@@ -65,14 +67,18 @@ class NoRoom(UsageError):
 
 
 class EngineUnavailable(DensityError):
-    """An engine cannot be used; `remedy` says how to get it."""
+    """An engine cannot be used; `remedy` says how to get it.
+
+    `is_away`: its daemon is not there, or hung up, and may come back soon; waiting for it is up to who asked.
+    """
 
     exit_code = 5
 
-    def __init__(self, engine: str, reason: str, *, remedy: str = "") -> None:
+    def __init__(self, engine: str, reason: str, *, remedy: str = "", is_away: bool = False) -> None:
         self.engine = engine
         self.reason = reason
         self.remedy = remedy
+        self.is_away = is_away
         super().__init__(f"{engine}: {reason}" + (f" ({remedy})" if remedy else ""))
 
 
@@ -138,11 +144,19 @@ def _refused(error: BaseException) -> DensityError | None:
     return None
 
 
-def without_room(error: BaseException) -> TooLittle | None:
-    """What to say where a disk had no room for what density itself cannot do without; None for any other exception.
+def without_thread(error: BaseException) -> bool:
+    """Whether the kernel refused density another thread."""
+    return any(isinstance(leaf, RuntimeError) and NO_THREAD in str(leaf) for leaf in leaves(error))
 
-    Not `meant`: in a launch it is the instance that failed, which is data.
+
+def without_room(error: BaseException) -> TooLittle | None:
+    """What to say where a disk had no room, or the kernel no thread, for what density itself cannot do without.
+
+    None for any other exception. Not `meant`: in a launch it is the instance that failed, which is data.
     """
+    if without_thread(error):
+        remedy = "raise the limit, such as by `ulimit -u`, or pids.max of its cgroup"
+        return TooLittle(f"density can have no more threads ({NO_THREAD}); {remedy}")
     for leaf in leaves(error):
         if isinstance(leaf, OSError) and leaf.errno in FULL_DISK:
             where = f" for {leaf.filename}" if leaf.filename else ""

@@ -6,13 +6,12 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 from anyio import CapacityLimiter, to_thread
 
+from density.errors import without_thread
 from density.log import logger
 
 log = logger(__name__)
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
-FULL = "can't start new thread"
-"""Python's words where the kernel refuses a thread."""
 PATIENCE_SECONDS = 1.0
 """For a thread that is there already to come free."""
 _PAUSE_SECONDS = 0.05
@@ -23,17 +22,24 @@ async def in_thread(
     *arguments: *Arguments,
     limiter: CapacityLimiter | None = None,
     abandon_on_cancel: bool = False,
+    or_here: bool = True,
 ) -> Result:
     """As `anyio.to_thread.run_sync`; where no thread can be started it waits for one, then works in the event loop.
 
     Stopping, reporting and cleaning up have to work where a run, or something else, has taken every task of the host.
+
+    Args:
+        or_here: not for what may take long: that has failed where no thread comes free.
+
+    Raises:
+        RuntimeError: see `density.errors.without_thread`; not with `or_here`.
     """
     waited = 0.0
     while True:
         try:
             return await to_thread.run_sync(function, *arguments, limiter=limiter, abandon_on_cancel=abandon_on_cancel)
         except RuntimeError as error:
-            if FULL not in str(error):
+            if not without_thread(error) or (waited >= PATIENCE_SECONDS and not or_here):
                 raise
         if waited >= PATIENCE_SECONDS:
             log.warning("no thread can be started; working in the event loop", function=str(function))

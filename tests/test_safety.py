@@ -9,6 +9,7 @@ import pytest
 
 from density.cli import COMMANDS
 from density.cli.errors import TRACEBACK, explain
+from density.controller.away import AWAY_SECONDS
 from density.engines.docker.log import CPU_SHARE, EVIDENCE_LETTERS, EVIDENCE_LINES, LONGEST_LINE
 from density.engines.docker.spec import PAYLOAD_PIDS
 from density.metrics.address import DEFAULT
@@ -43,12 +44,13 @@ def test_numbers_of_security(said: str) -> None:
 
 
 def test_numbers_of_safety() -> None:
-    """Reserve, lease, and where metrics are served."""
+    """Reserve, lease, how long a daemon is waited for, and where metrics are served."""
     reserve = Reserve()
     kept = f"{format_bytes(LEAST_RESERVE_BYTES)} to {format_bytes(MOST_RESERVE_BYTES)}"
     assert f"({kept}), {reserve.tasks:,} tasks, {reserve.files:,} descriptors" in SAFETY
     assert f"{format_bytes(reserve.disk_bytes)} and {reserve.inodes:,} inodes" in SAFETY
     assert f"({LEASE_SECONDS:.0f} s, `lease` in the profile)" in SAFETY
+    assert f"{AWAY_SECONDS:.0f} s from the last instance that went" in SAFETY
     assert f"{DEFAULT}, for metrics" in SAFETY
     assert CPU_SHARE == 0.2
     assert "a fifth of a\nCPU" in SECURITY

@@ -3,13 +3,25 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, NoReturn, cast
+from unittest.mock import AsyncMock
 
 import anyio
+import anyio.to_thread
 import pytest
 from anyio import CapacityLimiter
 
 from density import threads
+from density.engines.libvirt import containers
+from density.errors import NO_THREAD, without_thread
+from density.model import Workload
+from density.payload.guests import make_guest
 from density.threads import in_thread
+
+if TYPE_CHECKING:
+    from density.engines.base import EngineContext
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +37,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No thread can be started."""
 
     def start(_: threading.Thread) -> None:
-        raise RuntimeError(threads.FULL)
+        raise RuntimeError(NO_THREAD)
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", start)
@@ -81,6 +93,36 @@ async def test_without_any_thread_the_event_loop_does_the_work(monkeypatch: pyte
         finally:
             for event in blocked:
                 event.set()
+
+
+async def test_what_may_take_long_is_never_done_in_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has failed where no thread comes free in a while, and was not done."""
+    monkeypatch.setattr(threads, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(anyio.to_thread, "run_sync", refused)
+    done: list[int] = []
+    with pytest.raises(RuntimeError) as raised:
+        await in_thread(done.append, 1, or_here=False)
+    assert without_thread(raised.value)
+    assert done == []
+
+
+async def test_guests_and_roots_are_made_without_a_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a run prepares is made in the event loop then: nothing else goes on by then that would wait."""
+    monkeypatch.setattr(threads, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(anyio.to_thread, "run_sync", refused)
+    guest = await make_guest(Workload(name="w", engine="libvirt", guest="null"), tmp_path)
+    assert guest.disk is not None
+    assert guest.disk.exists()
+    binary = tmp_path / "binary"
+    binary.touch()
+    monkeypatch.setattr(containers, "payload_binary", AsyncMock(return_value=binary))
+    root = await containers.make_root(cast("EngineContext", SimpleNamespace(cache_dir=tmp_path, data_dir=tmp_path)))
+    assert (root / "payload").exists()
+
+
+async def refused(*_: object, **__: object) -> NoReturn:
+    """As where the kernel refuses every thread."""
+    raise RuntimeError(NO_THREAD)
 
 
 async def _occupy(event: threading.Event) -> None:

@@ -41,7 +41,8 @@ class Guard:
         directory: its runtime directory.
         data_dir: where it may keep what grows; not made yet.
         all_gone: set once everything that the run made is known to be gone.
-        abandoned: set where its teardown was given up, so that the reaper carries it through.
+        abandoned: set where its teardown was given up, or an engine could not be asked any more, so that the reaper
+            carries it through.
     """
 
     reaper: "Reaper"

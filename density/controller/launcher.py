@@ -8,7 +8,7 @@ import anyio
 from density.controller.bus import Bus
 from density.controller.reserves import Reserves, Verdict
 from density.engines.base import Engine
-from density.errors import InternalFailure, in_short, meant
+from density.errors import InternalFailure, in_short, meant, without_thread
 from density.events import InstanceChanged
 from density.log import logger
 from density.model import INTERNAL, EngineName, Failure, Phase, Workload, instance_name
@@ -177,7 +177,15 @@ class Launcher:
             self._gates[engine].leave()
 
     def _failed(self, workload: Workload, instance_id: str, error: Exception) -> None:
-        """A launch that raised what no engine should has failed, whatever the engine reports of it."""
+        """A launch that raised what no engine should has failed, whatever the engine reports of it.
+
+        Where the kernel refused density a thread, that is no fault of density's.
+        """
+        if without_thread(error):
+            log.warning("no thread for a launch", instance=instance_id, error=in_short(error))
+            failure = Failure("try_again", f"density was refused what a launch takes: {in_short(error)}")
+            self._bus.emit(InstanceChanged(anyio.current_time(), instance_id, workload.name, Phase.FAILED, failure))
+            return
         self._streak += 1
         if self._streak >= STREAK:
             self._broken = self._stopped = True

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
-import anyio.to_thread
 
 from density.controller.begin import begin
 from density.controller.bus import Bus, Sink
@@ -35,6 +34,7 @@ from density.profile.spec import Profile
 from density.record.ballast import Ballast
 from density.record.writer import Extent, RecordWriter
 from density.state import RunState
+from density.threads import in_thread
 from density.units import format_seconds
 
 RECORD = RECORD_NAME
@@ -102,7 +102,7 @@ class Session:
         async with anyio.create_task_group() as group:
             await group.start(ends.listen)
             try:
-                await anyio.to_thread.run_sync(self._make_run_dir, profile)
+                await in_thread(self._make_run_dir, profile)
                 problem, recorded = await self._recorded(profile, state, sinks, ends)
             except DensityError as error:
                 failure = error  # raised outside of the group, which would wrap it
@@ -126,12 +126,14 @@ class Session:
                 bus = Bus(state, [record, EventLog(), *sinks])
                 async with record:
                     problem = await self._equipped(profile, bus, ends, guard)
+                    for engine in ends.unasked:
+                        _warn(bus, f"what {engine} may still hold is removed once it is back, or by `density clean`")
                     room.release()  # everything is removed: now for the end of the record, the result, the report
                     if log_file.problem:
                         _warn(bus, log_file.problem)
                 if record.missing:
                     _warn(bus, record.problem)
-                guard.abandoned = ends.abandoned
+                guard.abandoned = ends.abandoned or bool(ends.unasked)
                 guard.all_gone = state.torn_down is not None and not state.torn_down.left
         return problem, record.held
 
@@ -198,6 +200,12 @@ class _Ends:
         self.abandoned = False
         self._told = told
         self._left = left
+
+    @property
+    def unasked(self) -> Sequence[str]:
+        """Engines that could not be asked at the end of the teardown."""
+        torn = self.controller.torn if self.controller else None
+        return torn.unasked if torn else ()
 
     def fail(self, problem: DensityError) -> None:
         """End the run in order, for this reason."""

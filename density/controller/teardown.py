@@ -7,12 +7,13 @@ from typing import NoReturn
 
 import anyio
 
+from density.controller.away import when_back
 from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.engines.base import Engine
 from density.errors import EngineUnavailable, in_short, meant
 from density.events import InstanceChanged, StageEntered, TornDown, Warned
-from density.model import Failure, Phase, object_name
+from density.model import Failure, Phase, Reaped, object_name
 from density.payload.background import background
 from density.state import RunState
 from density.threads import in_thread
@@ -27,11 +28,16 @@ STUCK_SECONDS = 15.0
 
 @dataclass(slots=True)
 class Torn:
-    """What a teardown removed, and what it could not."""
+    """What a teardown removed, and what it could not.
+
+    Attributes:
+        unasked: engines that could not be asked at its end, so that nobody knows what they still hold.
+    """
 
     started_at: float
     removed: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    unasked: list[str] = field(default_factory=list)
 
 
 async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
@@ -53,9 +59,9 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
 
     async def clear(engine: Engine, mine: list[str]) -> None:
         try:
-            await _stop(bus, engine, mine)
-            reaped = await engine.reap(run_id)
+            reaped = await _cleared(bus, engine, mine, run_id=run_id)
         except EngineUnavailable as error:
+            torn.unasked.append(engine.name)
             lost(mine, f"what {error.engine} may still hold ({error.reason})")
             return
         except Exception as error:  # noqa: BLE001 — a fault in one engine is no reason to leave what the others hold
@@ -67,7 +73,7 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
         gone.extend(each for each in mine if object_name(run_id, each) not in reaped.left)
         torn.left += reaped.left
         if reaped.problem:
-            bus.emit(Warned(anyio.current_time(), f"{engine.name}: {reaped.problem}"))
+            _warn(bus, f"{engine.name}: {reaped.problem}")
 
     async with background(partial(_kill_what_stays, bus, equipment)), anyio.create_task_group() as group:
         for name, engine in equipment.engines.items():
@@ -107,13 +113,34 @@ async def _kill_what_stays(bus: Bus, equipment: Equipment) -> NoReturn:
             bus.fault("killing what is in the slice", error)
             continue
         if count and not killed:
-            message = f"the engines removed nothing for {STUCK_SECONDS:.0f} s: killed {count:,} processes of the slice"
-            bus.emit(Warned(anyio.current_time(), message))
+            stuck = f"the engines removed nothing for {STUCK_SECONDS:.0f} s"
+            _warn(bus, f"{stuck}: killed {count:,} processes of the slice")
         killed += count
+
+
+def _warn(bus: Bus, message: str) -> None:
+    bus.emit(Warned(anyio.current_time(), message))
 
 
 def _running(state: RunState) -> int:
     return sum(counts[phase] for counts in state.counts.values() for phase in _RUNNING)
+
+
+async def _cleared(bus: Bus, engine: Engine, instance_ids: list[str], *, run_id: str) -> Reaped:
+    """Stop and reap, and again while the engine is away.
+
+    Raises:
+        EngineUnavailable: the engine is gone.
+    """
+
+    async def remove() -> Reaped:
+        await _stop(bus, engine, instance_ids)
+        return await engine.reap(run_id)
+
+    def still_run() -> int:
+        return sum(bus.state.instances[instance_id].phase in _RUNNING for instance_id in instance_ids)
+
+    return await when_back(remove, left=still_run, told=partial(_warn, bus))
 
 
 async def _stop(bus: Bus, engine: Engine, instance_ids: list[str]) -> None:

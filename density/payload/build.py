@@ -41,7 +41,7 @@ async def payload_binary(cache_dir: Path) -> Path:
     Raises:
         EngineUnavailable: there is no compiler, or none of them can make it.
     """
-    source = b"\0".join([await anyio.Path(path).read_bytes() for path in (*SOURCES, *HEADERS)])
+    source = await in_thread(_source)
     complaints = []
     for command in compilers():
         try:
@@ -51,6 +51,15 @@ async def payload_binary(cache_dir: Path) -> Path:
             complaints.append(f"{' '.join(command)}: {_words(error)}")
     reason = "; ".join(complaints) or "there is no C compiler"
     raise EngineUnavailable("payload", reason, remedy=REMEDY)
+
+
+def _source() -> bytes:
+    return b"\0".join(path.read_bytes() for path in (*SOURCES, *HEADERS))
+
+
+def _publish(made: Path, binary: Path) -> None:
+    made.chmod(0o755)
+    made.replace(binary)
 
 
 def cache_key(source: bytes, compiler: Compiler, flags: Sequence[str]) -> str:
@@ -80,7 +89,7 @@ async def _compiled(cache_dir: Path, compiler: Compiler, source: bytes) -> Path:
     binary = cache_dir / f"payload-{cache_key(source, compiler, FLAGS)}"
     # QEMU's user reads guests in there; what is executed from there is ours.
     await in_thread(own_directory, cache_dir, 0o755)
-    if await anyio.Path(binary).exists():
+    if await in_thread(binary.exists):
         return binary
     # zig keeps a cache of its own, by default in a home directory that there may not be.
     environment = {"ZIG_GLOBAL_CACHE_DIR": f"{cache_dir}/zig", "ZIG_LOCAL_CACHE_DIR": f"{cache_dir}/zig"}
@@ -88,8 +97,7 @@ async def _compiled(cache_dir: Path, compiler: Compiler, source: bytes) -> Path:
         made = Path(scratch, "payload")
         command = [*compiler.command, *FLAGS, "-o", str(made), *map(str, SOURCES)]
         await anyio.run_process(command, env={**os.environ, **environment})
-        await anyio.Path(made).chmod(0o755)
-        await anyio.Path(made).replace(binary)
+        await in_thread(_publish, made, binary)
     return binary
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +12,13 @@ import pytest
 from support.simulation import Simulated, simulate
 
 from density.controller.bus import Bus
+from density.controller.guard import Guard, Reaper
 from density.controller.launcher import STREAK
 from density.controller.paths import RunLock
 from density.controller.run import Controller
 from density.controller.session import Session
 from density.engines.simulated import HostModel, SimulatedEngine
-from density.errors import InternalFailure, UsageError
+from density.errors import NO_THREAD, EngineUnavailable, InternalFailure, UsageError
 from density.events import Event, HostSampled, InstanceChanged, ProbeMeasured, StageEntered, Warned
 from density.host.reading import Sample
 from density.log import NAME
@@ -205,6 +206,22 @@ def test_probes_that_raise_end_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(isinstance(event, ProbeMeasured) for event in run.events)
 
 
+def test_launches_without_a_thread_have_failed_by_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel refuses threads, many times in a row: that is no fault of density's own, and ends no run as one."""
+    faulty = range(10, 10 + 2 * STREAK)
+
+    async def launch(self: SimulatedEngine, workload: Workload, instance_id: str) -> None:
+        if int(instance_id.rpartition("-")[2]) in faulty:
+            raise RuntimeError(NO_THREAD)
+        await launch_really(self, workload, instance_id)
+
+    monkeypatch.setattr(SimulatedEngine, "launch", launch)
+    run = simulate(PROFILE)
+    assert run.problem is None
+    assert set(run.state.workloads["web"].failures) == {"try_again"}
+    _ended_in_order(run)
+
+
 def test_a_fault_while_instances_are_stopped_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the teardown: what is remembered cannot be stopped, so reaping finds it; the run ends as it would have."""
     stop_really = SimulatedEngine.stop
@@ -328,6 +345,35 @@ def test_the_traceback_is_in_the_runs_log(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert any("event=instance" in line and "kind=internal" in line and "level=warning" in line for line in lines)
     assert any(line.startswith("  | ") and "KeyError: -1" in line for line in lines)
     assert len([event for event in read_events(run_dir / "run.sqlite") if isinstance(event, InstanceChanged)]) > 3
+
+
+@pytest.mark.parametrize(("trouble", "kept"), [("", False), ("gone", True)])
+def test_the_reaper_is_kept_for_an_engine_that_could_not_be_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trouble: str, *, kept: bool
+) -> None:
+    """Else it ends with the run; what the run cannot know to be gone is named and told of all the same."""
+    guards: list[Guard] = []
+
+    @asynccontextmanager
+    async def guarded(*_: object, **__: object) -> AsyncGenerator[Guard]:
+        guards.append(Guard(Reaper("r", tmp_path, lease_seconds=1.0), tmp_path, tmp_path / "data"))
+        yield guards[0]
+
+    async def reap(self: SimulatedEngine, run_id: str) -> Reaped:
+        if trouble:
+            raise EngineUnavailable("simulated", trouble)
+        return Reaped()
+
+    monkeypatch.setattr("density.controller.session.guarded", guarded)
+    monkeypatch.setattr(SimulatedEngine, "reap", reap)
+    ramp = Ramp(max_instances=3, settle_seconds=0.1, hold_seconds=0)
+    profile = Profile(name="test", workloads=(WEB,), reserve=Reserve(), ramp=ramp)
+    session = Session(run_id="20260101-000000-0f02", run_dir=tmp_path / "r", told=lambda _: None)
+    ended = anyio.run(session.run, profile, RunState(), [])
+    assert ended.state.torn_down is not None
+    assert (guards[0].abandoned, guards[0].all_gone) == (kept, not kept)
+    assert bool(ended.state.torn_down.left) == kept
+    assert any("simulated" in warning for warning in ended.state.warnings) == kept
 
 
 @pytest.mark.anyio

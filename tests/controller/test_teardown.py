@@ -9,6 +9,7 @@ import anyio
 import pytest
 from support.simulation import Simulated, simulate
 
+from density.controller.away import AWAY_SECONDS
 from density.controller.run import Controller
 from density.controller.teardown import STUCK_SECONDS
 from density.engines.simulated import SimulatedEngine
@@ -117,6 +118,75 @@ def test_what_an_engine_that_went_away_did_not_remove_is_left_by_name(monkeypatc
     assert len(stay) == 33
     assert stay < set(_torn(run).left)
     assert any("it was killed" in left for left in _torn(run).left)
+
+
+def _away(monkeypatch: pytest.MonkeyPatch, *, calls: str, seconds: float, is_away: bool = True) -> list[float]:
+    """The engine does not answer for so long from the first of these calls on; the times at which it was asked."""
+    asked: list[float] = []
+
+    def ask() -> None:
+        asked.append(anyio.current_time())
+        if asked[-1] - asked[0] < seconds:
+            raise EngineUnavailable("simulated", "connection reset by peer", is_away=is_away)
+
+    async def stop(self: SimulatedEngine, instance_ids: Sequence[str]) -> None:
+        await stop_really(self, instance_ids[:7])
+        if calls == "stop":
+            ask()
+        await stop_really(self, instance_ids)
+
+    async def reap(self: SimulatedEngine, run_id: str) -> Reaped:
+        if calls == "reap":
+            ask()
+        return await reap_really(self, run_id)
+
+    monkeypatch.setattr(SimulatedEngine, "stop", stop)
+    monkeypatch.setattr(SimulatedEngine, "reap", reap)
+    return asked
+
+
+@pytest.mark.parametrize("calls", ["stop", "reap"])
+def test_an_engine_that_is_away_for_a_while_is_waited_for(monkeypatch: pytest.MonkeyPatch, calls: str) -> None:
+    """Its daemon is restarted for half a minute, amid stopping or before it lists: nothing is left, and it is told."""
+    asked = _away(monkeypatch, calls=calls, seconds=30)
+    run = simulate(PROFILE)
+    assert (_torn(run).removed, _torn(run).left) == (40, ())
+    assert 30 <= _torn(run).seconds < 40
+    assert len(asked) > 10
+    assert len([each for each in run.state.warnings if "connection reset by peer" in each]) == 1
+
+
+def test_an_engine_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After three quarters of a minute in which nothing went."""
+    _away(monkeypatch, calls="stop", seconds=1000)
+    run = simulate(PROFILE)
+    assert AWAY_SECONDS <= _torn(run).seconds < AWAY_SECONDS + 10
+    assert _torn(run).removed == 7
+    assert len(_torn(run).left) == 33 + 1
+
+
+def test_an_engine_that_is_there_and_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its calls have taken their time by then."""
+    asked = _away(monkeypatch, calls="reap", seconds=1000, is_away=False)
+    assert _torn(simulate(PROFILE)).left
+    assert len(asked) == 1
+
+
+def test_nobody_has_to_wait_for_an_engine_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A teardown that is abandoned meanwhile ends at once."""
+    _away(monkeypatch, calls="stop", seconds=1000)
+    abandoned: list[float] = []
+
+    async def during(controller: Controller, _: SimulatedEngine) -> None:
+        await controller._bus.until(lambda state: state.stage == "teardown")
+        await anyio.sleep(5)
+        controller.abandon()
+        abandoned.append(anyio.current_time())
+
+    run = simulate(PROFILE, during=during)
+    assert abandoned
+    assert _torn(run).at - abandoned[0] < 1
+    assert len(_torn(run).left) == 33
 
 
 def test_what_an_engine_gives_up_is_left_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

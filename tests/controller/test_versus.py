@@ -4,7 +4,8 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import pytest
@@ -17,11 +18,15 @@ from density.controller.versus.interruption import TOLD, interruptible
 from density.controller.versus.lxc import by_lxc
 from density.controller.versus.measure import ROWS, compare
 from density.controller.versus.subjects import alone, smaller
+from density.engines.simulated import HostModel, SimulatedEngine
 from density.errors import EngineUnavailable, UsageError
-from density.model import Workload
+from density.model import Reaped, Workload
 from density.profile.load import load_profile
-from density.profile.spec import Endpoints, Profile, Ramp
+from density.profile.spec import Endpoints, Profile, Ramp, SimulatedHost, Slice
 from density.report.versus.table import make_rows
+
+if TYPE_CHECKING:
+    from density.engines.base import EngineContext
 
 pytestmark = pytest.mark.anyio
 RUN = "20260101-000000-00ff"
@@ -31,6 +36,33 @@ RUN = "20260101-000000-00ff"
 def anyio_backend() -> str:
     """Real processes are tested on asyncio."""
     return "asyncio"
+
+
+class Away(SimulatedEngine):
+    """Does not answer twice when it is to reap, and is away, or not."""
+
+    refusals = 2
+    is_away = True
+
+    async def reap(self, run_id: str) -> Reaped:
+        """Refuse, then find nothing."""
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise EngineUnavailable("simulated", "connection reset by peer", is_away=self.is_away)
+        return await super().reap(run_id)
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+async def test_an_engine_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch, *, is_away: bool) -> None:
+    """As at the end of a run: nothing is left once it is back; one that is there and silent is named, and noted."""
+    monkeypatch.setattr(Away, "is_away", is_away)
+    context = cast("EngineContext", SimpleNamespace(run_id=RUN, channel=None))
+    host = HostModel(SimulatedHost(), slice_=Slice(), workloads=(), clock=anyio.current_time)
+    left: list[str] = []
+    bed = Bed(context, {"simulated": Away(context, host=host)}, left=left)
+    await bed.clear()
+    assert bool(left) != is_away
+    assert bed.unasked == ([] if is_away else ["simulated"])
 
 
 @pytest.fixture

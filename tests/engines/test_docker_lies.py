@@ -3,18 +3,28 @@
 Whatever it answers: no fault of density's own, counts that add up, and an end within a bound.
 """
 
+import itertools
+import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, NoReturn
 
 import anyio
+import anyio.to_thread
 import pytest
 from engines.contract import short_directory
+from support.fake_docker import Answer, Question, Wire
 from support.lied_to import AT_ONCE, PROFILE, WORKLOADS, Ended, faults, run_on, run_on_each
 from support.lying_docker import ENDPOINTS, EVENTS, MODES, FakeContainer, HonestDocker, LyingDocker
 
+from density import threads
 from density.capacity.capacities import capacities
+from density.controller.launcher import STREAK
 from density.engines.docker import DockerEngine
+from density.engines.docker.log import LogFollower
 from density.engines.docker.session import Patience
+from density.errors import NO_THREAD
 from density.ramp.decide import bounds_of
 
 pytestmark = pytest.mark.anyio
@@ -103,6 +113,87 @@ async def test_what_a_daemon_takes_with_it_is_the_engines_failure(monkeypatch: p
     assert {kind for tally in ended.state.workloads.values() for kind in tally.failures} == {"engine"}
     hard = capacities(ended.state, bounds_of(HELD)).hard
     assert (hard.kind, hard.at_least) == ("observed", True)
+
+
+class Restarted(HonestDocker):
+    """From the first removal on it resets every connection for a second, as a daemon does that is restarted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away_until = math.inf
+
+    def truth(self, endpoint: str, question: Question) -> Answer:
+        """None while it is away."""
+        if endpoint == "remove" and self.away_until == math.inf:
+            self.away_until = time.monotonic() + 1.0
+        is_away = self.asked.get("remove") and time.monotonic() < self.away_until
+        return Wire(()) if is_away else super().truth(endpoint, question)
+
+
+async def test_a_daemon_that_is_restarted_in_the_teardown_is_waited_for() -> None:
+    """It hangs up on the first removal and is away for a while: in the end all containers are removed, exit code 0."""
+    with short_directory() as directory:
+        ended = await run_on(Restarted(), directory, patience=Patience(farewell=0.2))
+    assert list(faults(ended)) == []
+    assert (ended.code, ended.left, ended.torn.left) == (0, 0, [])
+
+
+def raising(*_: object, **__: object) -> NoReturn:
+    """A fault of density's own."""
+    raise ValueError("not enough values to unpack")
+
+
+async def test_an_end_that_cannot_be_read_is_one_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault amid the reading of how it ended takes no more than that: it has died and is removed, the run goes on."""
+    monkeypatch.setattr("density.engines.docker.engine.ending_failure", raising)
+    ended = await in_the_hold(HonestDocker(), lambda daemon: daemon.kill(first(daemon)))
+    assert [list(tally.failures) for tally in ended.state.workloads.values() if tally.lost] == [["exited"]]
+    assert (ended.code, ended.left) == (0, 0)
+
+
+async def test_an_unhandled_event_is_looked_for_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault while the events are read ends the listening, not the run: what died meanwhile has died."""
+    monkeypatch.setattr("density.engines.docker.engine.LISTEN_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("density.engines.docker.feed.meaning_of", raising)
+    ended = await in_the_hold(HonestDocker(), lambda daemon: daemon.kill(first(daemon)))
+    assert sum(tally.lost for tally in ended.state.workloads.values()) == 1
+    assert (ended.code, ended.left) == (0, 0)
+
+
+@pytest.mark.parametrize("work", ["_look_for_missed", "_note_limits"])
+async def test_a_fault_beside_the_launches_ends_no_run(monkeypatch: pytest.MonkeyPatch, work: str) -> None:
+    """Neither where events were missed, nor where a limit of an instance is noted."""
+    calls: list[str] = []
+
+    async def fail(*_: object) -> NoReturn:
+        calls.append(work)
+        raising()
+
+    monkeypatch.setattr(DockerEngine, work, fail)
+    ended = await in_the_hold(HonestDocker(), HonestDocker.hang_up)
+    assert calls
+    assert (ended.code, ended.left) == (0, 0)
+
+
+async def test_launches_without_a_thread_have_failed_by_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel refuses threads that follow logs, but for one: these launches fail as `try_again`, and are gone."""
+    monkeypatch.setattr(threads, "PATIENCE_SECONDS", 0.1)
+    really, asked = anyio.to_thread.run_sync, itertools.count()
+
+    async def run_sync(function: Callable[..., object], *arguments: object, **options: Any) -> object:  # noqa: ANN401 — the library's own
+        if isinstance(getattr(function, "__self__", None), LogFollower) and next(asked):
+            raise RuntimeError(NO_THREAD)
+        return await really(function, *arguments, **options)
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", run_sync)
+    log = next(each for each in WORKLOADS if each.ready.by == "log")
+    ramp = replace(PROFILE.ramp, start=2 * STREAK, max_instances=20)
+    daemon = HonestDocker()
+    with short_directory() as directory:
+        ended = await run_on(daemon, directory, profile=replace(PROFILE, workloads=(log,), ramp=ramp))
+    assert list(faults(ended)) == []
+    assert set(ended.state.workloads[log.name].failures) == {"try_again"}
+    assert (ended.code, ended.left) == (0, 0)
 
 
 async def test_what_is_paused_from_outside_has_died() -> None:

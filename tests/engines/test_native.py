@@ -347,6 +347,25 @@ async def test_the_end_of_the_fork_server_is_the_engines(cache: Path, runtime_di
         await run.wait("w-00001", Phase.REMOVED)
 
 
+async def test_one_that_cannot_be_killed_hides_no_other(
+    cache: Path, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of density's own while the fork server's children are ended: each is lost, and the engine goes on."""
+
+    async def fault(*_: object) -> None:
+        raise ValueError("not enough values to unpack")
+
+    async with native(cache, runtime_dir) as run:
+        for number in (1, 2):
+            await run.engine.launch(workload(), f"w-0000{number}")
+        with monkeypatch.context() as patched:
+            patched.setattr(NativeEngine, "_kill", fault)
+            assert run.engine._server is not None
+            os.kill(run.engine._server.pid, signal.SIGKILL)
+            for number in (1, 2):
+                await run.wait(f"w-0000{number}", Phase.LOST)
+
+
 _CONTROLLER = """
 import sys, anyio
 from pathlib import Path

@@ -136,7 +136,7 @@ async def test_a_commit_keeps_the_files_and_leaves_no_image(runtime_dir: Path, t
         async with asking.connected("") as clients:
             label = f"{LABEL}={bed.context.run_id}"
             assert await clients.call(lambda client: client.images(filters={"label": label})) == []
-            assert await removal.remove_things(clients, bed.context.run_id) == ((), ())
+            assert await removal.remove_things(clients, bed.context.run_id, removal.Pace(1)) == removal.RemovedThings()
     assert STATE_BYTES <= value(figures, "saving", "bytes", "container") < STATE_BYTES * 1.01
     assert value(figures, "saving", "restore", "container") > 0
     image, added = (value(figures, "building", name, "container") for name in ("bytes", "again.bytes"))
@@ -176,7 +176,8 @@ async def test_images_of_a_run_are_found_by_its_label(runtime_dir: Path) -> None
         await clients.call(
             lambda client: build._build(client, context, f"density-built:{run_id}", {LABEL: run_id}, fresh=True)
         )
-        assert await removal.remove_things(clients, run_id) == ((f"image density-built:{run_id}",), ())
+        found = await removal.remove_things(clients, run_id, removal.Pace(1))
+        assert found == removal.RemovedThings(removed=(f"image density-built:{run_id}",))
         assert await clients.call(lambda client: client.images(filters={"label": f"{LABEL}={run_id}"})) == []
 
 

@@ -158,6 +158,7 @@ async def run_on_each(modes: Iterable[Mode], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(removal, "STALLED_SECONDS", 0.5)
     monkeypatch.setattr(removal, "FIRST_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr("density.controller.teardown.NEWS_SECONDS", 0.5)
+    monkeypatch.setattr("density.controller.away.AWAY_SECONDS", 1.0)
     limiter = anyio.CapacityLimiter(AT_ONCE)
     found: dict[str, list[str]] = {}
 

@@ -35,6 +35,7 @@ BOUND_SECONDS = 200.0
 STANDSTILL_SECONDS = 60.0
 PROFILE = """
 name = "engine"
+lease = "5s"
 [engines]
 docker = "ENDPOINT"
 [slice]
@@ -142,8 +143,8 @@ FAULTS = (
     Fault("dockerd restarted", restarted, "ramp", frozenset({5})),
     Fault("dockerd restarted", restarted, "hold", frozenset({5})),
     Fault("dockerd restarted, live-restore", restarted, "ramp", frozenset({0, 5}), options=LIVE),
-    Fault("dockerd restarted", restarted, "teardown", frozenset({0, 4})),
-    Fault("dockerd restarted, live-restore", restarted, "teardown", frozenset({0, 4}), options=LIVE),
+    Fault("dockerd restarted", restarted, "teardown", frozenset({0})),
+    Fault("dockerd restarted, live-restore", restarted, "teardown", frozenset({0}), options=LIVE),
     Fault("dockerd stopped for a minute", stopped, "ramp", frozenset({0, 5})),
     Fault("dockerd stopped for a minute", stopped, "teardown", frozenset({0, 4})),
     Fault("containerd killed", containerd_killed, "ramp", frozenset({0, 5})),

@@ -3,17 +3,19 @@
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
 
 from density.capacity.versus.figure import Subject
+from density.controller.away import when_back
 from density.controller.engines import enter_engines
 from density.controller.paths import cache_dir
 from density.engines.base import Engine, EngineContext
 from density.errors import DensityError, EngineUnavailable, UsageError
 from density.events import InstanceChanged
-from density.model import AcceleratorName, EngineInfo, EngineName, Failure, Phase, Workload, instance_name
+from density.model import AcceleratorName, EngineInfo, EngineName, Failure, Phase, Reaped, Workload, instance_name
 from density.payload.background import background
 from density.payload.channel import Channel
 from density.profile.spec import Profile
@@ -56,6 +58,7 @@ class Bed:
         subjects: one a workload, with the accelerator that was found or why it cannot run here.
         infos: what each engine says of itself.
         engines: entered, by name.
+        unasked: engines that could not be asked at the end, so that nobody knows what they still hold.
     """
 
     def __init__(self, context: EngineContext, engines: Mapping[EngineName, Engine], *, left: list[str]) -> None:
@@ -64,6 +67,7 @@ class Bed:
         self.channel = context.channel
         self.subjects: tuple[Subject, ...] = ()
         self.infos: dict[EngineName, EngineInfo] = {}
+        self.unasked: list[EngineName] = []
         self._left = left
         self.engines = engines
         self._lives: dict[str, _Life] = {}
@@ -179,12 +183,19 @@ class Bed:
         """Remove everything of this run."""
         for name, engine in self.engines.items():
             try:
-                await engine.stop(list(self._lives))
-                self._left += (await engine.reap(self.context.run_id)).left
+                self._left += (await when_back(partial(self._clear, engine), left=self._there)).left
             except EngineUnavailable as gone:
+                self.unasked.append(name)
                 self._left.append(f"what {name} may still hold ({gone.reason})")
             except Exception as error:  # noqa: BLE001 — a fault in one engine is no reason to leave what the others hold
                 self._left.append(f"what {name} may still hold ({type(error).__name__}: {error})")
+
+    async def _clear(self, engine: Engine) -> Reaped:
+        await engine.stop(list(self._lives))
+        return await engine.reap(self.context.run_id)
+
+    def _there(self) -> int:
+        return sum(not life.gone.is_set() for life in self._lives.values())
 
 
 def _words(failure: Failure | None) -> str:

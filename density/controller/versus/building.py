@@ -7,15 +7,13 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-import anyio
-import anyio.to_thread
-
 from density.capacity.versus.figure import Figures
 from density.controller.versus.bed import Bed
 from density.errors import DensityError
 from density.payload.build import payload_binary
 from density.payload.guests.initramfs import build_initramfs
 from density.profile.spec import Endpoints
+from density.threads import in_thread
 
 ROUNDS = 3
 BASE_BYTES = 16 * 2**20
@@ -24,7 +22,7 @@ BASE_BYTES = 16 * 2**20
 
 async def measure_building(bed: Bed, figures: Figures, say: Callable[[str], None], *, endpoints: Endpoints) -> None:
     """A few builds of each, every one with files that were never seen before."""
-    program = await anyio.Path(await payload_binary(bed.context.cache_dir)).read_bytes()
+    program = await in_thread((await payload_binary(bed.context.cache_dir)).read_bytes)
     for subject in bed.subjects:
         if subject.missing:
             continue
@@ -66,7 +64,7 @@ async def _guests(cache_dir: Path, name: str, figures: Figures, program: bytes) 
     for _ in range(ROUNDS):
         base = os.urandom(BASE_BYTES)
         for built in (first, again):
-            built.append(await anyio.to_thread.run_sync(_guest, cache_dir, program + os.urandom(8), base))
+            built.append(await in_thread(_guest, cache_dir, program + os.urandom(8), base))
     times, sizes = zip(*first, strict=True)
     times_again, sizes_again = zip(*again, strict=True)
     figures.add("building", "first", name, times, unit="seconds")

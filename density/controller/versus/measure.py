@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import anyio.to_thread
+import anyio
 
 from density.capacity.versus.figure import Figures, Subject
 from density.controller.data import data_directory
@@ -30,6 +30,7 @@ from density.host.cpu import CpuSensor
 from density.host.host import facts
 from density.host.reading import Unavailable
 from density.profile.spec import Profile
+from density.threads import in_thread
 
 ROWS = (
     "start",
@@ -97,7 +98,7 @@ async def compare(
         facts=facts(Path("/")),
         busy=await _busy(),
     )
-    await anyio.to_thread.run_sync(_make, run_dir)
+    await in_thread(_make, run_dir)
     await _beside_ramps(profile, comparison, run_dir=run_dir, say=say)
     if not comparison.interrupted and RAMPED.intersection(rows):
         comparison.interrupted, left = await measure_ramps(
@@ -128,6 +129,7 @@ async def _beside_ramps(profile: Profile, comparison: Comparison, *, run_dir: Pa
                     if leftovers.words:
                         say(leftovers.words)
                     await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
+        guard.abandoned = bool(bed.unasked)
         comparison.interrupted = interruption.came
         guard.all_gone = not left
     comparison.left += tuple(left)

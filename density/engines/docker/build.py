@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
-import anyio.to_thread
 from docker import APIClient
 from docker.errors import APIError
 
@@ -16,6 +15,7 @@ from density.engines.docker.asking import connected
 from density.engines.docker.client import Clients, is_missing
 from density.errors import DensityError
 from density.model import LABEL
+from density.threads import in_thread
 
 REPOSITORY = "density-built"
 BUILD_SECONDS = 900.0
@@ -78,7 +78,7 @@ async def _image(
     clients: Clients, run_id: str, base: bytes, program: bytes, *, fresh: bool
 ) -> AsyncGenerator[tuple[float, Image]]:
     tag = f"{REPOSITORY}:{run_id}-{'first' if fresh else 'again'}"
-    context = await anyio.to_thread.run_sync(context_tar, base, program)
+    context = await in_thread(context_tar, base, program)
     try:
         began = anyio.current_time()
         await clients.call(

@@ -109,18 +109,20 @@ class Clients:
         self._idle: list[LeanClient] = []
         self._closed = False
 
-    async def connect(self) -> None:
-        """Find out which API version to speak.
+    async def connect(self) -> Version:
+        """Find out which API version to speak, and of which version the daemon is.
 
         Raises:
             EngineUnavailable: nobody answers, or not in a language of the SDK.
         """
         try:
             said = await self.call(lambda client: client.version(api_version=False), seconds=self.patience.hello)
-            self.api_version = Version.of(said).api_version
-            self._close_idle()  # they speak the oldest version
+            version = Version.of(said)
         except CLIENT_ERRORS as error:
             raise unavailable(self.endpoint, error) from error
+        self.api_version = version.api_version
+        self._close_idle()  # they speak the oldest version
+        return version
 
     def close(self) -> None:
         """Close the connections that are idle; a call under way closes its own when it is over."""
@@ -279,7 +281,8 @@ def unavailable(endpoint: Endpoint, error: BaseException) -> EngineUnavailable:
         return EngineUnavailable("docker", f"{endpoint.url} answers, and cannot be used: {words(error)}")
     context = active_context() if endpoint.is_default else None
     remedy = context.remedy if context else REMEDY
-    return EngineUnavailable("docker", f"{endpoint.url} does not answer: {words(error)}", remedy=remedy)
+    said = f"{endpoint.url} does not answer: {words(error)}"
+    return EngineUnavailable("docker", said, remedy=remedy, is_away=is_refused(error))
 
 
 def elsewhere(endpoint: Endpoint, there: str, here: str) -> EngineUnavailable:

@@ -19,6 +19,7 @@ from density.errors import DensityError
 from density.model import Workload, object_name
 from density.payload.build import payload_binary
 from density.payload.channel import ChannelClosed
+from density.threads import in_thread
 
 REPOSITORY = "density-saved"
 STATE = "state"
@@ -50,7 +51,7 @@ class Committer:
     async def save(self, workload: Workload, ids: tuple[str, str], *, state_bytes: int) -> Saved:
         """Run the payload, give it a file, commit it, remove it, and run another from the image; as `save`."""
         path = await payload_binary(self._context.cache_dir)
-        binary = await anyio.Path(path).read_bytes()
+        binary = await in_thread(path.read_bytes)
         image = await self._clients.call(lambda client: images.ensure_payload(client, binary))
         async with self._container(workload, ids[0], image) as container:
             work = self._clients.patience.work

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +44,7 @@ from density.engines.own_limits import KernelBook, SliceUse, reached_alive
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
 from density.host.leaf import Leaf, files_limit, read_leaf
+from density.log import logger
 from density.model import (
     LABEL,
     EngineInfo,
@@ -63,9 +64,11 @@ from density.units import format_seconds
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+log = logger(__name__)
 CALLS_AT_ONCE = 32
 BETWEEN_LISTS_SECONDS = 0.5
 """Where much is missed."""
+LISTEN_AGAIN_SECONDS = 0.5
 REPLACED_SECONDS = 10.0
 """What is found to have ended this soon after a daemon took another's place has ended with that one."""
 
@@ -146,7 +149,6 @@ class DockerEngine:
         )
         known = await in_thread(engine_info, info, version, self._clients.endpoint)
         self._daemons = known.daemons
-        self._removals_at_once = removal.removals_at_once(version)
         listed = await removal.list_labelled(self._clients, self._context.run_id)
         ids = (found.labels.get(INSTANCE_LABEL, "") for found in listed if found.state == "running")
         return replace(known, running=tuple(ids))
@@ -174,7 +176,11 @@ class DockerEngine:
         instance = self._instances[instance_id] = Instance(instance_id, workload)
         if is_payload(workload):
             instance.secret = self._context.channel.expect(instance_id)
-        failure = await self._bring_up(instance, anyio.current_time() + workload.ready_timeout_seconds)
+        try:
+            failure = await self._bring_up(instance, anyio.current_time() + workload.ready_timeout_seconds)
+        except Exception:
+            await self._drop(instance)  # whatever it was, it is no reason to leave a container that nobody waits for
+            raise
         if failure is not None:
             self._change(instance, Phase.FAILED, failure=failure)
             self._refuse_when_gone()
@@ -220,14 +226,16 @@ class DockerEngine:
         if run_id == self._context.run_id:
             self._note_gone(found)
         left = removal.names_of(found)
-        removed, kept = await removal.remove_things(self._clients, run_id) if keeps_up else ((), ())
+        things = removal.RemovedThings(keeps_up=False)
+        if keeps_up:
+            things = await removal.remove_things(self._clients, run_id, self._pace())
         made = self._made if run_id == self._context.run_id else {}
         gone = {each: name for each, name in {**made, **seen}.items() if each not in left}
         shims = await end_shims(gone) if gone and self._clients.endpoint.is_local else ()
         return Reaped(
-            removed=(*sorted(set(seen.values()) - set(left.values())), *removed),
-            left=(*sorted(left.values()), *kept, *shims),
-            problem="" if keeps_up else removal.STALLED,
+            removed=(*sorted(set(seen.values()) - set(left.values())), *things.removed),
+            left=(*sorted(left.values()), *things.left, *shims),
+            problem="" if things.keeps_up else removal.STALLED,
         )
 
     def _pace(self) -> removal.Pace:
@@ -247,7 +255,7 @@ class DockerEngine:
 
     async def _connect(self) -> Info:
         """What the daemon says of itself, which has to be one of this machine."""
-        await self._clients.connect()
+        self._removals_at_once = removal.removals_at_once(await self._clients.connect())
         info = await self._ask(lambda client: Info.of(client.info()), seconds=self._clients.patience.hello)
         there, here = daemons_machine(info), this_machine()
         if is_elsewhere(self._clients.endpoint, there, here):
@@ -318,7 +326,7 @@ class DockerEngine:
             found = await self._look(instance)
             wanted = instance.workload.ready
             is_logged = wanted.by == "log" and await in_thread(found.has_line, wanted.argument, limiter=self._looking)
-            if instance.unhealthy or not is_logged:
+            if never or instance.unhealthy or not is_logged:
                 late = replace(never, evidence=found.shown) if never else not_ready(instance, found)
                 return replace(late, own_limits=await self._held_back(instance, late, found.pid))
             ready = anyio.current_time(), {}
@@ -327,7 +335,7 @@ class DockerEngine:
         self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
         if not is_payload(instance.workload) and instance.workload.name not in self._files_limits:
             self._files_limits[instance.workload.name] = 0.0
-            self._group.start_soon(self._note_limits, instance)
+            self._group.start_soon(self._contained, self._note_limits, instance)
         return None
 
     async def _note_limits(self, instance: Instance) -> None:
@@ -361,12 +369,33 @@ class DockerEngine:
             self._forget(instance)
         return gone
 
-    async def _listen(self) -> None:
-        def hear(heard: Heard) -> None:
-            from_thread.run_sync(self._hear, heard)
+    async def _contained(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """A task beside the calls; a fault in it is no reason to end what the engine was entered for."""
+        try:
+            await work(*arguments)
+        except Exception:
+            log.exception("not done", work=work.__name__, arguments=arguments)
 
-        # A limiter of its own: this thread stays for as long as the engine.
-        await to_thread.run_sync(self._feed.run, hear, limiter=CapacityLimiter(1), abandon_on_cancel=True)
+    async def _listen(self) -> None:
+        def handle(heard: Heard) -> None:
+            try:
+                self._hear(heard)
+            except Exception:
+                log.exception("event not handled", heard=heard)
+
+        def hear(heard: Heard) -> None:
+            from_thread.run_sync(handle, heard)
+
+        limiter = CapacityLimiter(1)  # of its own: this thread stays for as long as the engine
+        while True:
+            try:
+                await to_thread.run_sync(self._feed.run, hear, limiter=limiter, abandon_on_cancel=True)
+            except Exception:
+                log.exception("events not heard, listened to again")
+            else:
+                return
+            self._hear_of_a_gap(replaced=False)
+            await anyio.sleep(LISTEN_AGAIN_SECONDS)
 
     def _hear(self, heard: Heard) -> None:
         if heard.what in {"missed", "replaced"}:
@@ -390,7 +419,7 @@ class DockerEngine:
                     instance.interrupt()
         if instance.phase is Phase.READY and (instance.ended.is_set() or instance.unhealthy or instance.paused):
             instance.phase = Phase.LOST
-            self._group.start_soon(self._report_lost, instance, anyio.current_time())
+            self._group.start_soon(self._contained, self._report_lost, instance, anyio.current_time())
 
     def _hear_of_a_gap(self, *, replaced: bool) -> None:
         """Something may have happened unheard."""
@@ -399,7 +428,7 @@ class DockerEngine:
             self._replaced_at = anyio.current_time()
         if not self._reconciling:
             self._reconciling = True
-            self._group.start_soon(self._reconcile)
+            self._group.start_soon(self._contained, self._reconcile)
 
     def _hear_health(self, instance: Instance, heard: Heard) -> None:
         """The last word counts, in whatever order they come; 0 is a word of now."""
@@ -414,11 +443,13 @@ class DockerEngine:
 
     async def _reconcile(self) -> None:
         """Look for what was missed, once after another."""
-        while self._missed:
-            self._missed = False
-            await self._look_for_missed()
-            await anyio.sleep(BETWEEN_LISTS_SECONDS)
-        self._reconciling = False
+        try:
+            while self._missed:
+                self._missed = False
+                await self._look_for_missed()
+                await anyio.sleep(BETWEEN_LISTS_SECONDS)
+        finally:
+            self._reconciling = False
 
     async def _look_for_missed(self) -> None:
         """Find what ended, or changed its health, while the daemon was away and did not tell.
@@ -444,7 +475,7 @@ class DockerEngine:
                 self._hear(Heard(health, instance.instance_id))
 
     async def _report_lost(self, instance: Instance, at: float) -> None:
-        failure = Failure("exited", "ended, and the daemon could not be asked how")
+        failure = Failure("exited", "ended, and it could not be found out how")
         try:
             if instance.ended.is_set():
                 failure = await self._how_it_ended(instance)
@@ -452,6 +483,8 @@ class DockerEngine:
                 failure = Failure("paused", PAUSED)
             else:
                 failure = unhealthy(await self._look(instance))
+        except Exception:
+            log.exception("not known how it ended", instance=instance.instance_id)
         finally:
             self._change(instance, Phase.LOST, at=at, failure=failure)
         await self._drop(instance)

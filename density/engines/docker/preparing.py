@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import anyio
-from anyio import to_thread
 from docker import APIClient
 from docker.errors import APIError, NotFound
 from requests.exceptions import Timeout
@@ -22,6 +21,7 @@ from density.engines.docker.spec import is_payload
 from density.errors import UsageError
 from density.model import Prepared, Workload
 from density.payload.build import payload_binary
+from density.threads import in_thread
 from density.units import format_bytes, format_seconds
 
 MEMORY_BYTES_AT_LEAST = 6 * 2**20
@@ -63,12 +63,12 @@ class Preparer:
         problems = "; ".join(find_problems(workload, cpus=self._cpus))
         if problems:
             raise UsageError(f"workload {workload.name!r}: {problems}")
-        if workload.ready.by == "http" and not await to_thread.run_sync(may_enter):
+        if workload.ready.by == "http" and not await in_thread(may_enter):
             raise UsageError(
                 f"workload {workload.name!r}: ready = http:… needs root, to ask inside the container's own network"
                 " (use tcp:PORT, log:REGEX or healthy)"
             )
-        if workload.ready.by in PORTS and workload.network == HOST_NETWORK and not await to_thread.run_sync(may_look):
+        if workload.ready.by in PORTS and workload.network == HOST_NETWORK and not await in_thread(may_look):
             raise UsageError(
                 f'workload {workload.name!r}: ready = {workload.ready.by}:… with network = "host" needs root, to see'
                 " whether it is the instance itself that listens (use log:REGEX or healthy)"
@@ -82,7 +82,7 @@ class Preparer:
             async with self._lock:
                 if not self._payload_image:
                     path = await payload_binary(self._context.cache_dir)
-                    binary = await anyio.Path(path).read_bytes()
+                    binary = await in_thread(path.read_bytes)
                     self._payload_image = await self._clients.call(
                         lambda client: images.ensure_payload(client, binary), seconds=self._clients.patience.work
                     )

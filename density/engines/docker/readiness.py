@@ -2,25 +2,30 @@
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import anyio
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 
+from density.ceilings.errors import classify
 from density.engines.docker.answers import Container
 from density.engines.docker.client import Clients
 from density.engines.docker.instance import Instance
 from density.engines.docker.log import Budget, LogFollower
 from density.engines.docker.netns import Answer, ask_http
 from density.engines.docker.owners import Listener, answering, family, read_listeners, sockets_of
+from density.errors import without_thread
 from density.model import Failure
 from density.payload.channel import Channel, ChannelClosed
 from density.text import line_pattern
+from density.threads import in_thread
 from density.units import format_count, format_some
 
 FIRST_PAUSE_SECONDS = 0.01
 PAUSE_SECONDS_AT_MOST = 0.25
 THREADS = 256
 HOST_NETWORK = "host"
+Result = TypeVar("Result")
 TAKEN_SECONDS = 2.0
 """A port of the host that somebody else listens on for so long will not become the instance's own."""
 
@@ -88,7 +93,7 @@ class Waiter:
     async def _log(self, instance: Instance, pattern: str) -> None:
         follower = LogFollower(self._clients, instance.container_id, line_pattern(pattern), self._budget)
         try:
-            await to_thread.run_sync(follower.run, limiter=self._limiter, abandon_on_cancel=True)
+            await self._in_thread(follower.run)
         finally:
             follower.close()
             lines = f"none of {format_count(follower.seen)} lines"
@@ -119,7 +124,7 @@ class Waiter:
         """Ask until the answer is yes; None is somebody else's port, which is not asked for ever."""
         pause, taken_at = FIRST_PAUSE_SECONDS, math.inf
         while True:
-            answer = await to_thread.run_sync(ask, limiter=self._limiter, abandon_on_cancel=True)
+            answer = await self._in_thread(ask)
             now = anyio.current_time()
             if answer is None:
                 instance.tried.note("another process of this host listens there")
@@ -133,6 +138,20 @@ class Waiter:
                     return
             await anyio.sleep(pause)
             pause = min(PAUSE_SECONDS_AT_MOST, pause * 1.5)
+
+    async def _in_thread(self, function: Callable[[], Result]) -> Result:
+        """What may take as long as the instance does.
+
+        Raises:
+            NeverReadyError: no thread is to be had for it, so that nobody can say when it is ready.
+        """
+        try:
+            return await in_thread(function, limiter=self._limiter, abandon_on_cancel=True, or_here=False)
+        except RuntimeError as error:
+            if not without_thread(error):
+                raise
+            said = f"whether it is ready cannot be asked: density {error}"
+            raise NeverReadyError(Failure(classify(said), said)) from error
 
     async def _pid(self, instance: Instance) -> int:
         found = await self._clients.call(lambda client: client.inspect_container(instance.container_id))

@@ -115,8 +115,21 @@ class _Thing:
     remove: Callable[[APIClient], object]
 
 
-async def remove_things(clients: Clients, run_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Remove a run's images, networks and volumes, once its containers are gone: names of those removed, and left.
+@dataclass(frozen=True, slots=True)
+class RemovedThings:
+    """What became of a run's images, networks and volumes, by names.
+
+    Attributes:
+        keeps_up: whether the daemon did; else it has stalled.
+    """
+
+    removed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    keeps_up: bool = True
+
+
+async def remove_things(clients: Clients, run_id: str, pace: "Pace") -> RemovedThings:
+    """Remove a run's images, networks and volumes, once its containers are gone.
 
     Raises:
         EngineUnavailable: the daemon does not answer.
@@ -125,8 +138,18 @@ async def remove_things(clients: Clients, run_id: str) -> tuple[tuple[str, ...],
         found = await clients.call(lambda client: _things(client, f"{LABEL}={run_id}"))
     except CLIENT_ERRORS as error:
         raise unavailable(clients.endpoint, error) from error
-    left = [each.name for each in found if not await _remove_thing(clients, each)]
-    return tuple(each.name for each in found if each.name not in left), tuple(left)
+    gone: set[str] = set()
+
+    async def remove_one(thing: _Thing) -> bool:
+        if is_gone := await _remove_thing(clients, thing):
+            gone.add(thing.name)
+        return is_gone
+
+    keeps_up = await for_each(found, remove_one, pace)
+    names = [each.name for each in found]
+    return RemovedThings(
+        tuple(each for each in names if each in gone), tuple(each for each in names if each not in gone), keeps_up
+    )
 
 
 def _things(client: APIClient, label: str) -> list[_Thing]:
@@ -162,10 +185,16 @@ def _removes_volume(reference: str) -> Callable[[APIClient], object]:
 
 
 async def _remove_thing(clients: Clients, thing: _Thing) -> bool:
-    """Whether it is gone."""
+    """Whether it is gone.
+
+    Raises:
+        EngineUnavailable: the daemon cannot be reached.
+    """
     try:
         await clients.call(thing.remove)
     except CLIENT_ERRORS as error:
+        if is_refused(error):
+            raise unavailable(clients.endpoint, error) from error
         return is_missing(error)
     return True
 

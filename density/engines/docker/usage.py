@@ -5,13 +5,12 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio.to_thread
-
 from density.engines.docker.answers import Container, Image, ListedContainer, ListedImage
 from density.engines.docker.asking import connected
 from density.engines.docker.feed import INSTANCE_LABEL
 from density.errors import DensityError
 from density.model import LABEL
+from density.threads import in_thread
 
 _BLOCK_BYTES = 512
 """What st_blocks counts in, whatever the file system's own blocks (stat(2))."""
@@ -54,7 +53,7 @@ async def disk_use(endpoint: str, *, run_id: str, instance_id: str) -> DiskUse:
         image = Image.of(await clients.call(lambda client: client.inspect_image(listed.image)))  # type: ignore[no-untyped-call]
         # Of an image in containerd's store, `inspect` has the size of what is packed alone.
         images = ListedImage.list_of(await clients.call(lambda client: client.images()))
-    kept = await anyio.to_thread.run_sync(kept_bytes, container)
+    kept = await in_thread(kept_bytes, container)
     sizes = {each.id: each.size for each in images}
     return DiskUse(sizes.get(listed.image, image.size), len(image.root.layers), listed.size, kept)
 

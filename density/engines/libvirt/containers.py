@@ -6,13 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import libvirt
-from anyio import to_thread
 
 from density.engines.base import EngineContext
 from density.engines.libvirt.domain import Program
 from density.model import Workload
 from density.payload.arguments import payload_arguments
 from density.payload.build import payload_binary
+from density.threads import in_thread
 
 _ROOT = "root"
 _ERRORS = "errors"
@@ -38,7 +38,7 @@ async def make_root(context: EngineContext) -> Path:
         EngineUnavailable: the payload cannot be compiled.
     """
     binary = await payload_binary(context.cache_dir)
-    return await to_thread.run_sync(_make_root, context.data_dir, binary)
+    return await in_thread(_make_root, context.data_dir, binary)
 
 
 def _make_root(data_dir: Path, binary: Path) -> Path:

@@ -10,7 +10,6 @@ from shutil import disk_usage
 from textwrap import shorten
 
 import anyio
-from anyio import to_thread
 
 from density.engines.base import EngineContext
 from density.engines.libvirt.canary import LXC, Canary, Found, candidates, nobody
@@ -28,6 +27,7 @@ from density.model import GuestName, Prepared, Readiness, Workload
 from density.payload.guests import Guest, disk_guest, make_guest, memory_bytes
 from density.payload.guests.bootsector import SAYS
 from density.payload.guests.kernel import VARIABLE
+from density.threads import in_thread
 from density.units import format_bytes
 
 READY_WAYS: dict[GuestName, frozenset[str]] = {
@@ -72,9 +72,9 @@ class Preparer:
         await self._networks(workload, driver)
         if driver == "qemu":
             owner = await self._connections.call(qemu_owner)
-            await to_thread.run_sync(check_entrance, self._context.runtime_dir, owner, _RUNTIME_DIR)
+            await in_thread(check_entrance, self._context.runtime_dir, owner, _RUNTIME_DIR)
             if workload.guest == "disk":
-                await to_thread.run_sync(_check_disk, workload, self._context.data_dir, owner)
+                await in_thread(_check_disk, workload, self._context.data_dir, owner)
 
     async def prepare(self, workload: Workload) -> tuple[Machine, Prepared]:
         """Everything that the workload's domains have in common, and what a person should know of it.
@@ -95,7 +95,7 @@ class Preparer:
             owner = await self._connections.call(qemu_owner)
             machine = await self._machine(workload, owner)
             found = await self._canary.find(machine, candidates(workload.accelerator))
-            narrow = await to_thread.run_sync(_narrow, machine.guest, self._context.data_dir)
+            narrow = await in_thread(_narrow, machine.guest, self._context.data_dir)
         return replace(machine, accelerator=found.accelerator), Prepared(
             accelerator=found.accelerator.name,
             warnings=tuple(f"{workload.name}: {words}" for words in (*warnings(workload, found), *narrow)),
@@ -105,8 +105,8 @@ class Preparer:
     async def _machine(self, workload: Workload, owner: tuple[int, int] | None) -> Machine:
         explicit = os.environ.get(VARIABLE)
         guest = await make_guest(workload, self._context.cache_dir, kernel=Path(explicit) if explicit else None)
-        await to_thread.run_sync(check_entrance, self._context.runtime_dir, owner, _RUNTIME_DIR)
-        guest = await to_thread.run_sync(staged, guest, self._context.data_dir, owner)
+        await in_thread(check_entrance, self._context.runtime_dir, owner, _RUNTIME_DIR)
+        guest = await in_thread(staged, guest, self._context.data_dir, owner)
         return Machine(
             workload=workload, guest=guest, accelerator=Accelerator("qemu"), ready=ready_of(workload), owner=owner
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import anyio
 import libvirt
-from anyio import to_thread
 
 from density.engines.base import EngineContext
 from density.engines.libvirt.connections import REFUSALS, Connections, words
@@ -21,6 +20,7 @@ from density.errors import DensityError, EngineUnavailable
 from density.model import Workload, object_name
 from density.payload.background import background
 from density.payload.channel import ChannelClosed
+from density.threads import in_thread
 
 _BLOCK_BYTES = 512
 _ASK_SECONDS = 0.1
@@ -90,7 +90,7 @@ class Saver:
         try:
             await self._connections.call(lambda connection: connection.lookupByName(instance.name).save(str(path)))
             seconds = anyio.current_time() - began
-            size = (await anyio.Path(path).stat()).st_blocks * _BLOCK_BYTES
+            size = (await in_thread(path.stat)).st_blocks * _BLOCK_BYTES
             self._context.channel.forget(instance.instance_id)
             new = await self._context.channel.listen_serial(instance.instance_id, owner=machine.owner)
             began = anyio.current_time()
@@ -100,7 +100,7 @@ class Saver:
             return Saved(seconds, size, anyio.current_time() - began)
         finally:
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(lambda: path.unlink(missing_ok=True))
+                await in_thread(lambda: path.unlink(missing_ok=True))
 
     async def _answer(self, instance: Instance) -> None:
         """Wait until the payload goes on; asked again and again, as a word can be lost while its machine wakes up."""

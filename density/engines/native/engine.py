@@ -215,7 +215,10 @@ class NativeEngine:
         await processes.wait_for_end(self._server.pid)
         self._server = None
         for instance in list(self._instances.values()):
-            await self._kill(instance)
+            try:
+                await self._kill(instance)
+            except Exception:
+                log.exception("not killed", instance=instance.instance_id)
             if not instance.answered.is_set():
                 instance.refused = _GONE
                 instance.answered.set()

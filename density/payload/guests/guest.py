@@ -4,8 +4,6 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from anyio.to_thread import run_sync
-
 from density.errors import UsageError
 from density.model import GuestName, Workload
 from density.payload.arguments import payload_arguments
@@ -14,6 +12,7 @@ from density.payload.guests.disk import Layer, image_chain
 from density.payload.guests.files import keep
 from density.payload.guests.initramfs import payload_initramfs
 from density.payload.guests.kernel import guest_kernel
+from density.threads import in_thread
 from density.units import format_bytes
 
 SERIAL_DEVICE = "/dev/ttyS0"
@@ -90,10 +89,10 @@ async def make_guest(workload: Workload, cache_dir: Path, *, kernel: Path | None
             found = await guest_kernel(cache_dir, explicit=kernel)
             return Guest(name="payload", memory_bytes=memory, kernel=found, initramfs=initramfs)
         case "null":
-            image = await run_sync(_null_image, cache_dir)
+            image = await in_thread(_null_image, cache_dir)
             return Guest(name="null", memory_bytes=memory, disk=image)
         case _:
-            return await run_sync(disk_guest, workload)
+            return await in_thread(disk_guest, workload)
 
 
 def memory_bytes(workload: Workload) -> int:

@@ -5,11 +5,10 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from anyio.to_thread import run_sync
-
 from density.payload.build import payload_binary
 from density.payload.guests import cpio
 from density.payload.guests.files import keep
+from density.threads import in_thread
 
 
 def build_initramfs(payload: bytes, more: Mapping[str, bytes] | None = None) -> bytes:
@@ -31,7 +30,7 @@ async def payload_initramfs(cache_dir: Path) -> Path:
         EngineUnavailable: the payload cannot be compiled.
     """
     binary = await payload_binary(cache_dir)
-    return await run_sync(_kept, binary, cache_dir)
+    return await in_thread(_kept, binary, cache_dir)
 
 
 def _kept(binary: Path, cache_dir: Path) -> Path:

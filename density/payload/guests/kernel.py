@@ -4,11 +4,10 @@ import os
 import re
 from pathlib import Path
 
-from anyio.to_thread import run_sync
-
 from density.errors import CannotRun, UsageError
 from density.payload.guests.files import keep_copy
 from density.payload.guests.packages import fetch_kernel
+from density.threads import in_thread
 
 VARIABLE = "DENSITY_GUEST_KERNEL"
 """Environment variable with the path of a kernel image; serial port and initramfs must be built into it."""
@@ -29,8 +28,8 @@ async def guest_kernel(cache_dir: Path, *, explicit: Path | None = None, root: P
         UsageError: there is none and none can be had; the message says how to get one.
     """
     if explicit is not None:
-        return await run_sync(_checked, explicit)
-    found = await run_sync(find_kernel, cache_dir, root)
+        return await in_thread(_checked, explicit)
+    found = await in_thread(find_kernel, cache_dir, root)
     return found or await _fetched(cache_dir)
 
 
@@ -74,7 +73,7 @@ def find_kernel(cache_dir: Path, root: Path) -> Path | None:
 async def _fetched(cache_dir: Path) -> Path:
     try:
         async with fetch_kernel() as found:
-            return await run_sync(keep_copy, cache_dir / found.name, found)
+            return await in_thread(keep_copy, cache_dir / found.name, found)
     except OSError as error:
         raise CannotRun(
             "the payload guest needs a Linux kernel, and there is none in /boot and none could be fetched"

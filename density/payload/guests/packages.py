@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
-from anyio.to_thread import run_sync
+
+from density.threads import in_thread
 
 META_PACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64", "linux-image-generic")
 """What depends on the newest kernel: Debian's and Ubuntu's for clouds, then their general ones."""
@@ -56,9 +57,9 @@ async def _unpacked(scratch: Path) -> Path:
     if package is None:
         raise FetchError(f"apt knows none of {', '.join(META_PACKAGES)}")
     await _run(["apt-get", *options, "-o", "APT::Sandbox::User=root", "download", package], scratch)
-    [archive] = await run_sync(_matching, scratch, "*.deb")
+    [archive] = await in_thread(_matching, scratch, "*.deb")
     await _run(["dpkg-deb", "-x", str(archive), str(scratch / "unpacked")], scratch)
-    kernels = await run_sync(_matching, scratch, "unpacked/boot/vmlinuz-*")
+    kernels = await in_thread(_matching, scratch, "unpacked/boot/vmlinuz-*")
     if not kernels:
         raise FetchError(f"there is no kernel in the package {package}")
     return kernels[0]
