@@ -4,7 +4,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +19,12 @@ from engines import docker_guest
 from engines.contract import CASES, MIB, Session, context_in, opened
 from support.addresses import free_address
 
-from density.engines.docker import DockerEngine
+from density.engines.docker import DockerEngine, removal
 from density.engines.docker.client import Clients, Endpoint
 from density.engines.docker.session import Patience
 from density.errors import EngineUnavailable, UsageError
 from density.model import LABEL, Failure, Phase, Readiness, Workload, object_name
+from density.payload.channel import Channel
 
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
@@ -218,6 +219,27 @@ async def test_stop_lets_payloads_go_first(runtime_dir: Path) -> None:
         await session.engine.stop(ids[:2])
         assert [channel.pingable(instance_id) for instance_id in ids] == [False, False, True]
         assert Phase.LOST not in {change.phase for change in session.changes}
+
+
+@pytest.mark.parametrize(("at_once", "told"), [(removal.AT_ONCE, [1] * 6), (removal.MOST_AT_ONCE, [6])])
+async def test_payloads_go_all_at_once_where_that_locks_no_daemon_up(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, told: list[int]
+) -> None:
+    """Before Docker 23.0 each goes with its own removal, few at a time: hundreds that end together lock it up."""
+    monkeypatch.setattr(removal, "removals_at_once", lambda _: at_once)
+    dismiss, asked = Channel.dismiss, list[int]()
+
+    async def noted(self: Channel, instance_ids: Sequence[str] | None = None) -> None:
+        asked.append(len(instance_ids or ()))
+        await dismiss(self, instance_ids)
+
+    monkeypatch.setattr(Channel, "dismiss", noted)
+    async with opened(DOCKER, runtime_dir) as session:
+        ids = await session.launch(DOCKER.ready, 6)
+        await session.engine.stop(ids)
+        for instance_id in ids:
+            assert session.phases(instance_id)[-2:] == [Phase.STOPPING, Phase.REMOVED]
+        assert asked == told
 
 
 async def test_stopped_while_launching(runtime_dir: Path) -> None:

@@ -191,7 +191,10 @@ class DockerEngine:
         return self._changes.read()
 
     async def stop(self, instance_ids: Sequence[str]) -> None:
-        """Tell payloads to go, then remove by force what has not gone; several at once."""
+        """Tell payloads to go, then remove by force what has not gone; several at once.
+
+        All payloads are told at once, but where that may lock the daemon up.
+        """
         known = (self._instances.get(instance_id) for instance_id in dict.fromkeys(instance_ids))
         leaving = [each for each in known if each is not None and (each.is_alive or each.phase is Phase.STOPPING)]
         for instance in leaving:
@@ -201,9 +204,9 @@ class DockerEngine:
                 self._change(instance, Phase.FAILED, failure=Failure("cancelled", "stopped before it was ready"))
             self._change(instance, Phase.STOPPING)
             instance.interrupt()
-        payloads = (each for each in leaving if is_payload(each.workload) and each.container_id)
-        await self._context.channel.dismiss([each.instance_id for each in payloads])
         farewell = anyio.current_time() + self._clients.patience.farewell
+        if not self._locks_up:
+            await self._context.channel.dismiss([each.instance_id for each in leaving if _hears(each)])
         # Once: what does not go at once is for `reap`, when the others are gone.
         await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell), self._pace(), attempts=1)
 
@@ -237,6 +240,11 @@ class DockerEngine:
             left=(*sorted(left.values()), *things.left, *shims),
             problem="" if things.keeps_up else removal.STALLED,
         )
+
+    @property
+    def _locks_up(self) -> bool:
+        """Whether hundreds of containers that end at once may lock the daemon up, whoever ends them."""
+        return self._removals_at_once <= removal.AT_ONCE
 
     def _pace(self) -> removal.Pace:
         return removal.Pace(self._removals_at_once)
@@ -359,7 +367,10 @@ class DockerEngine:
         return await in_thread(look_at, limiter=self._looking)
 
     async def _stop_one(self, instance: Instance, farewell: float) -> bool:
-        if is_payload(instance.workload) and instance.container_id:
+        if _hears(instance):
+            if self._locks_up:
+                await self._context.channel.dismiss([instance.instance_id])
+                farewell = anyio.current_time() + self._clients.patience.farewell
             with anyio.CancelScope(deadline=farewell):
                 await instance.ended.wait()
         name = object_name(self._context.run_id, instance.instance_id)
@@ -570,3 +581,8 @@ class DockerEngine:
 
 def _stage(instance: Instance) -> str:
     return "started" if instance.container_id else "created"
+
+
+def _hears(instance: Instance) -> bool:
+    """Whether it runs a payload, which goes when it is told to."""
+    return is_payload(instance.workload) and bool(instance.container_id)
