@@ -203,9 +203,10 @@ class DockerEngine:
             instance.interrupt()
         payloads = (each for each in leaving if is_payload(each.workload) and each.container_id)
         await self._context.channel.dismiss([each.instance_id for each in payloads])
-        farewell = anyio.current_time() + self._clients.patience.farewell
+        for instance in leaving:  # no later for one that was told to go before
+            instance.forced_at = min(instance.forced_at, anyio.current_time() + self._clients.patience.farewell)
         # Once: what does not go at once is for `reap`, when the others are gone.
-        await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell), self._pace(), attempts=1)
+        await removal.for_each(leaving, self._stop_one, self._pace(), attempts=1)
 
     async def labelled(self) -> tuple[Labelled, ...]:
         """Containers in whatever state, images, networks and volumes."""
@@ -358,9 +359,9 @@ class DockerEngine:
 
         return await in_thread(look_at, limiter=self._looking)
 
-    async def _stop_one(self, instance: Instance, farewell: float) -> bool:
+    async def _stop_one(self, instance: Instance) -> bool:
         if is_payload(instance.workload) and instance.container_id:
-            with anyio.CancelScope(deadline=farewell):
+            with anyio.CancelScope(deadline=instance.forced_at):
                 await instance.ended.wait()
         name = object_name(self._context.run_id, instance.instance_id)
         gone = await removal.remove(self._clients, instance.container_id or name)
