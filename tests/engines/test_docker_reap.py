@@ -10,8 +10,10 @@ from support.fake_docker import Answer, Question, Status, Wire, served
 from support.lying_docker import FakeContainer, HonestDocker
 
 from density.engines.docker import DockerEngine, removal
+from density.engines.docker.instance import Instance
+from density.engines.docker.session import Patience
 from density.errors import EngineUnavailable
-from density.model import LABEL, Reaped
+from density.model import LABEL, Phase, Reaped, Workload
 
 pytestmark = pytest.mark.anyio
 RUN = "20260101-000000-0d01"
@@ -145,6 +147,38 @@ async def test_a_daemon_that_goes_away_amid_them_is_away() -> None:
     with pytest.raises(EngineUnavailable) as gone:
         await reap(Furnished(each=4, resets=1))
     assert gone.value.is_away
+
+
+class Deaf(Slow):
+    """Hangs up on the first removal, and tells of no end."""
+
+    def removed(self, _: str, question: Question) -> Answer:
+        """Nothing at first."""
+        if self.asked["remove"] == 1:
+            return Wire(())
+        del self.containers[question.path.split("/")[2]]
+        return Status(204)
+
+
+async def test_a_payload_is_let_go_once() -> None:
+    """Stopped again after the daemon was away, it is removed at once: nobody would say that it ended meanwhile."""
+    daemon = Deaf("27.1.0", containers=1)
+    workload = Workload(name="web", engine="docker", image="payload")
+    with short_directory() as directory:
+        async with context_in(directory) as context:
+            with served(directory, daemon):
+                async with DockerEngine(
+                    context, endpoint=f"unix://{directory}/docker.sock", patience=Patience(farewell=2.0)
+                ) as engine:
+                    engine._instances["w"] = Instance(
+                        "w", workload, Phase.READY, container_id=next(iter(daemon.containers))
+                    )
+                    with pytest.raises(EngineUnavailable):
+                        await engine.stop(["w"])
+                    with anyio.fail_after(1.5):
+                        await engine.stop(["w"])
+                daemon.close()
+    assert daemon.containers == {}
 
 
 async def test_a_daemon_that_hangs_amid_them_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:

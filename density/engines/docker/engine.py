@@ -204,11 +204,10 @@ class DockerEngine:
                 self._change(instance, Phase.FAILED, failure=Failure("cancelled", "stopped before it was ready"))
             self._change(instance, Phase.STOPPING)
             instance.interrupt()
-        farewell = anyio.current_time() + self._clients.patience.farewell
         if not self._locks_up:
-            await self._context.channel.dismiss([each.instance_id for each in leaving if _hears(each)])
+            await self._send_away([each for each in leaving if _hears(each)])
         # Once: what does not go at once is for `reap`, when the others are gone.
-        await removal.for_each(leaving, lambda instance: self._stop_one(instance, farewell), self._pace(), attempts=1)
+        await removal.for_each(leaving, self._stop_one, self._pace(), attempts=1)
 
     async def labelled(self) -> tuple[Labelled, ...]:
         """Containers in whatever state, images, networks and volumes."""
@@ -366,12 +365,17 @@ class DockerEngine:
 
         return await in_thread(look_at, limiter=self._looking)
 
-    async def _stop_one(self, instance: Instance, farewell: float) -> bool:
+    async def _send_away(self, instances: Sequence[Instance]) -> None:
+        """Tell payloads to go, which have some seconds for it; no later for one that was told before."""
+        await self._context.channel.dismiss([each.instance_id for each in instances])
+        for instance in instances:
+            instance.forced_at = min(instance.forced_at, anyio.current_time() + self._clients.patience.farewell)
+
+    async def _stop_one(self, instance: Instance) -> bool:
         if _hears(instance):
             if self._locks_up:
-                await self._context.channel.dismiss([instance.instance_id])
-                farewell = anyio.current_time() + self._clients.patience.farewell
-            with anyio.CancelScope(deadline=farewell):
+                await self._send_away([instance])
+            with anyio.CancelScope(deadline=instance.forced_at):
                 await instance.ended.wait()
         name = object_name(self._context.run_id, instance.instance_id)
         gone = await removal.remove(self._clients, instance.container_id or name)

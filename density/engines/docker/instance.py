@@ -1,5 +1,6 @@
 """What the engine remembers of one instance while it lives."""
 
+import math
 from dataclasses import dataclass, field
 
 import anyio
@@ -27,6 +28,7 @@ class Instance:
         health_at: when that word was, in nanoseconds by the daemon's clock.
         paused: somebody paused it.
         went_with_daemon: it ended while the daemon did, and another one was started.
+        forced_at: when it is removed by force, once it was told to go.
         tried: how it was asked whether it is ready.
         secret: what the channel knows its payload by.
     """
@@ -46,6 +48,7 @@ class Instance:
     health_at: int = 0
     paused: bool = False
     went_with_daemon: bool = False
+    forced_at: float = math.inf
     tried: Tried = field(default_factory=Tried)
     secret: str = field(default="", repr=False)
 
