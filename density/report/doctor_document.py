@@ -117,6 +117,7 @@ def _wanted(diagnosis: Diagnosis) -> Document:
         "count": diagnosis.wanted,
         "fits": diagnosis.fits,
         "unknown": list(diagnosis.unknown),
+        "in_doubt": [{"ceiling": each.reading.ceiling, "subject": each.reading.subject} for each in diagnosis.in_doubt],
         "margin": MARGIN,
         "steps": [_step(step, diagnosis.wanted) for step in steps(diagnosis)],
     }

@@ -14,6 +14,8 @@ name = "sim"
 engine = "simulated"
 [slice]
 tasks = 500
+[simulated.costs.web]
+tasks = 1
 """
 REAL = """
 name = "real"
@@ -63,6 +65,13 @@ def test_a_count_that_fits_barely(simulated: str, capsys: pytest.CaptureFixture[
     """It fits now, but not with the margin that a script would give it."""
     assert main(["doctor", simulated, "--for", "490"]) == 0
     assert "490 fit, with less than 10% to spare" in capsys.readouterr().out
+
+
+def test_a_count_that_may_not_fit_has_the_exit_code_of_what_does_not(tmp_path: Path) -> None:
+    """500 tasks of the slice at 1 each by typical costs, which may be 1.5: 333 fit whatever they take."""
+    file = tmp_path / "typical.toml"
+    file.write_text(SIMULATED.partition("[simulated")[0])
+    assert [main(["doctor", str(file), "--for", count]) for count in ("333", "334")] == [0, 3]
 
 
 def test_json_is_one_document(simulated: str, capsys: pytest.CaptureFixture[str]) -> None:
