@@ -11,6 +11,7 @@ from rich.text import Text
 from density.ceilings.catalog import BY_ID
 from density.controller.doctor import Answer, EngineAnswer, Examination
 from density.model import EngineInfo
+from density.profile.cautions import cautions
 from density.report.ceilings import ceiling_name, ceiling_table, format_limit, format_reached
 from density.report.doctor import MARGIN, Diagnosis, Prospect, fixes
 from density.report.doctor_raise import Step, steps
@@ -30,7 +31,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """Write all of it; what counts stands first in each part."""
     examination = diagnosis.examination
     console.print(Text(diagnosis.title, style="bold").append(f", {_known(diagnosis)}", style="not bold"))
-    console.print(_labelled(_host(examination)))
+    console.print(_labelled([*_host(examination), *_warnings(diagnosis)]))
     console.print()
     console.print(ceilings(diagnosis))
     console.print(Text(ceilings_legend(diagnosis), style="dim"))
@@ -108,6 +109,11 @@ def _host(found: Examination) -> Iterator[Row]:
     yield "kvm", _kvm(found)
     yield "guest", _verdict(found.kernel)
     yield from _earlier(found)
+
+
+def _warnings(diagnosis: Diagnosis) -> Iterator[Row]:
+    for index, caution in enumerate(cautions(diagnosis.profile)):
+        yield "" if index else "warnings", Text(caution, style="yellow")
 
 
 def _verdict(answer: Answer) -> Text:

@@ -179,6 +179,19 @@ def test_memory_that_nobody_knows_promises_nothing(
     assert costs["tasks.pid_max"]["basis"] == "at least"
 
 
+def test_workloads_that_an_objective_does_not_judge_are_named(
+    shop: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a run, by doctor and by a dry run: an image answers no pings, the payload beside it does."""
+    profile = shop('[workloads.ours]\nengine = "native"\n[objectives]\nprobe_p99 = "50ms"')
+    for line in (["doctor", profile], ["run", profile, "--dry-run"]):
+        assert main([*line, "--json", "--runs-dir", str(tmp_path)]) == 0
+        (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+        assert "probe_p99 does not judge web:" in warning
+        assert main([*line, "--runs-dir", str(tmp_path)]) == 0
+        assert "probe_p99 does not judge web:" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("memory", ["", 'memory = "2GiB"'])
 def test_a_dry_run_and_doctor_make_one_forecast(
     memory: str, shop: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
