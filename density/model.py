@@ -144,6 +144,17 @@ class Workload:
     disk_io: DiskIo = "threads"
     stated_costs: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def answers_pings(self) -> bool:
+        """Whether density's payload is in it, which alone answers pings."""
+        match self.engine:
+            case "docker":
+                return self.image == "payload"
+            case "libvirt":
+                return self.guest in {"payload", "none"}
+            case "native" | "simulated":
+                return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.launches import needed
 
-from density.binomial import chance
-from density.evidence import ENOUGH, SPENT, Evidence, Judged, Times, Trials, evidence_for
+from density.evidence import ENOUGH, Evidence, Judged, Times, Trials, evidence_for
 
 RAMPS = {
     "doubled": [4, *(4 * 2**n for n in range(1, 11))],
@@ -37,16 +37,6 @@ def ends(waves: Sequence[int], share: float, allowed: float, *, runs: int) -> li
     """The same of many runs."""
     chances = np.random.default_rng(1)
     return [first_violated(waves, share, allowed, chances) for _ in range(runs)]
-
-
-def needed(share: float, allowed: float) -> int:
-    """Launches with which one look at this confidence sees a true share in four of five runs."""
-    total = 1
-    while True:
-        fewest = next(bad for bad in range(1, total + 2) if chance(bad, total, allowed) <= SPENT)
-        if chance(fewest, total, share) >= 0.8:
-            return total
-        total += 1
 
 
 @pytest.mark.parametrize("ramp", RAMPS)

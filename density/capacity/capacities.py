@@ -185,14 +185,18 @@ def violated(point: WaveSettled, bounds: Bounds, outcome: Stopped | None = None)
 
 
 def unmeasured(point: WaveSettled, bounds: Bounds) -> list[tuple[str, str]]:
-    """The objectives that are set and could not be measured at this settled point, and of which workload that ran."""
+    """The objectives that are set and could not be measured at this settled point, and of which workload that ran.
+
+    Pings are asked of the workloads that answer them; where none of those ran, they were not measured at all.
+    """
     measured = {reading.key for reading in _objectives(point, bounds)}
     wanted = [BY_FIELD[field] for field, value in asdict(bounds.objectives).items() if value is not None]
     ran = [workload for workload, count in point.counts.items() if count]
+    answering = [workload for workload in ran if workload not in bounds.silent] or ran
     return [
         (ceiling, subject)
         for ceiling in wanted
-        for subject in (ran if ceiling in BY_WORKLOAD else [""])
+        for subject in ((answering if ceiling == "slo.probe" else ran) if ceiling in BY_WORKLOAD else [""])
         if (ceiling, subject) not in measured
     ]
 

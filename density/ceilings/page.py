@@ -13,7 +13,7 @@ use them. This page is made from the catalogue (`density/ceilings/catalog/`); CO
 - **hard**: the kernel or an engine refuses more; with `until = "failure"` a run goes there.
 - **soft**: never forecast. An objective of the profile, or something that can be full without anything failing.
 - **own**: a limit of each instance itself (its `memory`, for example), not of the host. Never forecast. Read from those
-  instances that failed.
+  instances that failed, by the engines that can ([verdicts.md](verdicts.md)).
 
 Where a ceiling has several subjects (a bridge, a daemon, a user as `uid0`, a kind of namespace), each is read and
 forecast alone. Limits of the host and of the nearest cgroup or unit are both read, and the nearer counts. What a kernel

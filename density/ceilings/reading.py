@@ -1,10 +1,11 @@
 """How near a ceiling is: use, limit and reserve at one moment, and the ways to read them from the host's values."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from density.evidence import Judged
+from density.model import Workload
 from density.profile.spec import Objectives, Reserve
 
 
@@ -51,10 +52,20 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the profile sets: the reserve of hard ceilings and the limits of soft ones."""
+    """What the profile sets: the reserve of hard ceilings and the limits of soft ones.
+
+    Attributes:
+        silent: the workloads that answer no pings, and so are not judged by round trips.
+    """
 
     reserve: Reserve = Reserve()
     objectives: Objectives = Objectives()
+    silent: frozenset[str] = frozenset()
+
+
+def silent_of(workloads: Iterable[Workload]) -> frozenset[str]:
+    """The names of those that answer no pings."""
+    return frozenset(workload.name for workload in workloads if not workload.answers_pings)
 
 
 Values = Mapping[str, float]

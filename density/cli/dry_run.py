@@ -14,6 +14,7 @@ from density.cli.output import echo
 from density.controller.doctor import examine
 from density.controller.preflight import refuse_problems
 from density.errors import EngineUnavailable
+from density.profile.cautions import cautions
 from density.profile.spec import Profile
 from density.ramp.outlook import planned_waves
 from density.report.doctor import Diagnosis, diagnose
@@ -58,6 +59,7 @@ def _print(diagnosis: Diagnosis, waves: list[int]) -> None:
         f"waves        {sizes}",
         f"until        {profile.ramp.until}, at most {format_count(profile.ramp.max_instances)}",
         *([f"required     {required}"] if required else []),
+        *(f"warning      {caution}" for caution in cautions(profile)),
         "",
     )
     for line in lines:
@@ -75,5 +77,6 @@ def _document(diagnosis: Diagnosis, waves: list[int]) -> dict[str, Any]:
         "max": profile.ramp.max_instances,
         "required": profile.require.asked(),
         "costs": cost_source(diagnosis),
+        "warnings": list(cautions(profile)),
         "ceilings": ceiling_documents(diagnosis),
     }

@@ -138,6 +138,7 @@ async def _real(profile: Profile, stack: AsyncExitStack, *, run_id: str, runtime
         cache_dir=cache_dir(),
         channel=channel,
         placement=slice_.placement() if slice_ else None,
+        watched_seconds=profile.ramp.settle_seconds + profile.ramp.hold_seconds,
     )
     kill = slice_.kill if slice_ else int
     watchdog = Watchdog(QuickReader().read, Bounds(profile.reserve), cut=channel.cut, kill=kill)

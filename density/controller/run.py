@@ -49,6 +49,7 @@ from density.events import (
 )
 from density.log import logger
 from density.model import Workload
+from density.profile.cautions import cautions
 from density.profile.spec import Profile
 from density.ramp.decide import Launch, Stop, bounds_of, decide, describe
 from density.ramp.search import Bisection, Try, are_enough
@@ -162,7 +163,7 @@ class Controller:
             group.start_soon(self._beside, self._watch, engine)
         self._enter("preflight")
         self._bus.emit(HostFound(anyio.current_time(), self._equipment.host.facts()))
-        for warning in self._equipment.warnings:
+        for warning in (*cautions(self._profile), *self._equipment.warnings):
             self._warn(warning)
         try:
             await self._preflight()

@@ -1,5 +1,6 @@
 """The contract of every engine, and what a run hands to it."""
 
+import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ class EngineContext:
         channel: hears the payloads.
         placement: the run's slice; None where there is none (no slice asked for, or it cannot be had).
         payload_writes: whether the payload may write to the files of its container, where that is what is measured.
+        watched_seconds: how long the last instances of a run are watched once they are ready; infinite: not known.
     """
 
     run_id: str
@@ -32,6 +34,7 @@ class EngineContext:
     channel: Channel
     placement: Placement | None = None
     payload_writes: bool = False
+    watched_seconds: float = math.inf
 
     def data_of(self, run_id: str) -> Path:
         """Where a run keeps what grows, also one that is dead."""

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from density.ceilings.catalog import readings
-from density.ceilings.reading import Bounds, Reading
+from density.ceilings.reading import Bounds, Reading, silent_of
 from density.profile.spec import Objectives, Reserve
 from density.state import RunState
 
@@ -14,7 +14,9 @@ def bounds_of_run(state: RunState) -> Bounds:
     """The reserve and the objectives of the run; an objective that the run does not name was not asked for."""
     unset: dict[str, Any] = dict.fromkeys(field.name for field in fields(Objectives))
     return Bounds(
-        Reserve(**_known(Reserve, state.reserves)), Objectives(**unset | _known(Objectives, state.objectives))
+        Reserve(**_known(Reserve, state.reserves)),
+        Objectives(**unset | _known(Objectives, state.objectives)),
+        silent_of(each.workload for each in state.workloads.values()),
     )
 
 

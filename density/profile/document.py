@@ -110,7 +110,7 @@ class ObjectivesTable(Table):
     ready_p95: PeriodGoal = _OBJECTIVES.ready_p95_seconds
     """95 % of each workload's instances are ready within this, counted from when their launch was due; a duration."""
     probe_p99: PeriodGoal = _OBJECTIVES.probe_p99_seconds
-    """99 % of the pings of each workload's instances come back within this; a duration."""
+    """99 % of the pings of each workload's instances come back within this; only the payload answers; a duration."""
     failures: ShareGoal = _OBJECTIVES.failures_share
     """At most this share of each workload's launches fail, or their instances die; a share."""
     cpu_busy: ShareGoal = _OBJECTIVES.cpu_busy_share

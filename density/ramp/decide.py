@@ -10,7 +10,7 @@ from density.capacity.outlook import Key
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import OBJECTIVES, TESTER_LAG, TIMED
 from density.ceilings.errors import EXHAUSTION
-from density.ceilings.reading import Bounds, Reading
+from density.ceilings.reading import Bounds, Reading, silent_of
 from density.ceilings.verdict import MOMENTARY, NOBODY, is_engines, likeliest, suspects
 from density.events import CeilingForecast, OutcomeName
 from density.evidence import Judged
@@ -72,7 +72,7 @@ class Stop:
 
 def bounds_of(profile: Profile) -> Bounds:
     """The reserve and objectives that every reading is held against."""
-    return Bounds(profile.reserve, profile.objectives)
+    return Bounds(profile.reserve, profile.objectives, silent_of(profile.workloads))
 
 
 def look_ahead(profile: Profile, state: RunState) -> Outlook:

@@ -87,6 +87,16 @@ class Diagnosis:
         return tuple(prospect for prospect in self.prospects if prospect.forecast.count < self.wanted)
 
     @property
+    def in_doubt(self) -> tuple[Prospect, ...]:
+        """The ceilings that are reached before that count if an instance takes what it may take, unmeasured."""
+        return tuple(
+            prospect
+            for prospect in self.prospects
+            if prospect.cost.basis in {"typical", "at least"}
+            and prospect.forecast.low < self.wanted <= prospect.forecast.count
+        )
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """The workloads whose memory was neither measured nor declared, so that no count of them is known to fit."""
         if any(each.cost.measured for each in self.prospects if each.reading.ceiling == "memory.available"):
@@ -98,7 +108,7 @@ class Diagnosis:
         """Whether the count that was asked about fits; None where that is not known."""
         if self.too_near:
             return False
-        return None if self.unknown else True
+        return None if self.unknown or self.in_doubt else True
 
 
 def diagnose(profile: Profile, examination: Examination, *, title: str, wanted: int = 0) -> Diagnosis:

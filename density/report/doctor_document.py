@@ -6,6 +6,7 @@ from typing import Any
 from density.ceilings.catalog import BY_ID
 from density.ceilings.reading import Reading
 from density.controller.doctor import Answer, EngineAnswer, Examination
+from density.profile.cautions import cautions
 from density.report.doctor import MARGIN, Diagnosis, Prospect
 from density.report.doctor_raise import Step, rounded_up, steps
 
@@ -21,6 +22,7 @@ def document(diagnosis: Diagnosis) -> Document:
         "profile": diagnosis.profile.name,
         "workloads": {each.name: {"engine": each.engine, "share": each.share} for each in diagnosis.profile.workloads},
         "costs": cost_source(diagnosis),
+        "warnings": list(cautions(diagnosis.profile)),
         "host": dict(found.facts),
         "engines": {answer.name: _engine(answer) for answer in found.engines},
         "accelerator": _accelerator(found),
@@ -117,6 +119,7 @@ def _wanted(diagnosis: Diagnosis) -> Document:
         "count": diagnosis.wanted,
         "fits": diagnosis.fits,
         "unknown": list(diagnosis.unknown),
+        "in_doubt": [{"ceiling": each.reading.ceiling, "subject": each.reading.subject} for each in diagnosis.in_doubt],
         "margin": MARGIN,
         "steps": [_step(step, diagnosis.wanted) for step in steps(diagnosis)],
     }

@@ -11,6 +11,7 @@ from rich.text import Text
 from density.ceilings.catalog import BY_ID
 from density.controller.doctor import Answer, EngineAnswer, Examination
 from density.model import EngineInfo
+from density.profile.cautions import cautions
 from density.report.ceilings import ceiling_name, ceiling_table, format_limit, format_reached
 from density.report.doctor import MARGIN, Diagnosis, Prospect, fixes
 from density.report.doctor_raise import Step, steps
@@ -30,7 +31,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """Write all of it; what counts stands first in each part."""
     examination = diagnosis.examination
     console.print(Text(diagnosis.title, style="bold").append(f", {_known(diagnosis)}", style="not bold"))
-    console.print(_labelled(_host(examination)))
+    console.print(_labelled([*_host(examination), *_warnings(diagnosis)]))
     console.print()
     console.print(ceilings(diagnosis))
     console.print(Text(ceilings_legend(diagnosis), style="dim"))
@@ -60,12 +61,17 @@ def _print_wanted(diagnosis: Diagnosis, console: Console) -> None:
         names = ", ".join(diagnosis.unknown)
         words = f"not known whether {count} fit: no run has measured {names}, and no `memory` limits it"
         title = Text(words, style="bold yellow")
+    elif doubtful := diagnosis.in_doubt:
+        many = "one ceiling" if len(doubtful) == 1 else f"{len(doubtful)} ceilings"
+        title = Text(f"not known whether {count} fit: {many} may be nearer", style="bold yellow")
     elif found:
         title = Text(f"{count} fit, with less than {MARGIN:.0%} to spare", style="bold yellow")
     else:
         title = Text(f"{count} fit, with more than {MARGIN:.0%} to spare", style="bold green")
     console.print()
     console.print(title)
+    if not near and diagnosis.in_doubt:
+        console.print(_labelled(_doubts(diagnosis)))
     if found:
         console.print(_labelled(_steps(found, diagnosis.wanted)))
     if any(step.kind != "hand" for step in found):
@@ -103,6 +109,11 @@ def _host(found: Examination) -> Iterator[Row]:
     yield "kvm", _kvm(found)
     yield "guest", _verdict(found.kernel)
     yield from _earlier(found)
+
+
+def _warnings(diagnosis: Diagnosis) -> Iterator[Row]:
+    for index, caution in enumerate(cautions(diagnosis.profile)):
+        yield "" if index else "warnings", Text(caution, style="yellow")
 
 
 def _verdict(answer: Answer) -> Text:
@@ -206,6 +217,17 @@ def _steps(found: Sequence[Step], wanted: int) -> Iterator[Row]:
         else:
             limit = format_limit(reading.limit, reading.ceiling)
             yield name, Text(f"{full}; {step.name} from {limit} to {format_count(step.value)}")
+
+
+def _doubts(diagnosis: Diagnosis) -> Iterator[Row]:
+    for prospect in diagnosis.in_doubt:
+        name = ceiling_name(*prospect.reading.key)
+        if math.isfinite(prospect.cost.high):
+            high = format_value(prospect.cost.high, BY_ID[prospect.reading.ceiling].unit)
+            full = f"{format_reached(prospect.forecast.low)} of {format_count(diagnosis.wanted)}"
+            yield name, Text(f"{full} if one instance takes {high}, which it may")
+        else:
+            yield name, Text("what the program takes of it is not known before a run")
 
 
 def _idle(diagnosis: Diagnosis) -> Iterator[str]:

@@ -12,17 +12,14 @@ from typing import Protocol
 
 import pytest
 from attribution.induced import Expected, Row, judged
-from attribution.suite import TOLD, Told
-from support.reliability import Pair, reliability, written
+from attribution.suite import CLAIMS, ROWS, TOLD, Told
+from support.reliability import Claim, miscalibrations, with_odds, written_claims
 from support.running import Document, timed_run
 from support.tables import write_table
 
 from density.host.reader import HostReader
 
 CALM_SECONDS = 30.0
-ROWS = pytest.StashKey[list[Row]]()
-CLAIMS = pytest.StashKey[list[Pair]]()
-"""Odds of simulated hosts' verdicts, and whether each was right."""
 
 
 class Attribute(Protocol):
@@ -97,25 +94,36 @@ def attribute(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Attrib
 
     yield run
     if len(rows) == before and request.session.shouldstop is False:
-        rows.append(Row(request.node.name, "the run was not made", 0.0, 0, 0.0, ("see the test",)))
+        rows.append(Row(request.node.name, "the run was not made", problems=("see the test",)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The tables: induced ceilings, applications that fail by themselves, and calibration."""
     stash = terminalreporter.config.stash
-    rows = stash.get(ROWS, [])
-    induced_table(terminalreporter, rows)
+    induced_table(terminalreporter, stash.get(ROWS, []))
     applications_table(terminalreporter, stash.get(TOLD, []))
-    induced = [(row.confidence, not row.problems) for row in rows if row.confidence]
-    calibration_table(terminalreporter, [*stash.get(CLAIMS, []), *induced])
+    calibration_table(terminalreporter, claimed(stash))
 
 
-def calibration_table(terminal: pytest.TerminalReporter, claims: list[Pair]) -> None:
-    """Whether verdicts are right as often as they claim to be, simulated and induced ones together."""
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the session where the odds in the table of calibration are not what they claim to be."""
+    if any(miscalibrations(with_odds(claimed(session.config.stash)))) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def claimed(stash: pytest.Stash) -> list[Claim]:
+    """What every verdict of this session claims, and whether it was right: simulated, induced and applications'."""
+    induced = [(row.confidence, row.right) for row in stash.get(ROWS, [])]
+    applications = [(row.confidence, row.right) for row in stash.get(TOLD, [])]
+    return [*stash.get(CLAIMS, []), *induced, *applications]
+
+
+def calibration_table(terminal: pytest.TerminalReporter, claims: list[Claim]) -> None:
+    """Whether verdicts are right as often as they claim to be, all together."""
     if not claims:
         return
     terminal.section("calibration")
-    for line in written(reliability(claims)):
+    for line in written_claims(claims):
         terminal.line(line)
 
 
@@ -125,7 +133,7 @@ def induced_table(terminal: pytest.TerminalReporter, rows: list[Row]) -> None:
         return
     columns = (("induced", "<22"), ("named", "<40"), ("confidence", ">10"), ("count", ">6"), ("seconds", ">8"))
     cells = [
-        [row.induced, row.named, f"{row.confidence:.1%}", str(row.count), f"{row.seconds:.1f}", *_mark(row.problems)]
+        [row.induced, row.named, _odds(row.confidence), str(row.count), f"{row.seconds:.1f}", *_mark(row.problems)]
         for row in rows
     ]
     write_table(terminal, "induced ceilings", columns, cells)
@@ -141,12 +149,15 @@ def applications_table(terminal: pytest.TerminalReporter, rows: list[Told]) -> N
     columns += [("confidence", ">10"), ("count", ">6"), ("seconds", ">8")]
     cells = []
     for row in rows:
-        sure = "-" if row.confidence is None else f"{row.confidence:.1%}"
-        figures = [sure, str(row.count), f"{row.seconds:.1f}"]
+        figures = [_odds(row.confidence), str(row.count), f"{row.seconds:.1f}"]
         cells.append([row.application, row.wanted, row.said, *figures, *_mark(row.problems)])
     write_table(terminal, "applications", columns, cells)
     right = sum(not row.problems for row in rows)
     terminal.line(f"{right} of {len(rows)} right")
+
+
+def _odds(confidence: float | None) -> str:
+    return "-" if confidence is None else f"{confidence:.1%}"
 
 
 def _mark(problems: Sequence[str]) -> list[str]:

@@ -30,7 +30,8 @@ class Row:
     Attributes:
         induced: its id.
         named: what the verdict says, with its subject; or why there is none.
-        confidence: the verdict's own.
+        confidence: the verdict's own; None without one, or where it has no odds.
+        right: whether the verdict names the ceiling, and the subject where one is expected.
         count: instances at which it bound.
         seconds: the run took, from command line to exit.
         problems: what was not right, one sentence each.
@@ -38,9 +39,10 @@ class Row:
 
     induced: str
     named: str
-    confidence: float
-    count: int
-    seconds: float
+    confidence: float | None = None
+    right: bool = False
+    count: int = 0
+    seconds: float = 0.0
     problems: tuple[str, ...] = ()
 
 
@@ -76,7 +78,8 @@ def judged(document: Document, expected: Expected, *, seconds: float, problem: s
     problems += _problems(document, verdict, count, expected)
     named = f"{verdict.get('ceiling', '')} {verdict.get('subject', '')}".strip()
     named = named or document.get("outcome", "") or "no result"
-    return Row(expected.ceiling, named, verdict.get("confidence") or 0.0, count, seconds, tuple(problems))
+    right = verdict.get("ceiling") == expected.ceiling and expected.subject in {None, verdict.get("subject")}
+    return Row(expected.ceiling, named, verdict.get("confidence"), right, count, seconds, tuple(problems))
 
 
 def _bound_at(capacity: Mapping[str, Document]) -> int:

@@ -10,14 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from attribution.induced import Row
 from docker import APIClient
 from docker.errors import ImageNotFound
 from engines.contract import short_directory
 from support.compiled import compile_static, image_tar
+from support.reliability import Claim
 from support.running import Document, Finished, timed_run
 
+ROWS = pytest.StashKey[list[Row]]()
 TOLD = pytest.StashKey[list["Told"]]()
-"""The rows of the table, in the configuration of this session."""
+CLAIMS = pytest.StashKey[list[Claim]]()
+"""The rows of the tables, in the configuration of this session: induced ceilings, applications, and what verdicts of
+simulated hosts claim. A key in conftest.py would be two: pytest has it as one module, whoever imports it as another.
+"""
 PROGRAMS = Path(__file__).with_name("applications")
 ENDPOINT = "unix:///var/run/docker.sock"
 NAME = "density-applications"
@@ -106,7 +112,8 @@ class Told:
 
     Attributes:
         said: the ceiling that the verdict names, with its subject, or the outcome where there is no verdict.
-        confidence: the verdict's; None without one.
+        confidence: the verdict's; None without one, or where it has no odds.
+        right: whether the verdict names what it must, and the subject where one is given.
         count: the most that ran at once.
         problems: what was not right, one sentence each.
     """
@@ -115,6 +122,7 @@ class Told:
     wanted: str
     said: str
     confidence: float | None
+    right: bool
     count: int
     seconds: float
     problems: tuple[str, ...]
@@ -125,11 +133,13 @@ def told(application: Application, document: Document, *, exit_code: int, second
     verdict = document.get("verdict") or {}
     said = f"{verdict.get('ceiling', '')} {verdict.get('subject', '')}".strip()
     count = sum(workload["peak"] for workload in document.get("workloads", {}).values())
+    named = verdict.get("ceiling", "none") == application.wanted
     return Told(
         application.name,
         application.wanted,
         said or f"none ({document.get('outcome', 'no result')})",
         verdict.get("confidence"),
+        named and application.subject in {None, verdict.get("subject")},
         count,
         seconds,
         tuple(_problems(application, document, verdict, count, exit_code)),

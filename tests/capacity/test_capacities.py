@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import anyio
+import pytest
 from support.simulation import simulate
 
 from density.capacity.capacities import Capacities, capacities
 from density.capacity.required import requirements
 from density.controller.run import Controller
 from density.engines.simulated import SimulatedEngine
+from density.metrics.current import bounds_of_run
 from density.model import Workload
 from density.profile.spec import Objectives, Profile, Ramp, SimulatedHost, Slice
 from density.ramp.decide import bounds_of
@@ -34,6 +36,23 @@ def test_a_maximum_of_the_profiles_is_no_maximum_of_the_host() -> None:
     assert [each.met for each in requirements({"hard": 2, "recommended": 3}, known)] == [True, False]
     document = result(run.state, bounds_of(PROFILE))
     assert number(document["capacity"]["hard"]) == "at least 2"
+
+
+@pytest.mark.parametrize("silent", [{"db"}, {"web", "db"}])
+def test_pings_are_asked_of_the_workloads_that_answer_them(silent: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one of two answers none, `slo` is measured by the other, and a warning names it; else it is not."""
+    monkeypatch.setattr(Workload, "answers_pings", property(lambda each: each.name not in silent))
+
+    async def during(_: Controller, engine: SimulatedEngine) -> None:
+        monkeypatch.setattr(engine, "pingable", lambda name: not silent & set(name.split("-")))
+
+    profile = replace(PROFILE, workloads=(WEB, replace(WEB, name="db")), ramp=Ramp(max_instances=20))
+    profile = replace(profile, objectives=Objectives(probe_p99_seconds=0.5))
+    run = simulate(profile, during=during)
+    slo = capacities(run.state, bounds_of(profile)).slo
+    assert (slo.kind, slo.count) == (("observed", 20) if silent == {"db"} else ("not measured", 0))
+    assert any("probe_p99" in warning and "db" in warning for warning in run.state.warnings)
+    assert bounds_of_run(run.state).silent == silent
 
 
 def test_a_list_of_waves_that_is_done_is_no_maximum_either() -> None:

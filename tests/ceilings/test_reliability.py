@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.reliability import expected_calibration_error, reliability
+from support.reliability import ENOUGH, expected_calibration_error, miscalibrations, reliability
 
 from density.ceilings.calibration import KNOTS, calibrated, mapped
 
@@ -37,6 +37,13 @@ def test_every_claim_is_in_one_bin_and_certainty_in_the_last() -> None:
     assert bins[-1].high == 1
     assert not reliability([])
     assert expected_calibration_error([]) == 0
+
+
+def test_a_gap_is_wrong_from_the_number_of_claims_that_shows_it() -> None:
+    """A claim of 60 % that is right at four of five is too low; of a few that may be chance."""
+    few = [(0.6, place % 5 > 0) for place in range(ENOUGH - 5)]
+    assert not list(miscalibrations(few))
+    assert len(list(miscalibrations([*few, *few]))) == 1
 
 
 @given(st.lists(st.floats(0.001, 1000), min_size=2, max_size=9))

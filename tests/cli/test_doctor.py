@@ -14,6 +14,8 @@ name = "sim"
 engine = "simulated"
 [slice]
 tasks = 500
+[simulated.costs.web]
+tasks = 1
 """
 REAL = """
 name = "real"
@@ -63,6 +65,13 @@ def test_a_count_that_fits_barely(simulated: str, capsys: pytest.CaptureFixture[
     """It fits now, but not with the margin that a script would give it."""
     assert main(["doctor", simulated, "--for", "490"]) == 0
     assert "490 fit, with less than 10% to spare" in capsys.readouterr().out
+
+
+def test_a_count_that_may_not_fit_has_the_exit_code_of_what_does_not(tmp_path: Path) -> None:
+    """500 tasks of the slice at 1 each by typical costs, which may be 1.5: 333 fit whatever they take."""
+    file = tmp_path / "typical.toml"
+    file.write_text(SIMULATED.partition("[simulated")[0])
+    assert [main(["doctor", str(file), "--for", count]) for count in ("333", "334")] == [0, 3]
 
 
 def test_json_is_one_document(simulated: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,6 +177,19 @@ def test_memory_that_nobody_knows_promises_nothing(
     costs = {each["ceiling"]: each["cost"] for each in found["ceilings"] if not each["subject"]}
     assert (costs["memory.available"]["basis"], costs["memory.available"]["high"]) == ("at least", None)
     assert costs["tasks.pid_max"]["basis"] == "at least"
+
+
+def test_workloads_that_an_objective_does_not_judge_are_named(
+    shop: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a run, by doctor and by a dry run: an image answers no pings, the payload beside it does."""
+    profile = shop('[workloads.ours]\nengine = "native"\n[objectives]\nprobe_p99 = "50ms"')
+    for line in (["doctor", profile], ["run", profile, "--dry-run"]):
+        assert main([*line, "--json", "--runs-dir", str(tmp_path)]) == 0
+        (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+        assert "probe_p99 does not judge web:" in warning
+        assert main([*line, "--runs-dir", str(tmp_path)]) == 0
+        assert "probe_p99 does not judge web:" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("memory", ["", 'memory = "2GiB"'])

@@ -1,10 +1,11 @@
 """What the Docker engine decides by itself: health checks, whose machine a daemon is on, contexts, failures."""
 
 import json
+import math
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from engines.contract import context_in, short_directory
@@ -20,6 +21,7 @@ from density.engines.docker.health import Health, HealthCheck, health_of, health
 from density.engines.docker.instance import Instance
 from density.engines.docker.machine import Machine, daemons_machine, is_elsewhere, this_machine
 from density.engines.docker.not_ready import Found, not_ready, unhealthy
+from density.engines.docker.preparing import Preparer, unheard_health
 from density.engines.docker.state_dirs import state_dirs
 from density.model import EngineInfo, Phase, Readiness, Workload
 
@@ -46,6 +48,7 @@ def image(**check: object) -> dict[str, object]:
             image(Test=["CMD", "true"], Interval=90 * SECOND, StartPeriod=SECOND, StartInterval=2 * SECOND),
             HealthCheck(90.0, 1.0, 2.0),
         ),
+        (image(Test=["CMD", "true"], Retries=7), HealthCheck(retries=7)),
     ],
 )
 def test_healthcheck(described: dict[str, Any], check: HealthCheck | None) -> None:
@@ -58,6 +61,51 @@ def test_first_check() -> None:
     check = HealthCheck(90.0, 10.0, 2.0)
     assert (check.first_seconds("1.41"), check.first_seconds("1.44")) == (90.0, 2.0)
     assert replace(check, start_period_seconds=0.0).first_seconds("1.50") == 90.0
+
+
+@pytest.mark.parametrize(
+    ("check", "watched", "seconds"),
+    [
+        ({}, 12.0, ["90 s", "12 s"]),  # Docker's own: 30 s, three times
+        ({}, 90.0, []),
+        ({"Interval": SECOND, "Retries": 5, "StartPeriod": 10 * SECOND}, 14.0, ["15 s", "14 s"]),
+        ({"Interval": SECOND, "Retries": 5, "StartPeriod": 10 * SECOND}, 15.0, []),
+    ],
+)
+def test_a_health_check_that_speaks_after_the_run_is_told_of(
+    check: dict[str, Any], watched: float, seconds: list[str]
+) -> None:
+    """Where nobody waits for it: by start period, interval and retries, against what the last instances are watched."""
+    found = Image.of({"Id": "x", **image(Test=["CMD", "true"], **check)})
+    warnings = list(unheard_health(WEB, found, watched_seconds=watched))
+    assert [each in warning for warning in warnings for each in seconds] == [True] * len(seconds)
+    assert len(warnings) == bool(seconds)
+    healthy = replace(WEB, ready=Readiness("healthy"))
+    assert not list(unheard_health(healthy, found, watched_seconds=watched))
+    assert not list(unheard_health(WEB, Image.of({"Id": "x"}), watched_seconds=watched))
+
+
+class OneImage:
+    """A daemon that has this image, whatever it is asked."""
+
+    api_version = "1.43"
+
+    def __init__(self, found: Image) -> None:
+        self._found = found
+
+    async def call(self, _: object, **__: object) -> Image:
+        return self._found
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("watched", "warnings"), [(12.0, 1), (math.inf, 0)])
+async def test_a_run_is_warned_when_the_image_is_prepared(tmp_path: Path, watched: float, warnings: int) -> None:
+    """By how long its context says that instances are watched; where nobody says so, there is nothing to warn of."""
+    clients = cast("Clients", OneImage(Image.of({"Id": "x", **image(Test=["CMD", "true"])})))
+    async with context_in(tmp_path) as context:
+        preparer = Preparer(clients, replace(context, watched_seconds=watched), cpus=1.0)
+        _, prepared = await preparer.prepare(replace(WEB, ready=Readiness("running")))
+    assert len(prepared.warnings) == warnings
 
 
 def test_health() -> None:

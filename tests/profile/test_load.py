@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from density.model import Readiness, Workload
+from density.profile.kinds import kind_of
 from density.profile.load import load_profile
 from density.profile.source import shipped_directory, shipped_profiles
 from density.profile.spec import Endpoints, Objectives, Profile, Ramp, Reserve, SimulatedHost, Slice
@@ -58,6 +59,15 @@ def test_each_kind_of_workload_has_its_defaults(text: str, tmp_path: Path) -> No
     (workload,) = load(tmp_path, f'name = "x"\n[workloads.w]\n{text}\n').workloads
     plain = Workload(name="w", engine=workload.engine)
     assert workload == dataclasses.replace(plain, **DEFAULTS[text])
+
+
+@pytest.mark.parametrize("text", DEFAULTS)
+def test_what_answers_pings_is_one_thing_for_rules_and_for_runs(text: str, tmp_path: Path) -> None:
+    """A profile whose objective of pings is accepted has a workload of which a run asks for them."""
+    (workload,) = load(tmp_path, f'name = "x"\n[workloads.w]\n{text}\n').workloads
+    kind = kind_of(workload)
+    assert kind is not None
+    assert workload.answers_pings is kind.answers_pings
 
 
 def test_every_unit_becomes_the_base_unit(tmp_path: Path) -> None:

@@ -97,6 +97,44 @@ def test_the_count_is_what_fits_below_the_reserve() -> None:
     assert not found.cost.measured
 
 
+LIMITED = replace(
+    CONTAINERS,
+    workloads=(Workload(name="web", engine="docker", image="shop", memory_bytes=20 * 2**20, network="none"),),
+)
+"""A program of the user's that nobody has measured, with a limit of memory."""
+
+
+def test_a_count_that_typical_costs_may_not_leave_room_for_is_not_known_to_fit() -> None:
+    """At 12 tasks of containerd an instance 400 fit, at the 18 that it may take 267: 300 are in doubt, 267 are not."""
+    found = diagnosis(wanted=300)
+    assert (found.fits, [each.reading.key for each in found.in_doubt]) == (None, [("tasks.cgroup", "containerd")])
+    assert diagnosis(wanted=267).fits is True
+    assert diagnosis(wanted=401).fits is False
+    assert not found.too_near
+    assert not found.unknown
+
+
+def test_what_a_program_may_take_without_bound_is_in_doubt_at_every_count() -> None:
+    """Its memory is limited, its tasks and files are not; limits that stand for none are in nobody's way."""
+    found = diagnosis(profile=LIMITED, wanted=1)
+    assert found.fits is None
+    assert found.unknown == ()
+    assert {each.reading.key for each in found.in_doubt} == {("tasks.pid_max", ""), ("tasks.threads_max", "")}
+    files = on({"files.max": 100_000.0})
+    assert ("files.file_max", "") in {each.reading.key for each in diagnosis(files, LIMITED, wanted=1).in_doubt}
+
+
+def test_the_ceilings_in_doubt_are_named() -> None:
+    """On the terminal and in the document, with the count at the high end where there is one."""
+    found = diagnosis(profile=LIMITED, wanted=300)
+    asked = json.loads(json.dumps(document(found), allow_nan=False))["wanted"]
+    assert asked["fits"] is None
+    assert {"ceiling": "tasks.cgroup", "subject": "containerd"} in asked["in_doubt"]
+    rows = [line.split() for line in shown(found).partition("300 fit")[2].splitlines()]
+    assert ["tasks.cgroup", "containerd", "267", "of", "300"] in [row[:5] for row in rows]
+    assert "tasks.pid_max" in [row[0] for row in rows if row]
+
+
 def test_a_mix_costs_what_its_shares_cost() -> None:
     """Three containers and one process: (3 × 13 + 1 × 1) / 4 tasks for one more instance."""
     names: tuple[tuple[EngineName, float], ...] = (("docker", 3.0), ("native", 1.0))

@@ -11,7 +11,7 @@ from support.simulation import Simulated, simulate
 from density.ceilings.judge import judge
 from density.controller.run import Controller
 from density.engines.simulated import SimulatedEngine
-from density.events import CeilingForecast, Forecasted, Stopped, WaveSettled
+from density.events import CeilingForecast, Forecasted, Stopped, WaveSettled, WaveStarted
 from density.model import Workload
 from density.profile.spec import Objectives, Profile, Ramp, Reserve, SimulatedHost
 from density.ramp.decide import bounds_of, look_ahead
@@ -175,15 +175,22 @@ class Failing:
 
     Attributes:
         ceiling: what ended it; by_failures: what ended it was failed launches.
-        launched: launches until then; fits: instances that truly fit.
+        launched: launches until then; by_wave: those that had been launched by the end of each wave.
+        fits: instances that truly fit.
         reached: instances at the end of the ramp as a share of what fits.
     """
 
     ceiling: str
     by_failures: bool
     launched: int
+    by_wave: tuple[int, ...]
     fits: int
     reached: float
+
+    def found_within(self, launches: int) -> bool:
+        """Whether the objective ended the ramp by the end of the wave that has this launch: it is judged then."""
+        until = next((each for each in self.by_wave if each >= launches), launches)
+        return self.ceiling == "slo.failures" and self.launched <= until
 
 
 async def _no_search(controller: Controller, _: SimulatedEngine) -> None:
@@ -203,11 +210,14 @@ def failing_host(seed: int, *, allowed: float, share: float) -> Failing:
     )
     run = simulate(profile, during=_no_search)
     ended = next(event for event in run.events if isinstance(event, Stopped))
-    state = fold(itertools.takewhile(lambda event: event is not ended, run.events))
+    events = list(itertools.takewhile(lambda event: event is not ended, run.events))
+    state = fold(events)
+    waves = [sum(event.sizes.values()) for event in events if isinstance(event, WaveStarted)]
     return Failing(
         ceiling=ended.ceiling,
         by_failures=ended.by_failures,
         launched=sum(workload.launched for workload in state.workloads.values()),
+        by_wave=tuple(itertools.accumulate(waves)),
         fits=truth.fits,
         reached=state.peak.count / truth.fits,
     )

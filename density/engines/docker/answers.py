@@ -141,6 +141,7 @@ class HealthSettings(Answer):
     interval: Count = 0
     start_period: Count = 0
     start_interval: Count = 0
+    retries: Count = 0
 
 
 class ImageSettings(Answer):

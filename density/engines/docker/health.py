@@ -7,6 +7,7 @@ from density.engines.docker.answers import Container, Image
 _SECOND = 1_000_000_000
 INTERVAL_SECONDS = 30.0
 START_INTERVAL_SECONDS = 5.0
+RETRIES = 3
 """Docker's own, where an image does not say."""
 START_INTERVAL_API = (1, 44)
 """From this version of the API on, checks come more often while a container starts."""
@@ -20,11 +21,18 @@ class HealthCheck:
         interval_seconds: between two checks, and from the start to the first.
         start_period_seconds: for so long after the start a failed check does not count.
         start_interval_seconds: between two checks in that time, with a daemon that knows of it.
+        retries: so many failed ones in a row make a container unhealthy.
     """
 
     interval_seconds: float = INTERVAL_SECONDS
     start_period_seconds: float = 0.0
     start_interval_seconds: float = START_INTERVAL_SECONDS
+    retries: int = RETRIES
+
+    @property
+    def unhealthy_seconds(self) -> float:
+        """From the start of a container that never is healthy to its being called unhealthy."""
+        return self.start_period_seconds + self.interval_seconds * self.retries
 
     def first_seconds(self, api_version: str) -> float:
         """From a container's start to its first check."""
@@ -43,6 +51,7 @@ def healthcheck_of(image: Image) -> HealthCheck | None:
         interval_seconds=found.interval / _SECOND or INTERVAL_SECONDS,
         start_period_seconds=found.start_period / _SECOND,
         start_interval_seconds=found.start_interval / _SECOND or START_INTERVAL_SECONDS,
+        retries=found.retries or RETRIES,
     )
 
 

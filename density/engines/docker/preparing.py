@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import anyio
@@ -52,7 +53,8 @@ class Preparer:
             UsageError: it cannot run here.
         """
         found = await self.check(workload)
-        return await self._image(workload), found
+        image, warnings = await self._image(workload)
+        return image, replace(found, warnings=(*found.warnings, *warnings))
 
     async def check(self, workload: Workload) -> Prepared:
         """The networks that it plugs into, with their addresses; makes and pulls nothing.
@@ -77,7 +79,8 @@ class Preparer:
             await self._check_image(workload)
         return await self._networks(workload)
 
-    async def _image(self, workload: Workload) -> str:
+    async def _image(self, workload: Workload) -> tuple[str, tuple[str, ...]]:
+        """The image to run, and what the person should know of it."""
         if is_payload(workload):
             async with self._lock:
                 if not self._payload_image:
@@ -86,10 +89,10 @@ class Preparer:
                     self._payload_image = await self._clients.call(
                         lambda client: images.ensure_payload(client, binary), seconds=self._clients.patience.work
                     )
-            return self._payload_image
+            return self._payload_image, ()
         found = await self._find_or_pull(workload.image)
         self._refuse_health(workload, found)
-        return workload.image
+        return workload.image, tuple(unheard_health(workload, found, watched_seconds=self._context.watched_seconds))
 
     async def _check_image(self, workload: Workload) -> None:
         """Look at the image, which is not pulled: where the daemon has none, whether a registry does."""
@@ -148,6 +151,25 @@ class Preparer:
             # Whoever has an address here has a port of the bridge, and the ports are what is counted.
             return Prepared(networks={bridge: usable + networks.used_of(found) if usable else 0})
         return Prepared(pools={workload.network: usable} if usable else {})
+
+
+def unheard_health(workload: Workload, image: Image, *, watched_seconds: float) -> Iterator[str]:
+    """That a health check says nothing before a run is over, where readiness does not wait for it.
+
+    Args:
+        workload: whose instances are made of the image.
+        image: as the daemon describes it.
+        watched_seconds: how long the last instances are watched once they are ready.
+    """
+    check = healthcheck_of(image)
+    if check is None or workload.ready.by == "healthy" or check.unhealthy_seconds <= watched_seconds:
+        return
+    yield (
+        f"{workload.name}: the HEALTHCHECK of image {workload.image!r} calls an instance unhealthy"
+        f" {format_seconds(check.unhealthy_seconds)} after its start, and the last ones are watched for"
+        f" {format_seconds(watched_seconds)} (ramp.settle + ramp.hold): that they are sick may not be seen"
+        ' (longer ones, or ready = "healthy")'
+    )
 
 
 def find_problems(workload: Workload, *, cpus: float) -> Iterator[str]:
