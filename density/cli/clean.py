@@ -73,7 +73,8 @@ def _kept(report: CleanReport) -> list[str]:
         for name in report.unproven
     ]
     return lines + [
-        f"run {name} may have more where nobody answered: `density clean` looks again; if that engine is gone for good,"
+        f"run {name} may have more, where nobody answered or a live run has a name like it:"
+        " `density clean` looks again; if that engine is gone for good,"
         f" remove {intent_path(name)}"
         for name in report.open
     ]

@@ -151,6 +151,7 @@ class _Cleaning:
     Attributes:
         stuck: runs of which something could not be removed.
         unseen: runs that declared a place which did not answer.
+        ambiguous: runs of which a trace may be a live run's, so that it is for the next time.
         unlisted: runs of which a Docker that they declared lists no container any more.
     """
 
@@ -161,6 +162,7 @@ class _Cleaning:
         self._engines = site.engines
         self.stuck: set[str] = set()
         self.unseen: set[str] = set()
+        self.ambiguous: set[str] = set()
         self.unlisted: set[str] = set()
 
     async def done(self, where: Sequence[Place]) -> CleanReport:
@@ -179,7 +181,7 @@ class _Cleaning:
         shims = await self._shims(orphaned)
         parts += [shims, await self._processes(), await self._slices(), await self._mounts(orphaned)]
         parts.append(await in_thread(self._files))
-        open_ = self.unseen if judge.run_id else self.unseen | judge.unread
+        open_ = self.ambiguous | (self.unseen if judge.run_id else self.unseen | judge.unread)
         for name in set(await in_thread(judge.dead, judge.on_record)) - self.stuck - open_:
             await in_thread(fulfil, name)
         return CleanReport(
@@ -278,15 +280,24 @@ class _Cleaning:
             self.stuck |= {run_id} if stays else set()
         return Part(name="slices", removed=tuple(removed), left=tuple(left))
 
+    def _remember(self, run_id: str) -> None:
+        """Leave what names this run for the next time: its intent, or its directory where it declared nothing."""
+        intent = self._judge.intents.get(run_id)
+        if intent is None:
+            self.stuck.add(run_id)
+        elif any(place.engine == "libvirt" for place in intent.places):
+            self.ambiguous.add(run_id)
+
     def _files(self) -> Part:
         """Directories of runs, what libvirt left of their domains, and what was being made when density died."""
         judge, where = self._judge, traces.places(self._root)
         paths: list[Path] = []
-        # What is stuck still needs its files, such as overlays; what may be a live run's is for the next time.
+        # What is stuck still needs its files, such as overlays.
         for run_id in set(judge.dead({*traces.runs(where), *judge.on_record}, by_name=True)) - self.stuck:
             found = traces.find(run_id, where)
             mine = set(found).intersection(traces.find(run_id, where, alive=judge.alive()))
-            self.stuck |= {run_id} if len(mine) < len(found) else set()
+            if len(mine) < len(found):
+                self._remember(run_id)
             paths += mine
         for run_id in set(judge.dead(judge.on_record)) - self.stuck:
             paths += {*directories(self._base, run_id), data_path(run_id), *_own(judge.intents.get(run_id))}

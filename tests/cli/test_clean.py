@@ -21,7 +21,7 @@ from density.engines.base import Engine, EngineContext
 from density.errors import UsageError
 from density.host import traces
 from density.host.slice import slice_name
-from density.model import Workload, object_name
+from density.model import EngineName, Workload, object_name
 from density.profile.spec import Profile
 
 pytestmark = pytest.mark.anyio
@@ -363,6 +363,24 @@ async def test_a_short_name_that_a_live_run_may_have_is_not_touched(tmp_path: Pa
     assert not path.exists()
 
 
+@pytest.mark.parametrize("engine", ["libvirt", "native"])
+async def test_a_short_name_keeps_no_directory_of_a_run_that_has_an_intent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: EngineName
+) -> None:
+    """Its own are removed; the intent stays for the next time, where what is kept may be of this run at all."""
+    monkeypatch.setattr("density.controller.intent.state_dir", lambda: tmp_path / "state")
+    neighbour = f"{DEAD[:12]}59-00dd"
+    leave_behind(tmp_path, DEAD)
+    directories = [tmp_path / "base" / DEAD]
+    profile = Profile(name="t", workloads=(Workload(name="w", engine=engine),))
+    declare(intent_of(profile, run_id=DEAD, run_dir=tmp_path / "r", directories=directories))
+    touch(tmp_path / "root", f"var/lib/libvirt/qemu/domain-7-{object_name(DEAD, '')[:20]}/")
+    with RunLock(neighbour, base=tmp_path / "base"):
+        report = await clean(DEAD, site=site(tmp_path, FakeEngine({})))
+    assert not directories[0].exists()
+    assert (DEAD in report.open, DEAD in declared()) == ((True, True) if engine == "libvirt" else (False, False))
+
+
 async def test_a_short_name_of_a_run_that_starts_meanwhile_is_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -488,7 +506,8 @@ async def test_a_clean_host_has_nothing_to_say(tmp_path: Path) -> None:
 
 
 OPEN = (
-    "run r3 may have more where nobody answered: `density clean` looks again; if that engine is gone for good,"
+    "run r3 may have more, where nobody answered or a live run has a name like it: `density clean` looks again;"
+    " if that engine is gone for good,"
     " remove STATE/intents/r3.json"
 )
 REPORTS = {
