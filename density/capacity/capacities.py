@@ -9,6 +9,7 @@ from density.capacity.deaths import died_out
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import BY_FIELD, BY_WORKLOAD, OBJECTIVES, TESTER_LAG, TIMED
 from density.ceilings.reading import Bounds, Reading
+from density.ceilings.verdict import NOBODY
 from density.events import CeilingForecast, Held, Stopped, WaveSettled
 from density.evidence import Judged
 from density.profile.spec import Objectives
@@ -29,7 +30,8 @@ class Capacity:
         low, high: 95 % interval; equal to count where observed.
         per_workload: the same count by workload.
         at_least: whether more may well be possible: what ended the run was the person's bound (max, duration, list of
-            waves, interruption), an error or, for `hard`, an objective; nothing that was measured says that it is all.
+            waves, interruption), an error, failures that no ceiling explains or, for `hard`, an objective; nothing that
+            was measured says that it is all.
         why: why there is no count, where more is to be said of it than its kind.
     """
 
@@ -88,22 +90,36 @@ def _forecast(state: RunState, ceiling: CeilingForecast) -> Capacity:
 def _hard(state: RunState) -> Capacity:
     """What the host takes: what ran where a hard ceiling ended the ramp, else the forecast, else at least what ran.
 
-    A ramp that an error ended promises no more than what ran.
+    A ramp that an error ended promises no more than what ran, nor does one whose last wave failed as a whole.
     """
     nearest = state.forecast[0] if state.forecast else None
     failed = state.outcome is not None and state.outcome.outcome == "error"
-    if failed or is_reached(state) or nearest is None or not is_measured(nearest) or nearest.count < state.peak.count:
+    unexplained = failed_by_themselves(state) and not state.wave_seen().ready
+    if (
+        failed
+        or unexplained
+        or is_reached(state)
+        or nearest is None
+        or not is_measured(nearest)
+        or nearest.count < state.peak.count
+    ):
         ran = _observed(most_that_ran(state))
         return replace(ran, at_least=ran.count > 0 and not is_reached(state))
     return _forecast(state, nearest)
 
 
 def is_reached(state: RunState) -> bool:
-    """Whether the host itself ended the ramp: a hard ceiling, or launches that failed, whatever explains them."""
+    """Whether the host itself ended the ramp: a hard ceiling, also by launches that it explains."""
     outcome = state.outcome
     if outcome is None or outcome.outcome != "ceiling":
         return False
-    return not outcome.ceiling or outcome.by_failures or not BY_ID[outcome.ceiling].soft
+    return not outcome.ceiling or not BY_ID[outcome.ceiling].soft
+
+
+def failed_by_themselves(state: RunState) -> bool:
+    """Whether instances that failed or were lost ended the ramp, and no ceiling explains it."""
+    outcome = state.outcome
+    return outcome is not None and outcome.by_failures and (outcome.ceiling, outcome.subject) == NOBODY
 
 
 def is_measured(ceiling: CeilingForecast) -> bool:

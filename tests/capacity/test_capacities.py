@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import anyio
+import pytest
 from support.simulation import simulate
 
 from density.capacity.capacities import Capacities, capacities
@@ -83,3 +84,37 @@ def test_an_interrupted_run_has_lower_bounds() -> None:
     known = capacities(run.state, bounds_of(profile))
     assert (known.hard.kind, known.hard.at_least) == ("observed", True)
     assert known.recommended.kind == "not tried"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_launches_that_fail_by_themselves_are_no_maximum_of_the_host(seed: int) -> None:
+    """A quarter of all launches fail by chance: the maximum is the forecast, what was held is recommended at least."""
+    host = SimulatedHost(failure_share=0.25, seed=seed)
+    profile = replace(PROFILE, ramp=Ramp(max_instances=10_000), simulated=host)
+    run = simulate(profile)
+    known = capacities(run.state, bounds_of(profile))
+    assert run.state.outcome is not None
+    assert run.state.outcome.by_failures
+    truth = run.host.true_maximum("web", reserves={"memory_bytes": 2 * 2**30, "tasks": 1600, "files": 1000})
+    if known.hard.kind == "forecast":
+        assert abs(known.hard.count - truth) < 0.05 * truth
+        assert known.slo == known.hard
+    else:
+        assert known.hard.at_least
+        assert known.slo.at_least
+    assert known.recommended.at_least
+    assert 0 < known.recommended.count <= run.state.peak.count
+
+
+def test_a_last_wave_that_fails_as_a_whole_promises_no_more_than_what_ran() -> None:
+    """What stops it has no name here, so the forecast of the known ceilings is no maximum."""
+
+    async def spoil(controller: Controller, engine: SimulatedEngine) -> None:
+        await controller._bus.until(lambda state: state.wave == 5)
+        engine.host.fails_by_chance = lambda: True  # type: ignore[method-assign]
+
+    profile = replace(PROFILE, ramp=Ramp(max_instances=10_000), simulated=SimulatedHost())
+    run = simulate(profile, during=spoil)
+    known = capacities(run.state, bounds_of(profile))
+    assert (known.hard.kind, known.hard.at_least) == ("observed", True)
+    assert known.hard.count == run.state.peak.count
