@@ -81,7 +81,7 @@ def _observed(counts: Mapping[str, int]) -> Capacity:
 
 def _forecast(state: RunState, ceiling: CeilingForecast) -> Capacity:
     count = max(0, floored(ceiling.count, unknown=0))
-    low = max(0, floored(ceiling.low, unknown=0))
+    low = min(count, max(sum(most_that_ran(state).values()), floored(ceiling.low, unknown=0)))
     high = floored(ceiling.high, unknown=2 * count)
     workloads = [each.workload for each in state.workloads.values()]
     return Capacity(count, "forecast", low, high, share_out(count, workloads))

@@ -10,6 +10,7 @@ from density.capacity.capacities import Capacities, capacities
 from density.capacity.required import requirements
 from density.controller.run import Controller
 from density.engines.simulated import SimulatedEngine
+from density.events import CeilingForecast, Forecasted
 from density.model import Workload
 from density.profile.spec import Objectives, Profile, Ramp, SimulatedHost, Slice
 from density.ramp.decide import bounds_of
@@ -118,3 +119,11 @@ def test_a_last_wave_that_fails_as_a_whole_promises_no_more_than_what_ran() -> N
     known = capacities(run.state, bounds_of(profile))
     assert (known.hard.kind, known.hard.at_least) == ("observed", True)
     assert known.hard.count == run.state.peak.count
+
+
+def test_a_forecast_is_not_below_what_ran() -> None:
+    """After a search fewer are alive than ran before: the interval begins with the most that ran."""
+    state = simulate(replace(PROFILE, ramp=Ramp(max_instances=60), simulated=SimulatedHost())).state
+    state.apply(Forecasted(state.now, (CeilingForecast("tasks.pid_max", "", 10, 100, 0, 61.0, 55.0, 66.0),)))
+    known = capacities(state, bounds_of(PROFILE)).hard
+    assert (known.count, known.low, known.high) == (61, 60, 66)
