@@ -150,7 +150,9 @@ def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
     known = Judged.PLAUSIBLE if missed else Judged.SPARSE
     kept = [point for point in _kept(state.settled, bounds, known) if 0 < point.count < below]
     if kept or below <= 1:
-        found = _observed(max(kept, key=lambda point: point.count).counts if kept else {})
+        counts = [point.counts for point in kept] + ([*_sustained(state)] if kept else [])
+        lower = (each for each in counts if sum(each.values()) < below)
+        found = _observed(max(lower, key=lambda each: sum(each.values()), default={}))
         open_ = not is_reached(state) if below == math.inf else below - found.count > max(1, CLOSE * found.count)
         return replace(found, at_least=open_)
     tried = any(point.count for point in state.settled)
@@ -164,13 +166,28 @@ def _grow_with_the_count(objectives: Objectives) -> bool:
 
 
 def missed_counts(state: RunState, bounds: Bounds) -> list[int]:
-    """The counts that violated an objective, and those that a search for one that keeps them all has given up."""
+    """The counts that violated an objective, at rest or held, and those that a search has given up."""
     ended = state.outcome.at if state.outcome else math.inf
     tried = (point for point in _last_of_each(state.settled, bounds) if point.at > ended)
     return [
         *(point.count for point in state.settled if violated(point, bounds, state.outcome)),
         *(point.count for point in tried if not keeps(point, bounds)),
+        *(sum(held.counts_before.values()) for held in state.holds if missed_in(held)),
     ]
+
+
+def missed_in(held: Held) -> list[str]:
+    """The objectives that a hold has shown not to be kept with its count.
+
+    Where density itself was late, or did not run, what it measured by time is in doubt.
+    """
+    doubted = {TESTER_LAG, *TIMED} if TESTER_LAG in held.ceilings or held.unwatched else set()
+    return [each for each in held.ceilings if BY_ID[each].soft and each not in doubted]
+
+
+def _sustained(state: RunState) -> Iterable[Mapping[str, int]]:
+    """The counts of holds through which every objective was kept."""
+    return (held.counts_after for held in state.holds if held.kept)
 
 
 def _last_of_each(settled: Sequence[WaveSettled], bounds: Bounds) -> Iterable[WaveSettled]:
