@@ -118,20 +118,21 @@ class Trials:
         """The same trials, to which later ones are not added."""
         return Trials(self.total, [*self.starts], [*self.bads])
 
-    def judge(self, allowed: float, *, clear: bool = False, least: int = 1) -> Finding | None:
+    def judge(self, allowed: float, *, clear: bool = False, least: int = 1, looks: int = 0) -> Finding | None:
         """What they say of an objective; None where there are none.
 
         Args:
             allowed: the share that may be bad.
             clear: none is even near being bad, so that fewer are enough.
             least: trials without which "violated" is not said.
+            looks: how often they were looked at, where their waves do not tell.
         """
         windows = list(self.windows())
         if not windows:
             return None
         worst, whole = min(windows, key=lambda each: chance(each.bad, each.total, allowed)), windows[-1]
         odds = chance(worst.bad, worst.total, allowed)
-        if odds <= SPENT / self.looks and worst.total >= least:
+        if odds <= SPENT / (looks or self.looks) and worst.total >= least:
             return Finding(Judged.VIOLATED, worst)
         within = whole.bad <= allowed * whole.total
         if odds <= EXPLAINED or (whole.total < SOME and not within):
@@ -178,13 +179,13 @@ class Times:
         self.seconds = array("d")
         self.trials = Trials()
 
-    def measures(self, name: str, noun: str, *, least: int = 1) -> dict[str, float]:
+    def measures(self, name: str, noun: str, *, least: int = 1, looks: int = 0) -> dict[str, float]:
         """Values by names that begin with `name`: the quantile, its bounds, how many there are, what is known."""
         if not self.seconds:
             return {}
         limit = self.limit
         clear = limit is not None and len(self.seconds) < ENOUGH and max(self.seconds) <= NEAR * limit
-        finding = self.trials.judge(1 - self.q, clear=clear, least=least) if limit is not None else None
+        finding = self.trials.judge(1 - self.q, clear=clear, least=least, looks=looks) if limit is not None else None
         ordered = sorted(self.seconds[finding.window.start :] if finding else self.seconds)
         low, high = quantile_bounds(ordered, self.q)
         p = f"{name}.p{self.q * 100:.0f}"
@@ -302,8 +303,8 @@ def evidence_for(objectives: Mapping[str, float]) -> Evidence:
     )
 
 
-def probe_measures(workload: str, seconds: Iterable[float], limit: float | None) -> dict[str, float]:
-    """What these round trips of a workload say, looked at once, by the names that the catalogue of ceilings reads."""
+def probe_measures(workload: str, seconds: Iterable[float], limit: float | None, *, looks: int = 1) -> dict[str, float]:
+    """What these round trips of a workload say at this look, by the names that the catalogue of ceilings reads."""
     probes = Times(PROBE, limit)
     probes.extend(seconds)
-    return probes.measures(f"slo.probe.{workload}", "pings")
+    return probes.measures(f"slo.probe.{workload}", "pings", looks=looks)

@@ -9,6 +9,7 @@ from density.capacity.deaths import died_out
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import BY_FIELD, BY_WORKLOAD, OBJECTIVES, TESTER_LAG, TIMED
 from density.ceilings.reading import Bounds, Reading
+from density.ceilings.verdict import NOBODY
 from density.events import CeilingForecast, Held, Stopped, WaveSettled
 from density.evidence import Judged
 from density.profile.spec import Objectives
@@ -29,7 +30,8 @@ class Capacity:
         low, high: 95 % interval; equal to count where observed.
         per_workload: the same count by workload.
         at_least: whether more may well be possible: what ended the run was the person's bound (max, duration, list of
-            waves, interruption), an error or, for `hard`, an objective; nothing that was measured says that it is all.
+            waves, interruption), an error, failures that no ceiling explains or, for `hard`, an objective; nothing that
+            was measured says that it is all.
         why: why there is no count, where more is to be said of it than its kind.
     """
 
@@ -79,7 +81,7 @@ def _observed(counts: Mapping[str, int]) -> Capacity:
 
 def _forecast(state: RunState, ceiling: CeilingForecast) -> Capacity:
     count = max(0, floored(ceiling.count, unknown=0))
-    low = max(0, floored(ceiling.low, unknown=0))
+    low = min(count, max(sum(most_that_ran(state).values()), floored(ceiling.low, unknown=0)))
     high = floored(ceiling.high, unknown=2 * count)
     workloads = [each.workload for each in state.workloads.values()]
     return Capacity(count, "forecast", low, high, share_out(count, workloads))
@@ -88,22 +90,36 @@ def _forecast(state: RunState, ceiling: CeilingForecast) -> Capacity:
 def _hard(state: RunState) -> Capacity:
     """What the host takes: what ran where a hard ceiling ended the ramp, else the forecast, else at least what ran.
 
-    A ramp that an error ended promises no more than what ran.
+    A ramp that an error ended promises no more than what ran, nor does one whose last wave failed as a whole.
     """
     nearest = state.forecast[0] if state.forecast else None
     failed = state.outcome is not None and state.outcome.outcome == "error"
-    if failed or is_reached(state) or nearest is None or not is_measured(nearest) or nearest.count < state.peak.count:
+    unexplained = failed_by_themselves(state) and not state.wave_seen().ready
+    if (
+        failed
+        or unexplained
+        or is_reached(state)
+        or nearest is None
+        or not is_measured(nearest)
+        or nearest.count < state.peak.count
+    ):
         ran = _observed(most_that_ran(state))
         return replace(ran, at_least=ran.count > 0 and not is_reached(state))
     return _forecast(state, nearest)
 
 
 def is_reached(state: RunState) -> bool:
-    """Whether the host itself ended the ramp: a hard ceiling, or launches that failed, whatever explains them."""
+    """Whether the host itself ended the ramp: a hard ceiling, also by launches that it explains."""
     outcome = state.outcome
     if outcome is None or outcome.outcome != "ceiling":
         return False
-    return not outcome.ceiling or outcome.by_failures or not BY_ID[outcome.ceiling].soft
+    return not outcome.ceiling or not BY_ID[outcome.ceiling].soft
+
+
+def failed_by_themselves(state: RunState) -> bool:
+    """Whether instances that failed or were lost ended the ramp, and no ceiling explains it."""
+    outcome = state.outcome
+    return outcome is not None and outcome.by_failures and (outcome.ceiling, outcome.subject) == NOBODY
 
 
 def is_measured(ceiling: CeilingForecast) -> bool:
@@ -134,7 +150,9 @@ def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
     known = Judged.PLAUSIBLE if missed else Judged.SPARSE
     kept = [point for point in _kept(state.settled, bounds, known) if 0 < point.count < below]
     if kept or below <= 1:
-        found = _observed(max(kept, key=lambda point: point.count).counts if kept else {})
+        counts = [point.counts for point in kept] + ([*_sustained(state)] if kept else [])
+        lower = (each for each in counts if sum(each.values()) < below)
+        found = _observed(max(lower, key=lambda each: sum(each.values()), default={}))
         open_ = not is_reached(state) if below == math.inf else below - found.count > max(1, CLOSE * found.count)
         return replace(found, at_least=open_)
     tried = any(point.count for point in state.settled)
@@ -148,13 +166,28 @@ def _grow_with_the_count(objectives: Objectives) -> bool:
 
 
 def missed_counts(state: RunState, bounds: Bounds) -> list[int]:
-    """The counts that violated an objective, and those that a search for one that keeps them all has given up."""
+    """The counts that violated an objective, at rest or held, and those that a search has given up."""
     ended = state.outcome.at if state.outcome else math.inf
     tried = (point for point in _last_of_each(state.settled, bounds) if point.at > ended)
     return [
         *(point.count for point in state.settled if violated(point, bounds, state.outcome)),
         *(point.count for point in tried if not keeps(point, bounds)),
+        *(sum(held.counts_before.values()) for held in state.holds if missed_in(held)),
     ]
+
+
+def missed_in(held: Held) -> list[str]:
+    """The objectives that a hold has shown not to be kept with its count.
+
+    Where density itself was late, or did not run, what it measured by time is in doubt.
+    """
+    doubted = {TESTER_LAG, *TIMED} if TESTER_LAG in held.ceilings or held.unwatched else set()
+    return [each for each in held.ceilings if BY_ID[each].soft and each not in doubted]
+
+
+def _sustained(state: RunState) -> Iterable[Mapping[str, int]]:
+    """The counts of holds through which every objective was kept."""
+    return (held.counts_after for held in state.holds if held.kept)
 
 
 def _last_of_each(settled: Sequence[WaveSettled], bounds: Bounds) -> Iterable[WaveSettled]:

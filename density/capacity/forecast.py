@@ -16,10 +16,8 @@ from density.events import CeilingForecast
 from density.model import Workload
 from density.state import RunState
 
-FAR = 8
-"""A ceiling is far away while so many times the instances in question fit at the highest cost that was seen, ..."""
-FAR_SHARE = 0.1
-"""... and at least this share of those that run."""
+FAR = 0.1
+"""A ceiling is far away while at least this share of what runs fits once more at the highest cost that was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +61,11 @@ class Outlook:
         return found
 
     def far_from(self, key: Key, count: int) -> int:
-        """How many instances fit under a ceiling also at the dearest wave's cost, where that is far more than `count`.
+        """How many instances fit under a ceiling also at the dearest wave's cost, where that is `count` or more.
 
         An interval that comes from few points, or from what something else moved, may reach past any reserve. It stops
-        nothing while so many would fit at the highest cost that was ever seen, whoever caused it. 0 where they would
-        not, and near the ceiling, where intervals are what keeps the reserve.
+        nothing while so many would fit at the highest cost that was ever seen, whoever caused it: one more tells what
+        an instance takes. 0 where they would not, and near the ceiling, where intervals are what keeps the reserve.
         """
         reading = next((each for each in self.readings if each.key == key), None)
         fitted = self.lines.get(key)
@@ -77,7 +75,7 @@ class Outlook:
         seen = max(self.dearest.get(key, 0.0), float(fitted.slopes @ direction))
         cost = max(seen, float(self._typical(reading) @ direction))
         fit = math.floor(snapped(min(reading.room / cost, 2**31))) if cost > 0 else 0
-        return fit if fit >= max(FAR * count, FAR_SHARE * float(self.counts.sum())) else 0
+        return fit if fit >= max(count, FAR * float(self.counts.sum())) else 0
 
     def crossed_by(self, sizes: Mapping[str, int]) -> Iterator[Key]:
         """The ceilings whose reserve a reading might cross once these further instances are alive."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ LEAST_FREEDOM = 2
 """Degrees of freedom that must be left: with fewer, a step explains whatever it is asked to."""
 CLEARER = 50.0
 """The squares that are left without a step are at least so many times those with it, which a curve does not reach."""
+MOST_FOR_PAIRS = 24
+"""Points among which two jumps are looked for at once."""
 LONGEST = 8
 """Rests in a row for which a passing load is looked for; one that stays for longer is a step, and another back."""
 _F = {2: 9998.0, 3: 784.0, 4: 241.0, 5: 125.0, 6: 82.0, 7: 62.0, 8: 51.0}
@@ -23,8 +26,20 @@ _F = {2: 9998.0, 3: 784.0, 4: 241.0, 5: 125.0, 6: 82.0, 7: 62.0, 8: 51.0}
 _F_BEYOND = 45.0
 
 
-def unmoved(counts: Array, use: Array) -> NDArray[np.bool_] | None:
-    """Which points to fit a line through, as a mask; None: all of them.
+class Moved(NamedTuple):
+    """What something else did to a series of points.
+
+    Attributes:
+        jumps: the points that it moved, in blocks; a step is a block that ends with the last point.
+        mask: the points to fit a line through; None where there is no jump, or too few are left: all of them.
+    """
+
+    jumps: tuple[Block, ...] = ()
+    mask: NDArray[np.bool_] | None = None
+
+
+def moved(counts: Array, use: Array) -> Moved:
+    """The jumps in a series of points.
 
     A step in the use that no cost of the instances explains, and that is larger than what the instances of that wave
     took, is not theirs: the points before it belong to another host. A few points in a row off the line are left out.
@@ -33,26 +48,45 @@ def unmoved(counts: Array, use: Array) -> NDArray[np.bool_] | None:
         counts: alive instances, shape (points, workloads), in the order of time.
         use: the resource's use at each point.
     """
-    points, parameters = len(use), 1 + counts.shape[1]
-    x = np.column_stack((np.ones(points), counts))
-    if points - parameters - 1 < LEAST_FREEDOM or np.linalg.matrix_rank(x) < parameters:
-        return None
+    parameters = 1 + counts.shape[1]
+    x = np.column_stack((np.ones(len(use)), counts))
+    if len(use) - parameters - 1 < LEAST_FREEDOM or np.linalg.matrix_rank(x) < parameters:
+        return Moved()
+    jumps = _found(x, use)
+    mask = _stay(len(use), jumps)
+    if not jumps or mask.sum() <= parameters or np.linalg.matrix_rank(x[mask]) < parameters:
+        return Moved(jumps)
+    return Moved(jumps, mask)
+
+
+def _found(x: Array, use: Array) -> tuple[Block, ...]:
+    """The blocks that make the line so much clearer that chance does not explain it, one by one or two at once."""
+    points, parameters = x.shape
+    most = points - parameters - 1
+    rounding = points * (ROUNDING * float(np.abs(use).max())) ** 2
     found: list[Block] = []
-    believed = 0
+    believed: list[tuple[Block, ...]] = [()]
     reference = _squares(x, use)
-    for freedom in range(points - parameters - 1, max(points - parameters - 1 - MOST, LEAST_FREEDOM - 1), -1):
-        if reference <= points * (ROUNDING * float(np.abs(use).max())) ** 2:
+    for freedom in range(most, max(most - MOST, LEAST_FREEDOM - 1), -1):
+        if reference <= rounding:
             break
-        block, left = _clearest(np.column_stack((x, *(_inside(points, each) for each in found))), use)
-        found.append(block)
+        found.append(_clearest(_with(x, found), use))
+        left = _squares(_with(x, found), use)
         # Several at once have to be as much clearer as each of them.
-        clearer = max(CLEARER, 1 + _F.get(freedom, _F_BEYOND) / freedom) ** (len(found) - believed)
-        if left * clearer <= reference:
-            believed, reference = len(found), left
-    mask = _stay(points, found[:believed])
-    if not _are_jumps(x, use, found[:believed]) or mask.sum() <= parameters:
-        return None
-    return mask if np.linalg.matrix_rank(x[mask]) == parameters else None
+        if left * _clearer(freedom) ** (len(found) - len(believed[-1])) <= reference:
+            believed.append(tuple(found))
+            reference = left
+    if len(believed) == 1 and rounding < reference and most - 1 >= LEAST_FREEDOM and points <= MOST_FOR_PAIRS:
+        # The one that explains most by itself may be none of two.
+        pair = _clearest_pair(x, use)
+        if _squares(_with(x, pair), use) * _clearer(most - 1) ** 2 <= reference:
+            believed.append(pair)
+    return next((blocks for blocks in reversed(believed) if _are_jumps(x, use, blocks)), ())
+
+
+def _clearer(freedom: int) -> float:
+    """By which factor one block more has to make the squares that are left smaller."""
+    return max(CLEARER, 1 + _F.get(freedom, _F_BEYOND) / freedom)
 
 
 def _squares(x: Array, use: Array) -> float:
@@ -60,8 +94,13 @@ def _squares(x: Array, use: Array) -> float:
     return float(residuals @ residuals)
 
 
-def _clearest(x: Array, use: Array) -> tuple[Block, float]:
-    """The block that explains most of what these columns leave, and the squares that are left with it."""
+def _with(x: Array, blocks: Sequence[Block]) -> Array:
+    """These columns, and one for each block."""
+    return np.column_stack((x, *(_inside(len(x), each) for each in blocks)))
+
+
+def _clearest(x: Array, use: Array) -> Block:
+    """The block that explains most of what these columns leave."""
     basis = np.linalg.qr(x)[0]
     residuals = use - basis @ (basis.T @ use)
     first, end = _blocks(len(use))
@@ -72,8 +111,23 @@ def _clearest(x: Array, use: Array) -> tuple[Block, float]:
     gains = left_over[end] - left_over[first]
     explained = np.divide(gains**2, norms, out=np.zeros_like(norms), where=norms > 1e-6)
     best = int(explained.argmax())
-    block = (int(first[best]), int(end[best]))
-    return block, max(float(residuals @ residuals) - float(explained[best]), 0.0)
+    return int(first[best]), int(end[best])
+
+
+def _clearest_pair(x: Array, use: Array) -> tuple[Block, ...]:
+    """The two blocks that together explain most of what these columns leave."""
+    basis = np.linalg.qr(x)[0]
+    first, end = _blocks(len(use))
+    inside = np.array([_inside(len(use), block) for block in zip(first.tolist(), end.tolist(), strict=True)])
+    inside -= (inside @ basis) @ basis.T
+    products = inside @ inside.T
+    gain, norm = inside @ use, np.diag(products)
+    area = np.outer(norm, norm) - products**2
+    gains = np.outer(gain**2, norm)
+    explained = gains + gains.T - 2 * np.outer(gain, gain) * products
+    best = np.divide(explained, area, out=np.zeros_like(area), where=area > 1e-6)
+    pair = np.unravel_index(int(best.argmax()), best.shape)
+    return tuple((int(first[each]), int(end[each])) for each in pair)
 
 
 def _inside(points: int, block: Block) -> Array:
@@ -93,12 +147,11 @@ def _stay(points: int, blocks: Sequence[Block]) -> NDArray[np.bool_]:
 
 def _are_jumps(x: Array, use: Array, blocks: Sequence[Block]) -> bool:
     """Whether there are any, each larger than what the instances of the waves at its ends took themselves."""
-    design = np.column_stack((x, *(_inside(len(use), each) for each in blocks)))
-    coefficients = np.linalg.lstsq(design, use, rcond=None)[0]
+    coefficients = np.linalg.lstsq(_with(x, blocks), use, rcond=None)[0]
     slopes, sizes = coefficients[1 : x.shape[1]], coefficients[x.shape[1] :]
     for (begins, ends), size in zip(blocks, sizes, strict=True):
         edges = [begins, *([ends] if ends < len(use) else [])]
-        own = max(abs(float(slopes @ (x[edge, 1:] - x[edge - 1, 1:]))) for edge in edges)
+        own = min(abs(float(slopes @ (x[edge, 1:] - x[edge - 1, 1:]))) for edge in edges)
         if abs(float(size)) <= own:
             return False
     return bool(blocks)
@@ -119,8 +172,13 @@ def _blocks(points: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return first, end
 
 
-def dearest(counts: Array, use: Array) -> float:
-    """The most that any one wave took for each of its instances, whoever took it; 0 where no wave grew."""
+def dearest(counts: Array, use: Array, jumps: Sequence[Block] = ()) -> float:
+    """The most that any one wave took for each of its instances, whoever took it; 0 where no wave grew.
+
+    Waves at the ends of jumps that came before the last point took what is not theirs.
+    """
     launched = np.diff(counts.sum(axis=1))
     grown = launched > 0
+    edges = {edge for block in jumps for edge in block if edge < len(use) - 1}
+    grown[[edge - 1 for edge in edges]] = False
     return max(0.0, float((np.diff(use)[grown] / launched[grown]).max())) if grown.any() else 0.0

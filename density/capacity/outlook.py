@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from density.capacity.footprint import Array, Line, line
-from density.capacity.jumps import dearest, unmoved
+from density.capacity.jumps import dearest, moved
 from density.capacity.overhead import overhead
 from density.capacity.rested import Rested, rested
 from density.ceilings.catalog import BY_ID, readings
@@ -81,21 +81,21 @@ def _fitting(rests: Sequence[AtRest], names: tuple[str, ...], bounds: Bounds) ->
             values.setdefault(key, []).append(value)
     lines: dict[Key, Line] = {}
     dearest_: dict[Key, float] = {}
-    moved: set[Key] = set()
+    moved_: set[Key] = set()
     now = next((rest[-1].values for rest in reversed(rests) if rest), {})
     for key, found in values.items():
         yield len(found)
         mine = counts if len(found) == len(counts) else counts[rows[key]]
         use = np.array([value.use for value in found]) + overhead(key, now)
-        mask = unmoved(mine, use)
+        jumps, mask = moved(mine, use)
+        dearest_[key] = dearest(mine, use, jumps)
         if mask is not None:
-            moved.add(key)
+            moved_.add(key)
             mine, use = mine[mask], use[mask]
             found = [value for value, stays in zip(found, mask, strict=True) if stays]  # noqa: PLW2901 — fewer of them
-        dearest_[key] = dearest(mine, use)
         if (fitted := _line(mine, use, found, names)) is not None:
             lines[key] = fitted
-    return Fits(lines, dearest_, frozenset(moved))
+    return Fits(lines, dearest_, frozenset(moved_))
 
 
 def _rested(rest: AtRest, bounds: Bounds) -> Mapping[Key, Rested]:
@@ -124,7 +124,7 @@ def fit(counts: Sequence[Mapping[str, int]], values: Sequence[Rested], names: tu
         return None
     table = np.array([[point.get(name, 0) for name in names] for point in counts], dtype=np.float64)
     use = np.array([value.use for value in values])
-    mask = unmoved(table, use)
+    mask = moved(table, use).mask
     if mask is not None:
         table, use = table[mask], use[mask]
         values = [value for value, stays in zip(values, mask, strict=True) if stays]

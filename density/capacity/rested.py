@@ -2,7 +2,7 @@
 
 After the last launch of a wave a use often still moves: page tables and caches come late, helpers of the launch go.
 Such a tail is close to an exponential, so each wave's samples are fitted by `a + b exp(-t / T)` where they ask for it,
-and `a` is what the wave comes to; else their mean is.
+and `a` is what the wave comes to; else their mean is, from the step on where something came or went at a moment.
 """
 
 import math
@@ -61,10 +61,27 @@ def rested(times: Array, use: Array) -> Rested:
     asked = float(spread @ spread) - squares
     if asked < ASKS_FOR * max(squares / freedom, (ROUNDING * mean) ** 2):
         return flat
+    if begins := _step(use, squares):
+        after = use[begins:]
+        doubt = _to_come(times[begins:], after, 0.0)
+        return Rested(float(after.mean()), float(after.std(ddof=1)), len(after) ** -0.5, doubt)
     # Time constants that fit about as well, and the neighbours of the best, say how little is known of the end.
     rivals = [tail.use for tail in tails if tail.noise**2 <= best.noise**2 * (1 + 4 / freedom)]
     rivals += [tail.use for tail in tails[max(0, chosen - 1) : chosen + 2]]
     return Rested(best.use, best.noise, best.gain, (max(rivals) - min(rivals)) / 2)
+
+
+def _step(use: Array, squares: float) -> int:
+    """The first sample after a step that explains more than a tail, which leaves these squares; 0: there is none.
+
+    Something else on the host came or went at a moment; a tail through that would lead far beyond every sample.
+    """
+
+    def left(split: int) -> float:
+        return float(use[:split].var() * split + use[split:].var() * (len(use) - split))
+
+    best = min(range(1, len(use) - 1), key=left)
+    return best if left(best) < squares else 0
 
 
 def _to_come(times: Array, use: Array, noise: float) -> float:

@@ -84,16 +84,16 @@ class Holder:
 
         series = state.hold
         assert series is not None
-        for _ in range(PARTS):
+        for part in range(1, PARTS + 1):
             mark = series.mark()
             with anyio.move_on_after(self._ramp.hold_seconds / PARTS):
                 await self._bus.until(lambda _: failed())
-            missed = violated(series, self._bounds, since=mark)
+            missed = violated(series, self._bounds, since=mark, look=part)
             if missed or failed():
                 break
         else:
             await find_vanished(self._bus, self._equipment.engines)
-            missed = violated(series, self._bounds)
+            missed = violated(series, self._bounds, look=PARTS + 1)
         await self._stalls.look()
         unwatched = sum(each.seconds for each in state.stalls if each.at > began)
         words = [describe(reading) for reading in missed]

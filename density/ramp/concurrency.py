@@ -8,7 +8,10 @@ GAIN = 1.08
 STEP = 1.3
 RECOVER = 24
 """Launches that come to their end before one more at once is allowed again after a reduction; each further reduction
-doubles them, so that an engine which cannot take more is tried less and less often."""
+doubles them, so that an engine which cannot take more is tried less and less often, and each step after the first that
+goes well halves them again."""
+MOST_DOUBLED = 4
+"""How often they are doubled at most."""
 
 
 @dataclass(slots=True)
@@ -29,7 +32,8 @@ class Concurrency:
     limit: int = 8
     cap: int = 0
     _clean: int = 0
-    _reductions: int = 0
+    _doubled: int = -1
+    _stepped: bool = False
     _up: bool = True
     _rate: float = 0.0
     _window: list[float] = field(default_factory=list)
@@ -62,7 +66,8 @@ class Concurrency:
             return False
         self.limit = self.cap = self.limit // 2
         self._clean = 0
-        self._reductions += 1
+        self._doubled = min(self._doubled + 1, MOST_DOUBLED)
+        self._stepped = False
         self._window.clear()
         return True
 
@@ -72,9 +77,12 @@ class Concurrency:
 
     def _recover(self) -> None:
         self._clean += 1
-        if self._clean < RECOVER * 2 ** (self._reductions - 1):
+        if self._clean < RECOVER * 2 ** max(0, self._doubled):
             return
         self._clean = 0
+        if self._stepped:
+            self._doubled = max(-1, self._doubled - 1)
+        self._stepped = True
         self.cap += 1
         if self.fixed:
             self.limit = self.cap

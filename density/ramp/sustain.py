@@ -14,7 +14,7 @@ HOLDS = 5
 """Holds of one run at most."""
 PARTS = 3
 """A hold is judged after each of so many parts: what is wrong for a third of it is wrong, whatever its mean is."""
-LEAST_SAMPLES = 3
+LEAST_SAMPLES = 10
 """A part with fewer samples is judged with the whole hold."""
 OBJECTIVE_STEP = 0.05
 RESERVE_STEP = 0.01
@@ -22,10 +22,13 @@ RESERVE_STEP = 0.01
 After a crossed reserve the safety stop has already removed what was too much."""
 
 
-def violated(series: HoldSeries, bounds: Bounds, *, since: HoldSeries | None = None) -> list[Reading]:
+def violated(series: HoldSeries, bounds: Bounds, *, since: HoldSeries | None = None, look: int = 1) -> list[Reading]:
     """The objectives that a hold, or the part of it since a mark, violates.
 
     Host values and lag by their means, round trips by those of the whole hold so far, each workload by itself.
+
+    Args:
+        look: how often the hold is looked at, with this time; each look has to be surer than the one before.
     """
     if since is not None and series.samples - since.samples < LEAST_SAMPLES:
         return []
@@ -35,7 +38,7 @@ def violated(series: HoldSeries, bounds: Bounds, *, since: HoldSeries | None = N
     slow = [
         reading
         for workload, probes in series.probes.items()
-        for reading in readings(probe_measures(workload, probes.seconds, limit), bounds, OBJECTIVES)
+        for reading in readings(probe_measures(workload, probes.seconds, limit, looks=look), bounds, OBJECTIVES)
         if reading.state is Judged.VIOLATED
     ]
     return [*found, *sorted(slow, key=lambda reading: -reading.used)[:1]]

@@ -1,6 +1,6 @@
 """The answer of a run in one sentence, whatever way the run ended."""
 
-from density.capacity.capacities import most_that_ran
+from density.capacity.capacities import failed_by_themselves, most_that_ran
 from density.ceilings.catalog import BY_ID
 from density.report.facts import Said, count
 from density.report.recorded import Recorded
@@ -34,8 +34,9 @@ def _ceiling(run: Recorded) -> Said:
     if verdict is None or not BY_ID[verdict["ceiling"]].soft:
         stopped = f"; {_words(verdict['ceiling'], verdict['subject'])} stopped the next one." if verdict else "."
         return (*_fit(run, capacity["hard"]), stopped)
-    if verdict["ceiling"] == "slo.failures" and run.bounds.objectives.failures_share is None:
-        return (*_fit(run, capacity["hard"]), "; with more, launches failed, and no ceiling explains it.")
+    if failed_by_themselves(run.state):
+        failed: Said = (*_ran(run), " ran when instances failed, and no ceiling explains it")
+        return (*failed, ".") if capacity["hard"]["kind"] != "forecast" else (*failed, "; ", *_outlook(run))
     kept = capacity["slo"]
     if kept["count"] is None:
         ran = (*_ran(run), " ran" if run.state.peak.count else "")

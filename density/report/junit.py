@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from density.capacity.capacities import missed_in
 from density.capacity.deaths import died_out
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import BY_FIELD, BY_WORKLOAD
 from density.ceilings.reading import Reading
 from density.ceilings.sample import describe_sample
+from density.events import Held
 from density.evidence import Judged
 from density.report.facts import how_found
 from density.report.history import Rest
@@ -111,10 +113,13 @@ def _objectives(run: Recorded) -> Iterator[Case]:
 def _objective(run: Recorded, key: tuple[str, str]) -> Case:
     name = " ".join(filter(None, key))
     measured = [(rest, reading) for rest in run.history.rests for reading in _readings(rest, run, key)]
+    in_holds = [said for held in run.state.holds if (said := _missed_in(held, key))]
+    if any(reading.state is Judged.VIOLATED for _, reading in measured):
+        return Case("objectives", name, "failure", "; ".join((_missed(measured), *in_holds)))
+    if in_holds:
+        return Case("objectives", name, "failure", "; ".join(in_holds))
     if not measured:
         return Case("objectives", name, "skipped", "it was not measured at rest")
-    if any(reading.state is Judged.VIOLATED for _, reading in measured):
-        return Case("objectives", name, "failure", _missed(measured))
     (rest, last), worst = max(measured, key=lambda pair: pair[0].count), max(measured, key=lambda pair: pair[1].ratio)
     most = format_counted(rest.count, "instance", "instances")
     if last.state is Judged.MET:
@@ -122,6 +127,15 @@ def _objective(run: Recorded, key: tuple[str, str]) -> Case:
         return Case("objectives", name, "passed", f"kept up to {most}; {at_worst}")
     sample = describe_sample(rest.values, key)
     return Case("objectives", name, "skipped", f"not yet known with {most}: {_says(last)}{sample}")
+
+
+def _missed_in(held: Held, key: tuple[str, str]) -> str:
+    """What a hold said of an objective that it missed; empty where it did not."""
+    ceiling, subject = key
+    named = f"{ceiling} ({subject}) at " if subject else f"{ceiling} at "
+    said = [words for words in held.missed if words.startswith(named)] if ceiling in missed_in(held) else []
+    before = format_counted(sum(held.counts_before.values()), "instance", "instances")
+    return f"missed in a hold with {before}: {', '.join(said)}" if said else ""
 
 
 def _readings(rest: Rest, run: Recorded, key: tuple[str, str]) -> Iterator[Reading]:

@@ -10,6 +10,7 @@ from density.capacity.capacities import Capacities, capacities
 from density.capacity.required import requirements
 from density.controller.run import Controller
 from density.engines.simulated import SimulatedEngine
+from density.events import CeilingForecast, Forecasted
 from density.metrics.current import bounds_of_run
 from density.model import Workload
 from density.profile.spec import Objectives, Profile, Ramp, SimulatedHost, Slice
@@ -102,3 +103,45 @@ def test_an_interrupted_run_has_lower_bounds() -> None:
     known = capacities(run.state, bounds_of(profile))
     assert (known.hard.kind, known.hard.at_least) == ("observed", True)
     assert known.recommended.kind == "not tried"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_launches_that_fail_by_themselves_are_no_maximum_of_the_host(seed: int) -> None:
+    """A quarter of all launches fail by chance: the maximum is the forecast, what was held is recommended at least."""
+    host = SimulatedHost(failure_share=0.25, seed=seed)
+    profile = replace(PROFILE, ramp=Ramp(max_instances=10_000), simulated=host)
+    run = simulate(profile)
+    known = capacities(run.state, bounds_of(profile))
+    assert run.state.outcome is not None
+    assert run.state.outcome.by_failures
+    truth = run.host.true_maximum("web", reserves={"memory_bytes": 2 * 2**30, "tasks": 1600, "files": 1000})
+    if known.hard.kind == "forecast":
+        assert abs(known.hard.count - truth) < 0.05 * truth
+        assert known.slo == known.hard
+    else:
+        assert known.hard.at_least
+        assert known.slo.at_least
+    assert known.recommended.at_least
+    assert 0 < known.recommended.count <= run.state.peak.count
+
+
+def test_a_last_wave_that_fails_as_a_whole_promises_no_more_than_what_ran() -> None:
+    """What stops it has no name here, so the forecast of the known ceilings is no maximum."""
+
+    async def spoil(controller: Controller, engine: SimulatedEngine) -> None:
+        await controller._bus.until(lambda state: state.wave == 5)
+        engine.host.fails_by_chance = lambda: True  # type: ignore[method-assign]
+
+    profile = replace(PROFILE, ramp=Ramp(max_instances=10_000), simulated=SimulatedHost())
+    run = simulate(profile, during=spoil)
+    known = capacities(run.state, bounds_of(profile))
+    assert (known.hard.kind, known.hard.at_least) == ("observed", True)
+    assert known.hard.count == run.state.peak.count
+
+
+def test_a_forecast_is_not_below_what_ran() -> None:
+    """After a search fewer are alive than ran before: the interval begins with the most that ran."""
+    state = simulate(replace(PROFILE, ramp=Ramp(max_instances=60), simulated=SimulatedHost())).state
+    state.apply(Forecasted(state.now, (CeilingForecast("tasks.pid_max", "", 10, 100, 0, 61.0, 55.0, 66.0),)))
+    known = capacities(state, bounds_of(PROFILE)).hard
+    assert (known.count, known.low, known.high) == (61, 60, 66)

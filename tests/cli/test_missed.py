@@ -24,6 +24,7 @@ def document(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 — any JSON
     }
     known = {
         "required": [],
+        "holds": [],
         "capacity": capacity,
         "workloads": {"web": {"launched": 500, "ready": 500, "lost": 0, "deaths": ALIVE}},
         "outcome": "ceiling",
@@ -66,6 +67,21 @@ def test_objectives_that_no_count_kept_are_one() -> None:
     ]
     nothing_ran = {"web": {"launched": 3, "ready": 0, "deaths": ALIVE}}
     assert not any("objective" in said for said in missed(document(capacity=none, workloads=nothing_ran)))
+
+
+@pytest.mark.parametrize(("ceilings", "said"), [(["slo.probe"], 1), (["memory.available"], 0), (["tester.lag"], 0)])
+def test_an_objective_that_no_hold_kept_is_one(ceilings: list[str], said: int) -> None:
+    """What is not sustained for want of the host, or because density was late, is no missed objective."""
+    none = {
+        "count": None,
+        "kind": "not sustained",
+        "low": None,
+        "high": None,
+        "at_least": False,
+        "why": "the hold failed",
+    }
+    capacity = document()["capacity"] | {"recommended": none}
+    assert len(list(missed(document(capacity=capacity, holds=[{"ceilings": ceilings}])))) == said
 
 
 @pytest.mark.parametrize("launched", [0, 3])

@@ -8,6 +8,7 @@ from support.simulation import During, Simulated, simulate
 
 from density.capacity.capacities import capacities
 from density.capacity.required import requirements
+from density.cli.missed import missed
 from density.controller.run import Controller
 from density.engines.simulated import SimulatedEngine
 from density.events import HostSampled, StageEntered, TesterMeasured, WaveStarted
@@ -78,10 +79,12 @@ def test_pings_that_violate_an_objective_in_every_hold_leave_no_recommendation()
     assert [held.kept for held in run.state.holds] == [False] * len(run.state.holds)
     assert {ceiling for held in run.state.holds for ceiling in held.ceilings} == {"slo.probe"}
     assert found.recommended.kind == "not sustained"
+    assert found.slo.count < min(sum(held.counts_before.values()) for held in run.state.holds)
     assert [each.met for each in requirements({"recommended": 1}, found)] == [False]
     written = result(run.state, bounds_of(profile))["capacity"]["recommended"]
     assert written["count"] is None
     assert "slo.probe (web) at 900 ms of 50 ms" in written["why"]
+    assert len(list(missed(result(run.state, bounds_of(profile))))) == 1
     assert adds_up(run)
 
 
@@ -94,7 +97,8 @@ def test_a_hold_that_fails_is_repeated_with_fewer_until_one_is_sustained() -> No
     assert counts[0] == 30
     assert counts == sorted(set(counts), reverse=True)
     assert [each.kept for each in run.state.holds] == [count <= 26 for count in counts]
-    assert capacities(run.state, bounds_of(profile)).recommended.count == counts[-1] >= 0.8 * 26
+    found = capacities(run.state, bounds_of(profile))
+    assert found.recommended.count == found.slo.count == counts[-1] >= 0.8 * 26
     assert adds_up(run)
 
 

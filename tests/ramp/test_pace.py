@@ -108,6 +108,38 @@ def test_each_further_reduction_is_made_up_for_more_slowly() -> None:
     assert waited == [RECOVER, 2 * RECOVER, 4 * RECOVER]
 
 
+def recovered(concurrency: Concurrency, *, most: int) -> int:
+    """Launches without another reduction until nothing is reduced any more."""
+    launches = 0
+    while concurrency.cap and launches < most:
+        concurrency.completed(0.0)
+        launches += 1
+    return launches
+
+
+def test_what_was_reduced_long_ago_is_made_up_for_as_fast_as_a_first_reduction() -> None:
+    """Five moments bring 32 down to 1; once steps go well, each takes half as many launches as the one before."""
+    concurrency = Concurrency(fixed=MOST)
+    for _ in range(5):
+        assert concurrency.ease()
+    assert recovered(concurrency, most=10**5) <= 80 * RECOVER
+    assert concurrency.limit == MOST
+    assert concurrency.ease()
+    assert recovered(concurrency, most=10**5) == MOST // 2 * RECOVER
+
+
+def test_an_engine_that_never_takes_more_is_tried_now_and_then() -> None:
+    """However often it is reduced, the launches before the next try are bounded."""
+    concurrency = Concurrency(fixed=2)
+    for _ in range(50):
+        assert concurrency.ease()
+        launches = 0
+        while concurrency.limit == 1:
+            concurrency.completed(0.0)
+            launches += 1
+        assert launches <= 16 * RECOVER
+
+
 @given(st.lists(st.floats(0.001, 10), min_size=1, max_size=500))
 def test_there_is_always_at_least_one_at_once_and_never_too_many(gaps: list[float]) -> None:
     """Whatever the engine does."""

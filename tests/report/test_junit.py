@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped, TestSuite
 from lxml import etree
-from support.recorded_runs import recorded
+from support.recorded_runs import record, recorded
+from support.simulation import simulate
 
+from density.controller.run import Controller
+from density.engines.simulated import SimulatedEngine
+from density.model import Workload
+from density.profile.spec import Objectives, Profile, Ramp
 from density.report.junit import junit
 from density.report.recorded import read_run
 
@@ -46,3 +51,23 @@ def test_junitparser_reads_it(name: str, tmp_path: Path) -> None:
         for outcome in case.result:
             assert outcome.message
             assert outcome.text == outcome.message
+
+
+def test_an_objective_that_a_hold_missed_has_failed(tmp_path: Path) -> None:
+    """Round trips are slow in the holds alone; the failure names the count and what was measured."""
+
+    async def slow(controller: Controller, engine: SimulatedEngine) -> None:
+        await controller._bus.until(lambda state: state.stage == "hold")
+        engine.host.probe_seconds = lambda: 0.9  # type: ignore[method-assign]
+
+    profile = Profile(
+        name="test",
+        workloads=(Workload(name="web", engine="simulated"),),
+        ramp=Ramp(max_instances=30, hold_seconds=30),
+        objectives=Objectives(probe_p99_seconds=0.05),
+    )
+    run = read_run(record(simulate(profile, during=slow).events, tmp_path / "run"))
+    suite = etree.fromstring(junit(run).encode())
+    (failure,) = suite.findall(".//testcase[@name='slo.probe web']/failure")
+    assert "30 instances" in failure.attrib["message"]
+    assert "900 ms of 50 ms" in failure.attrib["message"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import floor, inf
 
-from density.capacity.capacities import capacities, is_reached
+from density.capacity.capacities import capacities, failed_by_themselves, is_reached
 from density.capacity.versus.memory import TOTAL, Cost
 from density.ceilings.catalog import readings
 from density.ceilings.reading import Bounds
@@ -37,7 +37,8 @@ def how_many(state: RunState, bounds: Bounds, memory: Mapping[str, Cost]) -> Fit
         return found
     if state.outcome and state.outcome.outcome == "ceiling" and hard.kind == "observed":
         objective = f"{state.outcome.ceiling} {state.outcome.subject}".rstrip()
-        return replace(found, high=inf, first=objective, words="a lower bound: an objective ended it")
+        why = "failures that no ceiling explains" if failed_by_themselves(state) else "an objective"
+        return replace(found, high=inf, first=objective, words=f"a lower bound: {why} ended it")
     by_memory = _by_own_memory(state, bounds, memory)
     if by_memory and (hard.kind == "observed" or by_memory.count < found.count):
         return by_memory
