@@ -75,7 +75,7 @@ def _verdict(run: Recorded) -> Iterator[str]:
         name = escape(f"{verdict['ceiling']} {verdict['subject']}".rstrip())
         used, limit = (format_value(verdict[key], verdict["unit"]) for key in ("used", "limit"))
         of = f": {used} of {limit}" if verdict["limit"] else ""
-        yield f"**{name}** – {escape(verdict['resource'])}{of}, {confidence(verdict['confidence'])}."
+        yield f"**{name}** – {escape(verdict['resource'])}{of}, {confidence(verdict)}."
         yield "\n".join(f"- {escape(sentence)}" for sentence in verdict["evidence"])
         yield f"What to change: {escape(verdict['fix'])}"
     else:

@@ -82,7 +82,7 @@ def _verdict(result: Document) -> Iterator[Row]:
         yield "ended", Text(result["reason"])
         return
     line = Text(f"{verdict['ceiling']} {verdict['subject']}".rstrip(), style="bold red")
-    line.append(f": {verdict['resource']}, {confidence(verdict['confidence'])}", style="not bold default")
+    line.append(f": {verdict['resource']}, {confidence(verdict)}", style="not bold default")
     yield "stopped by", line
     for sentence in verdict["evidence"]:
         yield "", Text(f"- {sentence}")
