@@ -9,7 +9,18 @@ from density.ceilings.calibration import CERTAIN
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.errors import heard, last_line
 from density.ceilings.reading import Bounds, Reading
-from density.ceilings.verdict import NOBODY, UNLIKELY, Costs, Key, Suspect, highest_readings, stood, suspects
+from density.ceilings.verdict import (
+    NOBODY,
+    UNLIKELY,
+    Costs,
+    Key,
+    Suspect,
+    Typical,
+    highest_readings,
+    stood,
+    suspects,
+    unexpected,
+)
 from density.events import CeilingForecast, Stopped
 from density.evidence import Judged
 from density.model import Failure
@@ -48,15 +59,15 @@ class Verdict:
     next: tuple[CeilingForecast, ...]
 
 
-def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
-    """The verdict from the state at the end of a run; None where no ceiling is to blame."""
+def judge(state: RunState, bounds: Bounds, costs: Costs, typical: Typical = unexpected) -> Verdict | None:
+    """The verdict from the state at the end of a run; None where no ceiling is to blame. Arguments as of `suspects`."""
     outcome = state.outcome
     if outcome is None or not outcome.ceiling:
         return None
     ceiling, key = BY_ID[outcome.ceiling], (outcome.ceiling, outcome.subject)
     reading = _reading(state, bounds, key)
     wave = state.wave_seen()
-    found = suspects(state, bounds, costs)
+    found = suspects(state, bounds, costs, typical)
     named = next((suspect for suspect in found if suspect.key == key and outcome.by_failures), None)
     others = [suspect for suspect in found if suspect.key != key and suspect.odds > UNLIKELY]
     failed = outcome.by_failures or _is_of_failures(key)
