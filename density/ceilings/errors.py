@@ -245,8 +245,3 @@ def heard(lines: Sequence[str]) -> Heard | None:
 def _is_of_a_failure(line: str) -> bool:
     rest = _WENT_WELL.sub("", line)
     return bool(_FAILS_BY_NAME.search(rest) or _FAILS.search(rest))
-
-
-def last_line(lines: Sequence[str]) -> str:
-    """The last line that is not empty."""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from density.ceilings.calibration import CERTAIN
 from density.ceilings.catalog import BY_ID, readings
-from density.ceilings.errors import heard, last_line
+from density.ceilings.errors import heard
 from density.ceilings.reading import Bounds, Reading
 from density.ceilings.verdict import (
     NOBODY,
@@ -25,6 +25,7 @@ from density.events import CeilingForecast, Stopped
 from density.evidence import Judged
 from density.model import Failure
 from density.state import RunState, WaveSeen
+from density.text import last_line
 from density.units import format_count, format_odds
 
 NEXT = 3

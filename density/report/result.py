@@ -179,6 +179,7 @@ def _workload(workload: WorkloadState, footprint: Document, *, died_out: Collect
                 "exit_code": tally.exit_code,
                 "signal": tally.signal,
                 "evidence": list(tally.evidence),
+                "others": list(tally.others),
             }
             for kind, tally in workload.failures.items()
         ],

@@ -139,6 +139,8 @@ def _closing(result: Document, run_dir: str) -> Iterator[Row]:
         yield "" if index else "failures", said
         for line in [line for line in failure["evidence"] if line.strip()][-_LINES:]:
             yield "", Text(f"  | {line[:200]}", style="dim")
+        for line in failure["others"]:
+            yield "", Text(f"  | another: {line[:200]}", style="dim")
     for index, warning in enumerate(result["warnings"]):
         yield "" if index else "warnings", Text(warning, style="yellow")
     torn = result["teardown"]
