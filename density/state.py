@@ -575,7 +575,7 @@ class RunState:
         self.own_limits_in_wave[own.ceiling, workload.workload.name] += 1
         tally = workload.own_limits.setdefault(own.ceiling, OwnTally(0, own))
         tally.count += 1
-        if own.used > tally.highest.used:
+        if own.used is not None and (tally.highest.used is None or own.used > tally.highest.used):
             tally.highest = own
 
     @_fold.register

@@ -40,7 +40,7 @@ class Verdict:
 
     Attributes:
         ceiling: id of the catalogue.
-        used, limit: the highest use of the last wave, in the ceiling's unit.
+        used, limit: the highest use of the last wave, in the ceiling's unit; `used` is None where it is not known.
         confidence: odds that it was this one, 0 to 1; None where nothing says how good they would be.
         measured: it was read, so it needs no odds: an objective that was missed, a reserve that was crossed.
         evidence: sentences with numbers.
@@ -51,7 +51,7 @@ class Verdict:
     subject: str
     resource: str
     unit: str
-    used: float
+    used: float | None
     limit: float
     confidence: float | None
     measured: bool
@@ -78,7 +78,7 @@ def judge(state: RunState, bounds: Bounds, costs: Costs, typical: Typical = unex
         subject=outcome.subject,
         resource=ceiling.resource,
         unit=ceiling.unit,
-        used=reading.used,
+        used=None if math.isnan(reading.used) else reading.used,
         limit=reading.limit,
         confidence=named.odds if named else None if measured else _confidence(state, reading, found),
         measured=measured,
@@ -124,7 +124,7 @@ def _evidence(state: RunState, bounds: Bounds, named: Suspect | None, reading: R
         yield from named.evidence
     elif missed:
         yield f"{stood(reading)} with {format_count(missed[0])} ready, the fewest that missed it"
-    elif reading.limit and (reading.key != NOBODY or reading.room < 0):
+    elif reading.limit and not math.isnan(reading.used) and (reading.key != NOBODY or reading.room < 0):
         yield stood(reading)
 
 

@@ -357,12 +357,13 @@ def _peaks(wave: WaveSeen) -> dict[str, float]:
 
 
 def _own_readings(wave: WaveSeen) -> dict[Key, Reading]:
-    """The instances' own limits that some of them met; the subject is the workload."""
+    """The instances' own limits that some of them met; the subject is the workload. Use that nobody knows is NaN."""
     found: dict[Key, Reading] = {}
     for each in wave.ended:
         for own in each.failure.own_limits[:1]:
-            reading = Reading(own.ceiling, each.workload, own.used, own.limit)
-            if own.ceiling in BY_ID and (reading.key not in found or found[reading.key].used < own.used):
+            reading = Reading(own.ceiling, each.workload, math.nan if own.used is None else own.used, own.limit)
+            known = found.get(reading.key)
+            if own.ceiling in BY_ID and (known is None or math.isnan(known.used) or known.used < reading.used):
                 found[reading.key] = reading
     return found
 

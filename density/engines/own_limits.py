@@ -157,9 +157,9 @@ def candidates(limits: Limits, kind: str, *, counted: bool) -> tuple[OwnLimit, .
         counted: the kernel's log can be read, which says so where tasks were refused.
     """
     if kind == "too_many_files" and limits.files:
-        return (OwnLimit("files.instance", 0.0, limits.files),)
+        return (OwnLimit("files.instance", None, limits.files),)
     if kind == "try_again" and limits.tasks and not counted:
-        return (OwnLimit("tasks.instance", 0.0, limits.tasks),)
+        return (OwnLimit("tasks.instance", None, limits.tasks),)
     return ()
 
 

@@ -22,6 +22,7 @@ from density.events import (
 from density.model import Failure, OwnLimit, Phase, Workload
 from density.profile.spec import Profile, Ramp
 from density.ramp.decide import Stop, bounds_of, decide
+from density.report.result import result
 from density.state import RunState, fold
 
 WEB = Workload(name="web", engine="simulated")
@@ -258,3 +259,15 @@ def test_a_container_that_needs_more_mounts_to_start_than_are_left_is_refused_by
     state = after_a_wave(full, [refused], ready=0, reached=Phase.REQUESTED)
     found = suspects(state, BOUNDS, {("mounts.namespace", "dockerd"): 2.0})
     assert likeliest(found) == ("mounts.namespace", "dockerd")
+
+
+def test_a_use_that_nobody_knows_is_not_told_as_none() -> None:
+    """The last words fit the limit on files of an instance, and nobody counted them: the limit alone is told."""
+    own = OwnLimit("files.instance", None, 64.0)
+    state = after_a_wave({}, [replace(exited("Too many open files"), own_limits=(own,))] * 3)
+    state.apply(Stopped(5.0, "ceiling", "3 of 11 failed", "files.instance", "web", by_failures=True))
+    document = result(state, BOUNDS)
+    assert (document["verdict"]["used"], document["verdict"]["limit"]) == (None, 64)
+    assert document["workloads"]["web"]["own_limits"][0]["used"] is None
+    assert any("own limit of 64" in sentence for sentence in document["verdict"]["evidence"])
+    assert not any("0 of 64" in sentence for sentence in document["verdict"]["evidence"])

@@ -330,7 +330,7 @@ def test_files_of_the_container_are_a_candidate_only(seen: int, given: int, daem
     ending = Ending(lines=("accept4: Too many open files",), limits=Limits(files=given))
     known = Known(readable=True, files_limit=seen, daemon_files_limit=daemons)
     failure = ended_like(known, code=1, ending=ending)
-    assert failure.own_limits == (OwnLimit("files.instance", 0, limit, hits=0),)
+    assert failure.own_limits == (OwnLimit("files.instance", None, limit, hits=0),)
 
 
 def test_a_port_that_every_instance_wants_is_told_from_one_that_another_program_has(

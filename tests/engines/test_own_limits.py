@@ -79,8 +79,8 @@ def test_a_full_slice_leaves_an_instance_what_its_own_counter_says(tasks: int, c
 def test_words_make_candidates() -> None:
     """Where the kernel's log is read, tasks that were refused are in it, and words alone make no candidate."""
     limits = Limits(tasks=40, files=64)
-    assert candidates(limits, "too_many_files", counted=True) == (OwnLimit("files.instance", 0, 64),)
-    assert candidates(limits, "try_again", counted=False) == (OwnLimit("tasks.instance", 0, 40),)
+    assert candidates(limits, "too_many_files", counted=True) == (OwnLimit("files.instance", None, 64),)
+    assert candidates(limits, "try_again", counted=False) == (OwnLimit("tasks.instance", None, 40),)
     assert candidates(limits, "try_again", counted=True) == ()
     assert candidates(Limits(), "too_many_files", counted=False) == ()
 
