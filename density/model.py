@@ -49,13 +49,13 @@ class OwnLimit:
 
     Attributes:
         ceiling: id of the catalogue: `memory.instance`, `tasks.instance`, `files.instance`, `cpu.instance`.
-        used: the most that it used, as far as that is known.
+        used: the most that it used; None: not known.
         limit: what it was allowed, in the ceiling's unit.
         hits: how often the kernel refused, killed or throttled at this limit; 0 where no counter could be read.
     """
 
     ceiling: str
-    used: float
+    used: float | None
     limit: float
     hits: int = 0
 

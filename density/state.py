@@ -6,6 +6,7 @@ instances of a run of thousands at every event would cost more than the run); it
 """
 
 import math
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -40,11 +41,16 @@ from density.evidence import Evidence, evidence_for
 from density.model import LEASE, OWN_FAULTS, EngineInfo, Failure, OwnLimit, Phase, Workload
 from density.statistics import LatencySeries
 from density.sustained import HoldSeries
+from density.text import last_line
 
 RECENT_PROBES = 5000
 RECENT_FAILURES = 20
 RECENT_SAMPLES = 300
 MOST_ENDED = 1000
+DIFFERENT = 5
+"""So many different last lines are kept of one kind of failure."""
+_NUMBERS = re.compile(r"\d+")
+"""Times, process ids and ports differ in each instance's line."""
 _ENDED = frozenset({Phase.FAILED, Phase.LOST})
 _REMOVED = frozenset({Phase.STOPPING, Phase.REMOVED})
 IN_FLIGHT = (Phase.REQUESTED, Phase.CREATED, Phase.STARTED)
@@ -62,13 +68,25 @@ class Pool:
 
 @dataclass(slots=True)
 class Tally:
-    """How often a kind of failure came, and how the first of it ended: its words, last lines, exit code and signal."""
+    """How often a kind of failure came, and how the first of it ended: its words, last lines, exit code and signal.
+
+    Attributes:
+        others: last lines of later ones that differ in more than numbers, the first `DIFFERENT` with that of the first.
+    """
 
     count: int
     message: str
     evidence: tuple[str, ...] = ()
     exit_code: int | None = None
     signal: str = ""
+    others: list[str] = field(default_factory=list)
+
+    def add(self, failure: Failure) -> None:
+        """One more of the kind."""
+        self.count += 1
+        known, line = [last_line(self.evidence), *self.others], last_line(failure.evidence)
+        if line and len(known) < DIFFERENT and _NUMBERS.sub("", line) not in {_NUMBERS.sub("", one) for one in known}:
+            self.others.append(line)
 
 
 @dataclass(slots=True)
@@ -547,7 +565,7 @@ class RunState:
                 event.failure.signal,
             ),
         )
-        tally.count += 1
+        tally.add(event.failure)
         self._own_limit(workload, event.failure)
 
     def _own_limit(self, workload: WorkloadState, failure: Failure) -> None:
@@ -557,7 +575,7 @@ class RunState:
         self.own_limits_in_wave[own.ceiling, workload.workload.name] += 1
         tally = workload.own_limits.setdefault(own.ceiling, OwnTally(0, own))
         tally.count += 1
-        if own.used > tally.highest.used:
+        if own.used is not None and (tally.highest.used is None or own.used > tally.highest.used):
             tally.highest = own
 
     @_fold.register

@@ -1,6 +1,7 @@
 """Words from outside: made harmless before anybody sees them, and searched at a cost that nobody can raise."""
 
 import re
+from collections.abc import Sequence
 
 _ANYTHING_FIRST = re.compile(r"(?:\.\*\??)+(?![*+?{])")
 _UNUSUAL = re.compile(r"[^ -~]")
@@ -43,3 +44,8 @@ def line_pattern(pattern: str) -> re.Pattern[str]:
     whole = re.compile(pattern)
     first = _ANYTHING_FIRST.match(pattern)
     return re.compile(pattern[first.end() :]) if first else whole
+
+
+def last_line(lines: Sequence[str]) -> str:
+    """The last line that is not empty."""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

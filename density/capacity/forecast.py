@@ -51,6 +51,11 @@ class Outlook:
         direction = mix(self.workloads)
         return {key: float(fitted.slopes @ direction) for key, fitted in self.lines.items()}
 
+    def typical(self, key: Key) -> float:
+        """What one more instance of the mix is expected to take of a ceiling before that is measured."""
+        expected = [expected_cost(each, *key, cgroup_version=self.cgroup_version).cost for each in self.workloads]
+        return float(np.array(expected) @ mix(self.workloads))
+
     def costs_by_workload(self) -> dict[Key, dict[str, float]]:
         """Ceiling and subject -> what one more instance of each workload takes, and not less than is typical."""
         found = {}

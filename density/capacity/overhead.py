@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 OWN: Mapping[str, str] = {
     "memory.available": "tester.rss_bytes",
+    "memory.commit": "tester.committed_bytes",
     "tasks.pid_max": "tester.threads",
     "tasks.threads_max": "tester.threads",
     "files.file_max": "tester.fds",

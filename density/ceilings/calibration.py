@@ -23,6 +23,8 @@ KNOTS = (
     (1.0, 0.985),
 )
 """Share of the weights -> how often it was right."""
+CERTAIN = KNOTS[-1][1]
+"""The highest odds that are claimed of anything: as often as those were right that had all the weight."""
 
 
 def mapped(share: float) -> float:
@@ -30,7 +32,7 @@ def mapped(share: float) -> float:
     for (low, least), (high, most) in pairwise(KNOTS):
         if share <= high:
             return least + (most - least) * max(0.0, share - low) / (high - low)
-    return KNOTS[-1][1]
+    return CERTAIN
 
 
 def calibrated(shares: Mapping[Key, float]) -> dict[Key, float]:

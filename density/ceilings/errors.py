@@ -5,6 +5,7 @@ the kernel's error, for the first that fits decides. What an instance printed is
 the catalogue that can cause the kind is held against what was read of it (`density.ceilings.verdict`).
 """
 
+import errno
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,7 +84,8 @@ _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"add watch.*no space left", r"fsnotify.*no space left",
     )),
     ("inotify", (
-        r"inotify_init", r"inotify instance", r"max_user_instances", r"create inotify", r"inotify",
+        r"inotify_init", r"inotify instance", r"max_user_instances", r"create inotify",
+        r"inotify\b.*(fail|error|cannot|unable|too many|limit|EMFILE)", r"(fail|error|cannot|unable)\w*\b.*\binotify",
         r"fsnotify.*too many open files", r"failed to create (a )?(fs)?watcher", r"allocate (directory|file) watch",
     )),
     ("no_namespace", (
@@ -145,7 +147,7 @@ _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("no_space", (
         r"no space left on device", r"ENOSPC", r"disk (is )?full", r"not enough (disk )?space(?!.*errno=12)", r"\(28: ",
         r"os error 28\b", r"errno[ :=]+28\b", r"no space left on (disk|drive)", r"insufficient (disk )?space",
-        r"out of inodes", r"device full",
+        r"out of inodes", r"\bdevice (is )?full\b(?![ -]\w)",
     )),
     ("no_memory", (
         r"cannot allocate memory", r"can't allocate memory", r"cannot set up guest memory", r"not enough memory",
@@ -155,7 +157,8 @@ _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"cannot allocate \d+ bytes",
         r"malloc.*fail", r"cannot reserve", r"insufficient memory", r"virtual memory exhausted", r"\(12: ",
         r"os error 12\b", r"errno[ :=]+12\b", r"fatal error: runtime: (cannot allocate|out of memory)",
-        r"no memory\b", r"allocation failure",
+        r"\bno memory( (is )?(left|available))?$", r"\bno memory (is )?(left|available)\b",
+        r"\bno memory (for|to)\b", r"(memory|page) allocation failure",
     )),
     # What says nothing of the host.
     ("exited", (
@@ -176,6 +179,30 @@ _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 """Kind -> patterns, any of which names it; case does not matter."""
 _COMPILED = tuple((kind, re.compile("|".join(patterns), re.IGNORECASE)) for kind, patterns in _CLASSES)
+_FAILS = re.compile(
+    r"\bfail|\berror|\w(Error|Exception)\b|\b(fatal|panic|abort|crit|alert|emerg)|"
+    r"\b(cannot|can't|couldn't|could not|unable|refus|reject)|unavailable|temporarily|\btoo (many|low|big)|"
+    r"\bnot (enough|available|allowed|accept|creat|allocat|open|start)|"
+    r"\bno (space|locks?|buffer|more|free|memory|available|file descriptors|ephemeral)\b|"
+    r"exhaust|insufficient|exceed|overflow|\bout of (memory|space|file|inodes|data|metadata)|"
+    r"\b(is|are|table|pool|disk|device|exchange) full\b|limit (was |is )?(reached|hit)|limit .*reached|"
+    r"\b(is|address|already) in use\b|already (allocated|taken|used)|"
+    r"killed|invoked oom|bad_alloc|denied|over quota|giving up|\(\d{1,3}: |\berrno\b",
+    re.IGNORECASE,
+)
+"""What a line has that says that something went wrong, beside the name of what it is of."""
+_FAILS_BY_NAME = re.compile(rf"\b({'|'.join(errno.errorcode.values())}|ENOTSUPP)\b")
+"""The kernel's names of errors: `EMFILE`."""
+_WENT_WELL = re.compile(
+    r"\b(no|0|zero|without( any)?) (\w+ )?(errors?|failures?|failed|killed|denied|exceeded|exhausted)\b|"
+    r"\b\w*(errors?|failures?|failed|killed|denied|exceeded|overflow|exhausted|out of memory)\w*( events?)?\"?[ :=]+"
+    r"(0|none|false|null|ok)\b|"
+    r"\b(on|if|when|in case of|unless|upon|after|from) (an? |any |the )?"
+    r"(errors?|failures?|failed|panic|out of memory|address in use|(?-i:E[A-Z]{3,}))\b|"
+    r"-XX:\S+|[-_/.](error|failed|failure)s?\b|\b(error|failure|failed)s?[-_/.](log|handler|page|count|rate|budget)\w*",
+    re.IGNORECASE,
+)
+"""Where the same words say that nothing did, or what is to be done if something does."""
 
 ENGINE_KINDS = frozenset({"refused", "engine", "no_image", "overloaded"})
 """Kinds that say of the engine that it cannot launch, and nothing of what the host has."""
@@ -206,14 +233,15 @@ def heard(lines: Sequence[str]) -> Heard | None:
     """The last line of an instance that names something that ran out; None where none does.
 
     Only what ran out is looked for: that a program could not reach another one, or find a file, is its own affair.
+    Other than an engine's message, a line need not be about a failure: `using inotify` is not.
     """
     for line in reversed(lines):
         kind = classify(line)
-        if kind in EXHAUSTION:
+        if kind in EXHAUSTION and _is_of_a_failure(line):
             return Heard(kind, line.strip())
     return None
 
 
-def last_line(lines: Sequence[str]) -> str:
-    """The last line that is not empty."""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+def _is_of_a_failure(line: str) -> bool:
+    rest = _WENT_WELL.sub("", line)
+    return bool(_FAILS_BY_NAME.search(rest) or _FAILS.search(rest))

@@ -5,14 +5,27 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from density.ceilings.calibration import CERTAIN
 from density.ceilings.catalog import BY_ID, readings
-from density.ceilings.errors import heard, last_line
+from density.ceilings.errors import heard
 from density.ceilings.reading import Bounds, Reading
-from density.ceilings.verdict import NOBODY, UNLIKELY, Costs, Key, Suspect, highest_readings, stood, suspects
-from density.events import CeilingForecast
+from density.ceilings.verdict import (
+    NOBODY,
+    UNLIKELY,
+    Costs,
+    Key,
+    Suspect,
+    Typical,
+    highest_readings,
+    stood,
+    suspects,
+    unexpected,
+)
+from density.events import CeilingForecast, Stopped
 from density.evidence import Judged
 from density.model import Failure
 from density.state import RunState, WaveSeen
+from density.text import last_line
 from density.units import format_count, format_odds
 
 NEXT = 3
@@ -27,8 +40,9 @@ class Verdict:
 
     Attributes:
         ceiling: id of the catalogue.
-        used, limit: the highest use of the last wave, in the ceiling's unit.
+        used, limit: the highest use of the last wave, in the ceiling's unit; `used` is None where it is not known.
         confidence: odds that it was this one, 0 to 1; None where nothing says how good they would be.
+        measured: it was read, so it needs no odds: an objective that was missed, a reserve that was crossed.
         evidence: sentences with numbers.
         next: the ceilings that would bind once this one is out of the way, nearest first.
     """
@@ -37,34 +51,37 @@ class Verdict:
     subject: str
     resource: str
     unit: str
-    used: float
+    used: float | None
     limit: float
     confidence: float | None
+    measured: bool
     evidence: tuple[str, ...]
     fix: str
     next: tuple[CeilingForecast, ...]
 
 
-def judge(state: RunState, bounds: Bounds, costs: Costs) -> Verdict | None:
-    """The verdict from the state at the end of a run; None where no ceiling is to blame."""
+def judge(state: RunState, bounds: Bounds, costs: Costs, typical: Typical = unexpected) -> Verdict | None:
+    """The verdict from the state at the end of a run; None where no ceiling is to blame. Arguments as of `suspects`."""
     outcome = state.outcome
     if outcome is None or not outcome.ceiling:
         return None
     ceiling, key = BY_ID[outcome.ceiling], (outcome.ceiling, outcome.subject)
     reading = _reading(state, bounds, key)
     wave = state.wave_seen()
-    found = suspects(state, bounds, costs)
+    found = suspects(state, bounds, costs, typical)
     named = next((suspect for suspect in found if suspect.key == key and outcome.by_failures), None)
     others = [suspect for suspect in found if suspect.key != key and suspect.odds > UNLIKELY]
-    failed = outcome.by_failures or key == NOBODY
+    failed = outcome.by_failures or _is_of_failures(key)
+    measured = _is_measured(outcome, reading)
     return Verdict(
         ceiling=ceiling.id,
         subject=outcome.subject,
         resource=ceiling.resource,
         unit=ceiling.unit,
-        used=reading.used,
+        used=None if math.isnan(reading.used) else reading.used,
         limit=reading.limit,
-        confidence=named.odds if named else _confidence(state, reading, found),
+        confidence=named.odds if named else None if measured else _confidence(state, reading, found),
+        measured=measured,
         evidence=(
             outcome.reason,
             *(_words(wave) if failed else ()),
@@ -107,7 +124,7 @@ def _evidence(state: RunState, bounds: Bounds, named: Suspect | None, reading: R
         yield from named.evidence
     elif missed:
         yield f"{stood(reading)} with {format_count(missed[0])} ready, the fewest that missed it"
-    elif reading.limit and (reading.key != NOBODY or reading.room < 0):
+    elif reading.limit and not math.isnan(reading.used) and (reading.key != NOBODY or reading.room < 0):
         yield stood(reading)
 
 
@@ -131,28 +148,36 @@ def _also(others: Sequence[Suspect]) -> Iterator[str]:
         yield f"also possible, {format_odds(suspect.odds)}: {'; '.join(suspect.evidence)}"
 
 
-def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> float | None:
-    """Of a ceiling that is no suspect.
+def _is_of_failures(key: Key) -> bool:
+    """Whether nothing but failed launches is named: what the suspects leave, or the objective that they missed."""
+    return key[0] == NOBODY[0]
 
-    Failures without one are nobody's with the odds that the suspects leave. What was measured is certain: an objective
-    that was missed, a reserve that was touched, room that is less than what the host moves by itself, where no count is
-    forecast. A forecast is as good as its interval; one by typical costs has none, so nothing says how good it is. A
-    launch that fails by the way says nothing of either.
+
+def _is_measured(outcome: Stopped, reading: Reading) -> bool:
+    """Whether what ended the ramp was read: an objective that was missed, a reserve that was crossed.
+
+    That too many launches failed was counted too, but not why, so it has odds like any other cause of failures.
     """
-    key = reading.key
-    if key == NOBODY and (state.outcome is None or state.outcome.by_failures):
-        return 1 - sum(suspect.odds for suspect in found)
-    if BY_ID[key[0]].soft or reading.room < 0:
-        return 1.0
-    mine = next((ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) == key), None)
-    if state.outcome is not None and state.outcome.by_failures:
+    if outcome.by_failures or _is_of_failures(reading.key):
+        return False
+    return BY_ID[reading.ceiling].soft or reading.room < 0
+
+
+def _confidence(state: RunState, reading: Reading, found: Sequence[Suspect]) -> float | None:
+    """Of a ceiling that is no suspect and was not measured.
+
+    Failures without one are nobody's with the odds that the suspects leave. A forecast is as good as its interval; one
+    by typical costs has none, and neither has room that is less than what the host moves by itself, so nothing says how
+    good they are. A launch that fails by the way says nothing of either.
+    """
+    if _is_of_failures(reading.key):
+        return min(CERTAIN, 1 - sum(suspect.odds for suspect in found))
+    mine = next((ceiling for ceiling in state.forecast if (ceiling.ceiling, ceiling.subject) == reading.key), None)
+    failed = state.outcome is not None and state.outcome.by_failures
+    if failed or mine is None or not _is_known(mine) or mine.typical:
         return None
-    if mine is None or not _is_known(mine):
-        return 1.0
-    if mine.typical:
-        return None
-    odds = (_sooner(other, mine) for other in state.forecast if (other.ceiling, other.subject) != key)
-    return math.prod(1 - share for share in odds)
+    odds = (_sooner(other, mine) for other in state.forecast if (other.ceiling, other.subject) != reading.key)
+    return min(CERTAIN, math.prod(1 - share for share in odds))
 
 
 def _sooner(other: CeilingForecast, mine: CeilingForecast) -> float:

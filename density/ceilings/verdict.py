@@ -8,7 +8,7 @@ one that is full is a suspect even when nobody names it.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from density.ceilings.calibration import calibrated
@@ -22,6 +22,8 @@ from density.units import format_value
 Key = tuple[str, str]
 Costs = Mapping[Key, float]
 """Ceiling and subject -> what one more instance takes, where that was measured."""
+Typical = Callable[[Key], float]
+"""What one more instance is expected to take of a ceiling before that is measured; 0: nothing, or nobody knows."""
 NOBODY: Key = ("slo.failures", "")
 """What is named where nothing of the catalogue explains the failures."""
 
@@ -153,8 +155,19 @@ def likeliest(found: Sequence[Suspect]) -> Key:
     return found[0].key if found and found[0].odds > max(nobody, UNLIKELY) else NOBODY
 
 
-def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
-    """Every ceiling that the wave's failures fit, most likely first."""
+def unexpected(_: Key) -> float:
+    """Where nobody says what an instance typically takes."""
+    return 0.0
+
+
+def suspects(state: RunState, bounds: Bounds, costs: Costs, typical: Typical = unexpected) -> list[Suspect]:
+    """Every ceiling that the wave's failures fit, most likely first.
+
+    Args:
+        state, bounds: what is known, and what is kept free.
+        costs: what was measured.
+        typical: stands in where nothing was.
+    """
     wave = state.wave_seen()
     if not wave.ended:
         return []
@@ -163,7 +176,7 @@ def suspects(state: RunState, bounds: Bounds, costs: Costs) -> list[Suspect]:
     weights = {
         key: weight
         for key, reading in highest.items()
-        if key[0] != NOBODY[0] and (weight := _weight(key, reading, costs.get(key), wave))
+        if key[0] != NOBODY[0] and (weight := _weight(reading, costs, typical, wave))
     }
     weights |= _by_words_alone(wave, highest) | _own_limits(wave, highest)
     if ("memory.cgroup", "") in moved or any(key[0] == "memory.instance" for key in weights):
@@ -190,8 +203,8 @@ _CERTAIN = (ENGINE_KINDS - {"engine"}) | {"own_limit", "cancelled"}
 """Kinds that an engine knows better than any words of the instance."""
 
 
-def _weight(key: Key, reading: Reading, cost: float | None, wave: WaveSeen) -> float:
-    return _fits(key, wave.ended) * _near(reading, cost, wave) * _counted(key, wave)
+def _weight(reading: Reading, costs: Costs, typical: Typical, wave: WaveSeen) -> float:
+    return _fits(reading.key, wave.ended) * _nearness(reading, costs, typical, wave) * _counted(reading.key, wave)
 
 
 def _is_silent(kind: str) -> bool:
@@ -267,9 +280,16 @@ def _fullest(wave: WaveSeen, highest: Mapping[Key, Reading]) -> float:
     return max((min(1.0, max(0.0, share)) ** 8 for share in shares), default=0.0)
 
 
-def _near(reading: Reading, cost: float | None, wave: WaveSeen) -> float:
+def _nearness(reading: Reading, costs: Costs, typical: Typical, wave: WaveSeen) -> float:
+    """How likely the limit was in the way; a typical cost may be too low, so that the share that is used counts too."""
+    if reading.key in costs:
+        return _near(reading, costs[reading.key], wave)
+    return max(_near(reading, 0.0, wave), _near(reading, typical(reading.key), wave))
+
+
+def _near(reading: Reading, cost: float, wave: WaveSeen) -> float:
     """How likely the limit was in the way: 1 where the room was nothing beside what the launches wanted."""
-    if cost is None or cost <= 0:
+    if cost <= 0:
         return 0.5 * math.pow(max(0.0, min(1.0, reading.ratio)), 8.0 if _names(reading.ceiling, wave) else 64.0)
     room = max(0.0, reading.limit - reading.used)
     ceiling = BY_ID[reading.ceiling]
@@ -337,12 +357,13 @@ def _peaks(wave: WaveSeen) -> dict[str, float]:
 
 
 def _own_readings(wave: WaveSeen) -> dict[Key, Reading]:
-    """The instances' own limits that some of them met; the subject is the workload."""
+    """The instances' own limits that some of them met; the subject is the workload. Use that nobody knows is NaN."""
     found: dict[Key, Reading] = {}
     for each in wave.ended:
         for own in each.failure.own_limits[:1]:
-            reading = Reading(own.ceiling, each.workload, own.used, own.limit)
-            if own.ceiling in BY_ID and (reading.key not in found or found[reading.key].used < own.used):
+            reading = Reading(own.ceiling, each.workload, math.nan if own.used is None else own.used, own.limit)
+            known = found.get(reading.key)
+            if own.ceiling in BY_ID and (known is None or math.isnan(known.used) or known.used < reading.used):
                 found[reading.key] = reading
     return found
 

@@ -107,13 +107,15 @@ def memory_killed(logged: Sequence[Logged]) -> MemoryKill | None:
     return next((each for each in reversed(logged) if isinstance(each, MemoryKill)), None)
 
 
-def reached(limits: Limits, logged: Sequence[Logged], *, mark: str) -> tuple[OwnLimit, ...]:
+def reached(limits: Limits, logged: Sequence[Logged], *, mark: str, slice_full: bool) -> tuple[OwnLimit, ...]:
     """The limits of its own that an instance reached, as the kernel logged them, the likeliest cause first.
 
     Args:
         limits: what the instance may use.
         logged: what was logged of it.
         mark: a text that is in the names of its cgroups and in no other's.
+        slice_full: the run's slice was at its limit on tasks at some time: the kernel says of a refused fork only that
+            it was at the limit of the instance or at one above it.
     """
     found = []
     kills = [each for each in logged if isinstance(each, MemoryKill) and each.limited and mark in each.limited]
@@ -121,17 +123,23 @@ def reached(limits: Limits, logged: Sequence[Logged], *, mark: str) -> tuple[Own
         limit = kills[-1].limit_bytes or limits.memory_bytes
         found.append(OwnLimit("memory.instance", kills[-1].used_bytes or limit, limit, len(kills)))
     denied = sum(isinstance(each, ForkDenied) for each in logged)
-    if denied and limits.tasks:
+    if denied and limits.tasks and not slice_full:
         found.append(OwnLimit("tasks.instance", limits.tasks, limits.tasks, denied))
     return tuple(found)
 
 
-def reached_alive(leaf: Leaf) -> tuple[OwnLimit, ...]:
-    """The limits of its own at which a living instance is held back, the likeliest cause first."""
+def reached_alive(leaf: Leaf, *, slice_full: bool) -> tuple[OwnLimit, ...]:
+    """The limits of its own at which a living instance is held back, the likeliest cause first.
+
+    Args:
+        leaf: its cgroup.
+        slice_full: the run's slice was at its limit on tasks at some time: older kernels count what that refused in the
+            instance's cgroup.
+    """
     found = []
     if 0 < leaf.memory_limit_bytes * _NEAR <= leaf.memory_bytes and leaf.memory_refused:
         found.append(OwnLimit("memory.instance", leaf.memory_bytes, leaf.memory_limit_bytes, leaf.memory_refused))
-    if leaf.tasks_limit and leaf.tasks_denied:
+    if leaf.tasks_limit and leaf.tasks_denied and (leaf.tasks >= leaf.tasks_limit or not slice_full):
         found.append(OwnLimit("tasks.instance", leaf.tasks, leaf.tasks_limit, leaf.tasks_denied))
     if 0 < leaf.files_limit <= leaf.files:
         found.append(OwnLimit("files.instance", leaf.files, leaf.files_limit, 1))
@@ -149,9 +157,9 @@ def candidates(limits: Limits, kind: str, *, counted: bool) -> tuple[OwnLimit, .
         counted: the kernel's log can be read, which says so where tasks were refused.
     """
     if kind == "too_many_files" and limits.files:
-        return (OwnLimit("files.instance", 0.0, limits.files),)
+        return (OwnLimit("files.instance", None, limits.files),)
     if kind == "try_again" and limits.tasks and not counted:
-        return (OwnLimit("tasks.instance", 0.0, limits.tasks),)
+        return (OwnLimit("tasks.instance", None, limits.tasks),)
     return ()
 
 

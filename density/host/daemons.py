@@ -70,10 +70,11 @@ class DescriptorCounter:
 
 
 class ProcessSensor:
-    """`PREFIX.{cpu_seconds,busy_cpus,rss_bytes,threads,fds,fds_limit}` of one process; it never comes to mean another.
+    """`PREFIX.{cpu_seconds,busy_cpus,rss_bytes,threads,...}` of one process; it never comes to mean another.
 
-    `busy_cpus` is CPU time a second over the last interval of `SHORTEST_SECONDS` or longer, 2.0 for two CPUs; before
-    the first is over there is none.
+    `fds` are open files, `fds_limit` how many may be; `committed_bytes` is what the kernel promised it, used or not:
+    its own writable memory, with the stacks of its threads. `busy_cpus` is CPU time a second over the last interval of
+    `SHORTEST_SECONDS` or longer, 2.0 for two CPUs; before the first is over there is none.
 
     Raises:
         Unavailable: no such process, or not allowed to look.
@@ -101,11 +102,12 @@ class ProcessSensor:
         """
         limit = parse_soft_limit(self._limits.read(), "Max open files")
         with procfs(self._root), self._process.oneshot():
-            times = self._process.cpu_times()
+            times, memory = self._process.cpu_times(), self._process.memory_info()
             values = {
                 "cpu_seconds": times.user + times.system,
                 "threads": float(self._process.num_threads()),
-                "rss_bytes": float(self._process.memory_info().rss),
+                "rss_bytes": float(memory.rss),
+                "committed_bytes": float(memory.data),
             }
         values |= self._busy_cpus(values["cpu_seconds"])
         values["fds"] = float(self._descriptors.read())

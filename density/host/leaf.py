@@ -16,6 +16,7 @@ class Leaf:
 
     Attributes:
         memory_refused: how often memory was at the limit and some had to be taken back first.
+        tasks: the most at once where the kernel keeps that, else those now.
         tasks_denied: forks and threads that were refused.
         throttled, periods: periods in which it had used up its CPU quota, of all periods in which it ran.
     """
@@ -42,7 +43,7 @@ def read_leaf(pid: int, root: Path = Path("/")) -> Leaf:
         memory_bytes=_number(memory, "memory.current", "memory.usage_in_bytes"),
         memory_limit_bytes=_limit(memory, "memory.max", "memory.limit_in_bytes"),
         memory_refused=int(_number(memory, "memory.failcnt") or _event(memory, "memory.events")),
-        tasks=_number(tasks, "pids.current"),
+        tasks=_number(tasks, "pids.peak", "pids.current"),
         tasks_limit=_limit(tasks, "pids.max"),
         tasks_denied=int(_event(tasks, "pids.events")),
         cpus_limit=_cpus(cpu),

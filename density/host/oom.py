@@ -20,7 +20,8 @@ class OomEvents:
 
     `oom` of memory.events.local is how often the cgroup's own limit was hit with nothing left to take back: that is no
     kill yet, and may be counted several times for one. `oom_kill` of memory.events is how many processes in it or below
-    were killed, also by a limit further down or by the host. So of each hit no more are counted than were killed.
+    were killed, also by a limit further down or by the host. The kernel kills at once where it does, so between two
+    readings no more are counted than were killed, nor more than there were hits; a hit explains no later kill.
 
     Raises:
         Unavailable: the cgroup has no memory events.
@@ -29,8 +30,7 @@ class OomEvents:
     def __init__(self, directory: Path) -> None:
         self._hits_file = HotFile(directory / "memory.events.local")
         self._kills_file = HotFile(directory / "memory.events")
-        self._count, self._unexplained = 0, 0
-        self._hits, self._kills = 0, 0
+        self._count = 0
         self._hits, self._kills = self._events()
 
     def read(self) -> int:
@@ -40,12 +40,8 @@ class OomEvents:
             Unavailable: the cgroup was removed.
         """
         hits, kills = self._events()
-        self._unexplained += hits - self._hits
-        killed = kills - self._kills
+        self._count += max(0, min(hits - self._hits, kills - self._kills))
         self._hits, self._kills = hits, kills
-        if killed > 0:
-            self._count += min(self._unexplained, killed)
-            self._unexplained = 0
         return self._count
 
     def _events(self) -> tuple[int, int]:
@@ -57,7 +53,8 @@ class OomCounter:
     """Counts kills from now on, through an eventfd that the kernel raises at the cgroup whose limit was hit.
 
     Kills in any cgroup below it are counted if this limit caused them; those by a limit further down are not. The
-    kernel may raise it several times for one kill, so no more are counted than there were on the host meanwhile.
+    kernel may raise it several times for one kill, or for none, so between two readings no more are counted than there
+    were on the host.
 
     Raises:
         Unavailable: not on this kernel, or not allowed.
@@ -65,7 +62,7 @@ class OomCounter:
 
     def __init__(self, directory: Path, *, root: Path = Path("/")) -> None:
         self._event = -1
-        self._count, self._raised = 0, 0
+        self._count = 0
         self._host = root / "proc/vmstat"
         self._host_kills = self._killed_on_host()
         try:
@@ -77,12 +74,11 @@ class OomCounter:
 
     def read(self) -> int:
         """Kills since this counter was made."""
+        raised = 0
         with suppress(BlockingIOError):
-            self._raised += os.eventfd_read(self._event)
+            raised = os.eventfd_read(self._event)
         before, self._host_kills = self._host_kills, self._killed_on_host()
-        if self._host_kills > before:
-            self._count += min(self._raised, self._host_kills - before)
-            self._raised = 0
+        self._count += max(0, min(raised, self._host_kills - before))
         return self._count
 
     def _killed_on_host(self) -> int:

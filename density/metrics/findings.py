@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from density.capacity.capacities import Capacity, capacities
 from density.capacity.footprint import Line
-from density.capacity.outlook import Key, fit_lines, mix
+from density.capacity.forecast import outlook
+from density.capacity.outlook import Key
 from density.capacity.split import split_memory
 from density.ceilings.judge import Verdict, judge
 from density.ceilings.reading import Bounds
@@ -74,11 +75,10 @@ def find(state: RunState) -> Findings:
     """The findings from this state."""
     bounds = bounds_of_run(state)
     workloads = [workload.workload for workload in state.workloads.values()]
-    lines = fit_lines(state, workloads, bounds)
-    direction = mix(workloads)
-    costs = {key: float(line.slopes @ direction) for key, line in lines.items()}
-    resources = {_resource(key): line for key, line in lines.items()} | split_memory(state, workloads)
-    return Findings(_capacity(state, bounds), _footprints(resources), judge(state, bounds, costs))
+    known = outlook(state, values=state.values(), workloads=workloads, bounds=bounds)
+    resources = {_resource(key): line for key, line in known.lines.items()} | split_memory(state, workloads)
+    verdict = judge(state, bounds, known.costs(), known.typical)
+    return Findings(_capacity(state, bounds), _footprints(resources), verdict)
 
 
 def _moment(state: RunState) -> tuple[object, ...]:

@@ -116,8 +116,9 @@ def _failures(profile: Profile, state: RunState) -> Stop | None:
     wave, bounds = state.wave_seen(), bounds_of(profile)
     if not wave.ended:
         return None
-    costs = look_ahead(profile, state).costs()
-    found = suspects(state, bounds, costs)
+    ahead = look_ahead(profile, state)
+    costs = ahead.costs()
+    found = suspects(state, bounds, costs, ahead.typical)
     bound = likeliest(found)
     hosts = not BY_ID[bound[0]].own
     exhausted = any(each.failure.kind in EXHAUSTION and not each.failure.own_limits for each in wave.ended)

@@ -59,8 +59,11 @@ def odds(key: str, value: float) -> Fact:
     return Fact(key, value, format_odds(value))
 
 
-def confidence(odds: float | None) -> str:
-    """`confidence 97%`, after what the verdict names."""
+def confidence(verdict: Mapping[str, Any]) -> str:
+    """`confidence 97%`, or `measured`, after what the verdict names."""
+    if verdict["measured"]:
+        return "measured"
+    odds = verdict["confidence"]
     return "confidence not known" if odds is None else f"confidence {format_odds(odds)}"
 
 

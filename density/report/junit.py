@@ -1,18 +1,21 @@
 """The run as JUnit XML, which CI servers show: a test case for each objective and requirement, and how the run went."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from density.capacity.capacities import missed_in
-from density.capacity.deaths import died_out
+from density.capacity.deaths import deaths
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.catalog.objectives import BY_FIELD, BY_WORKLOAD
 from density.ceilings.reading import Reading
 from density.ceilings.sample import describe_sample
+from density.ceilings.verdict import NOBODY
 from density.events import Held
 from density.evidence import Judged
+from density.model import LEASE
+from density.ramp.decide import FEW_FAILED, MANY_FAILED
 from density.report.facts import how_found
 from density.report.history import Rest
 from density.report.recorded import Recorded
@@ -39,7 +42,7 @@ class Case:
 
 def junit(run: Recorded) -> str:
     """The XML document."""
-    cases = [*_required(run), *_objectives(run), *_deaths(run), _ending(run), _removal(run)]
+    cases = [*_required(run), *_objectives(run), *_deaths(run), *_launches(run), _ending(run), _removal(run)]
     counts = {tag: str(sum(case.tag == tag for case in cases)) for tag in ("failure", "error", "skipped")}
     suite = ET.Element("testsuite", {
         "name": _clean(f"density {run.result['profile']}"),
@@ -96,10 +99,39 @@ def _required(run: Recorded) -> Iterator[Case]:
 
 
 def _deaths(run: Recorded) -> Iterator[Case]:
-    """One a workload of which every instance died."""
-    for each in died_out(run.state):
-        last = f"; printed last: {' / '.join(each.last_lines)}" if each.last_lines else ""
-        yield Case("workloads", each.workload, "failure", f"{each.sentence}{last}")
+    """One a workload of which instances died: failed where none was left, or too many died for no known reason."""
+    for each in deaths(run.state):
+        workload = run.state.workloads[each.workload]
+        died = each.count - (workload.failures[LEASE].count if LEASE in workload.failures else 0)
+        too_many = _is_too_many(died, each.ready) and not _is_judged(run)
+        yield Case(
+            "workloads", each.workload, "failure" if each.total or too_many else "passed",
+            f"{each.sentence}{_printed(each.last_lines)}",
+        )  # fmt: skip
+
+
+def _launches(run: Recorded) -> Iterator[Case]:
+    """One a workload of which too many launches failed, for a reason that nobody knows."""
+    for name, each in run.state.workloads.items():
+        if _is_too_many(each.failed, each.launched) and not _is_judged(run):
+            kinds = ", ".join(f"{tally.count:,} x {kind}" for kind, tally in each.failures.items())
+            lines = next((tally.evidence for tally in each.failures.values() if tally.evidence), ())
+            said = f"{each.failed:,} of {each.launched:,} launches of {name} failed; {kinds}{_printed(lines)}"
+            yield Case("workloads", f"{name} launches", "failure", said)
+
+
+def _is_too_many(count: int, of: int) -> bool:
+    return count >= FEW_FAILED and count > MANY_FAILED * of
+
+
+def _is_judged(run: Recorded) -> bool:
+    """Whether failures are judged elsewhere: by an objective, or a ceiling explains them."""
+    verdict = run.result["verdict"]
+    return run.bounds.objectives.failures_share is not None or bool(verdict and verdict["ceiling"] != NOBODY[0])
+
+
+def _printed(lines: Sequence[str]) -> str:
+    return f"; printed last: {' / '.join(lines)}" if lines else ""
 
 
 def _objectives(run: Recorded) -> Iterator[Case]:

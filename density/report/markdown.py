@@ -73,9 +73,10 @@ def _verdict(run: Recorded) -> Iterator[str]:
     yield f"## {tables.heading(run)}"
     if verdict:
         name = escape(f"{verdict['ceiling']} {verdict['subject']}".rstrip())
-        used, limit = (format_value(verdict[key], verdict["unit"]) for key in ("used", "limit"))
+        limit = format_value(verdict["limit"], verdict["unit"])
+        used = "a limit" if verdict["used"] is None else format_value(verdict["used"], verdict["unit"])
         of = f": {used} of {limit}" if verdict["limit"] else ""
-        yield f"**{name}** – {escape(verdict['resource'])}{of}, {confidence(verdict['confidence'])}."
+        yield f"**{name}** – {escape(verdict['resource'])}{of}, {confidence(verdict)}."
         yield "\n".join(f"- {escape(sentence)}" for sentence in verdict["evidence"])
         yield f"What to change: {escape(verdict['fix'])}"
     else:

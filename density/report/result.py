@@ -57,7 +57,7 @@ def result(state: RunState, bounds: Bounds, *, recorded: Extent | None = None) -
     outcome = state.outcome
     workloads = [workload.workload for workload in state.workloads.values()]
     known = outlook(state, values=state.values(), workloads=workloads, bounds=bounds)
-    verdict = judge(state, bounds, known.costs())
+    verdict = judge(state, bounds, known.costs(), known.typical)
     footprints = _footprints(known, split_memory(state, workloads))
     found = capacities(state, bounds)
     gone = {each.workload for each in died_out(state)}
@@ -179,6 +179,7 @@ def _workload(workload: WorkloadState, footprint: Document, *, died_out: Collect
                 "exit_code": tally.exit_code,
                 "signal": tally.signal,
                 "evidence": list(tally.evidence),
+                "others": list(tally.others),
             }
             for kind, tally in workload.failures.items()
         ],

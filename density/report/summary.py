@@ -82,7 +82,7 @@ def _verdict(result: Document) -> Iterator[Row]:
         yield "ended", Text(result["reason"])
         return
     line = Text(f"{verdict['ceiling']} {verdict['subject']}".rstrip(), style="bold red")
-    line.append(f": {verdict['resource']}, {confidence(verdict['confidence'])}", style="not bold default")
+    line.append(f": {verdict['resource']}, {confidence(verdict)}", style="not bold default")
     yield "stopped by", line
     for sentence in verdict["evidence"]:
         yield "", Text(f"- {sentence}")
@@ -139,6 +139,8 @@ def _closing(result: Document, run_dir: str) -> Iterator[Row]:
         yield "" if index else "failures", said
         for line in [line for line in failure["evidence"] if line.strip()][-_LINES:]:
             yield "", Text(f"  | {line[:200]}", style="dim")
+        for line in failure["others"]:
+            yield "", Text(f"  | another: {line[:200]}", style="dim")
     for index, warning in enumerate(result["warnings"]):
         yield "" if index else "warnings", Text(warning, style="yellow")
     torn = result["teardown"]

@@ -93,7 +93,7 @@ class WaveRow:
 
 @dataclass(frozen=True, slots=True)
 class FailureRow:
-    """A kind of failure of one workload, with the first message of it and what the instance printed."""
+    """A kind of failure of one workload, with the first message of it, what that instance printed, and others' last."""
 
     workload: str
     kind: str
@@ -270,7 +270,7 @@ def failures(run: Recorded) -> list[FailureRow]:
     """Every kind of failure, the most frequent first."""
     found = [
         FailureRow(name, one["kind"], count(f"failures.{name}.{one['kind']}", one["count"]), one["message"],
-                   tuple(one["evidence"]))
+                   (*one["evidence"], *(f"another: {line}" for line in one["others"])))
         for name, each in run.result["workloads"].items() for one in each["failures"]
     ]  # fmt: skip
     return sorted(found, key=lambda row: -row.number.value)

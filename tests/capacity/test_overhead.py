@@ -29,6 +29,10 @@ def host(count: int, *, own: float) -> dict[str, float]:
         "memory.total_bytes": 64e9,
         "memory.available_bytes": 60e9 - COST["memory"] * count - 1e6 * own,
         "tester.rss_bytes": 1e6 * own,
+        "memory.overcommit_mode": 2.0,
+        "memory.committed_bytes": 5e9 + COST["memory"] * count + 8e6 * own,
+        "memory.commit_limit_bytes": 32e9,
+        "tester.committed_bytes": 8e6 * own,
         "inotify.uid0.instances_count": 3 + COST["inotify"] * count + own,
         "inotify.uid0.shared_instances_count": 1 + own,
         "inotify.instances_limit": 128.0,
@@ -68,6 +72,7 @@ WAVES = ((0, 20.0), (4, 25.0), (12, 36.0), (24, 50.0), (48, 75.0))
         (("tasks.pid_max", ""), COST["tasks"]),
         (("files.file_max", ""), COST["files"]),
         (("memory.available", ""), COST["memory"]),
+        (("memory.commit", ""), COST["memory"]),
         (("inotify.instances", "uid0"), COST["inotify"]),
     ],
 )

@@ -14,6 +14,7 @@ CORPUS: Mapping[str, list[dict[str, list[list[str]]]]] = tomllib.loads(
 )
 ENGINE = [(text, kind) for group in CORPUS["engine"] for text, kind in group["texts"]]
 APPLICATION = [(text, kind) for group in CORPUS["application"] for text, kind in group["texts"]]
+ORDINARY: list[str] = tomllib.loads(Path(__file__).with_name("ordinary.toml").read_text(encoding="utf-8"))["texts"]
 WITHOUT_A_CEILING = {"file_locks", "locked_memory", "message_queues"}
 """Kinds that are recognised, of what no sensor and no row of the catalogue has."""
 
@@ -49,3 +50,14 @@ def test_the_last_line_that_names_something_is_taken() -> None:
     found = heard(lines)
     assert found is not None
     assert (found.kind, found.line) == ("no_space", "write: No space left on device")
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_a_line_of_an_ordinary_log_is_no_reason(text: str) -> None:
+    """It may name what can run out, count failures that did not happen, or say what the program would do."""
+    assert heard([text]) is None
+
+
+def test_the_ordinary_lines_are_many() -> None:
+    """At least 50, each once."""
+    assert len(ORDINARY) == len(set(ORDINARY)) >= 50

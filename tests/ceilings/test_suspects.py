@@ -1,6 +1,7 @@
 """Which ceiling is blamed for what failed: by the last words of instances, by what is full, by counters of the wave."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,7 @@ from density.events import (
 from density.model import Failure, OwnLimit, Phase, Workload
 from density.profile.spec import Profile, Ramp
 from density.ramp.decide import Stop, bounds_of, decide
+from density.report.result import result
 from density.state import RunState, fold
 
 WEB = Workload(name="web", engine="simulated")
@@ -121,6 +123,25 @@ def test_a_full_ceiling_is_a_suspect_when_nobody_names_it() -> None:
     state = after_a_wave(SLICE_FULL, [exited()] * 3)
     odds = odds_of(state, {("tasks.cgroup", ""): 20.0, ("tasks.pid_max", ""): 20.0})
     assert odds["tasks.cgroup"] > odds[NOBODY[0]] > odds["tasks.pid_max"]
+
+
+def test_a_typical_cost_stands_in_where_none_was_measured() -> None:
+    """Early in a ramp no line is fitted: one task is left of 200, and an instance is expected to take ten."""
+    early = after_a_wave({"slice.tasks": 199.0, "slice.tasks_limit": 200.0}, [exited()] * 3)
+    found = suspects(early, Bounds(), {}, lambda key: {("tasks.cgroup", ""): 10.0}.get(key, 0.0))
+    measured = suspects(early, Bounds(), {("tasks.cgroup", ""): 10.0})
+    assert likeliest(found) == ("tasks.cgroup", "")
+    assert found[0].odds == measured[0].odds
+    assert not any("one more instance takes" in sentence for sentence in found[0].evidence)
+
+
+def test_a_ramp_weighs_by_typical_costs_before_it_has_measured() -> None:
+    """After its first wave the slice has room for one of many launches more: it is blamed, and not nobody."""
+    profile = replace(PROFILE, workloads=(replace(WEB, stated_costs={"tasks": 10.0}),))
+    state = after_a_wave({"slice.tasks": 199.0, "slice.tasks_limit": 200.0}, [exited()] * 3)
+    stop = decide(profile, state, 2)
+    assert isinstance(stop, Stop)
+    assert (stop.ceiling, stop.by_failures) == ("tasks.cgroup", True)
 
 
 def test_failures_without_a_word_far_from_every_limit_are_nobodys() -> None:
@@ -238,3 +259,15 @@ def test_a_container_that_needs_more_mounts_to_start_than_are_left_is_refused_by
     state = after_a_wave(full, [refused], ready=0, reached=Phase.REQUESTED)
     found = suspects(state, BOUNDS, {("mounts.namespace", "dockerd"): 2.0})
     assert likeliest(found) == ("mounts.namespace", "dockerd")
+
+
+def test_a_use_that_nobody_knows_is_not_told_as_none() -> None:
+    """The last words fit the limit on files of an instance, and nobody counted them: the limit alone is told."""
+    own = OwnLimit("files.instance", None, 64.0)
+    state = after_a_wave({}, [replace(exited("Too many open files"), own_limits=(own,))] * 3)
+    state.apply(Stopped(5.0, "ceiling", "3 of 11 failed", "files.instance", "web", by_failures=True))
+    document = result(state, BOUNDS)
+    assert (document["verdict"]["used"], document["verdict"]["limit"]) == (None, 64)
+    assert document["workloads"]["web"]["own_limits"][0]["used"] is None
+    assert any("own limit of 64" in sentence for sentence in document["verdict"]["evidence"])
+    assert not any("0 of 64" in sentence for sentence in document["verdict"]["evidence"])

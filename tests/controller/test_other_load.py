@@ -67,7 +67,8 @@ def test_what_something_else_takes_ends_no_ramp(name: str) -> None:
     assert 0.97 * truth <= run.state.peak.count <= truth
     assert capacities(run.state, bounds_of(PROFILE)).recommended.count >= 0.97 * truth
     assert all(run.host.lowest_room[name] >= reserves_of(PROFILE)[name] for name in reserves)
-    verdict = judge(run.state, bounds_of(PROFILE), look_ahead(PROFILE, run.state).costs())
+    ahead = look_ahead(PROFILE, run.state)
+    verdict = judge(run.state, bounds_of(PROFILE), ahead.costs(), ahead.typical)
     assert verdict is not None
     assert verdict.confidence is not None
     assert verdict.confidence > 0.5

@@ -30,7 +30,7 @@ from density.engines.docker.removal import names_of
 from density.engines.docker.spec import WORKLOAD_LABEL, container_document
 from density.engines.own_limits import Limits
 from density.errors import EngineUnavailable
-from density.host.kernel_log import MemoryKill
+from density.host.kernel_log import ForkDenied, MemoryKill
 from density.model import LABEL, Failure, OwnLimit, Placement, Readiness, Workload
 from density.payload.channel import Channel
 
@@ -296,6 +296,16 @@ def test_a_kill_at_the_containers_own_limit_is_told_from_one_at_the_slices() -> 
     assert (slices.kind, slices.own_limits) == ("oom_killed", ())
 
 
+def test_a_fork_refused_in_a_full_slice_is_not_put_down_to_the_container() -> None:
+    """The kernel's line is the same for the container's own limit and the slice's, unless the slice has room."""
+    ending = Ending(lines=("fork: Resource temporarily unavailable",), limits=Limits(tasks=64))
+    denied = [ForkDenied("/density1.partition/c0ffee")]
+    own = ended_like(Known(readable=True, logged=denied), code=1, ending=ending)
+    assert [each.ceiling for each in own.own_limits] == ["tasks.instance"]
+    slices = ended_like(Known(readable=True, logged=denied, slice_tasks_full=True), code=1, ending=ending)
+    assert slices.own_limits == ()
+
+
 def test_a_worker_that_is_killed_at_the_containers_own_limit_is_the_reason_too() -> None:
     """A first process that gives up after that exits by itself, with a code of its own."""
     failure = ended_like(Known(readable=True, logged=[OWN]), code=1)
@@ -320,7 +330,7 @@ def test_files_of_the_container_are_a_candidate_only(seen: int, given: int, daem
     ending = Ending(lines=("accept4: Too many open files",), limits=Limits(files=given))
     known = Known(readable=True, files_limit=seen, daemon_files_limit=daemons)
     failure = ended_like(known, code=1, ending=ending)
-    assert failure.own_limits == (OwnLimit("files.instance", 0, limit, hits=0),)
+    assert failure.own_limits == (OwnLimit("files.instance", None, limit, hits=0),)
 
 
 def test_a_port_that_every_instance_wants_is_told_from_one_that_another_program_has(

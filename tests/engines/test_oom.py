@@ -60,6 +60,8 @@ def test_a_kill_that_the_kernel_raises_six_times_is_one(tmp_path: Path) -> None:
     assert raised(2, killed=1) == 1
     assert raised(0, killed=5) == 1  # elsewhere on the host
     assert raised(2, killed=7) == 3
+    assert raised(1, killed=7) == 3  # it took back enough
+    assert raised(0, killed=8) == 3  # by an instance's own limit
 
 
 def test_no_descriptor_left_is_no_counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

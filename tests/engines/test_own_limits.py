@@ -43,11 +43,13 @@ def test_what_was_logged_of_one_instance_is_told_once() -> None:
     assert book.take(pid=9) == [other]
 
 
-def test_tasks_are_its_own_only_where_it_has_a_limit() -> None:
-    """A refused fork of a container without a limit was refused by what it is in."""
+def test_tasks_are_its_own_only_where_it_has_a_limit_and_the_slice_was_not_full() -> None:
+    """A refused fork of a container without a limit, or in a slice that is full, was refused by what it is in."""
     denied = [ForkDenied("/run/c0ffee")]
-    assert reached(Limits(tasks=40), denied, mark="c0ffee") == (OwnLimit("tasks.instance", 40, 40, 1),)
-    assert reached(Limits(), denied, mark="c0ffee") == ()
+    own = (OwnLimit("tasks.instance", 40, 40, 1),)
+    assert reached(Limits(tasks=40), denied, mark="c0ffee", slice_full=False) == own
+    assert reached(Limits(tasks=40), denied, mark="c0ffee", slice_full=True) == ()
+    assert reached(Limits(), denied, mark="c0ffee", slice_full=False) == ()
 
 
 FULL = Leaf(63 * MIB, 64 * MIB, 41, 39, 40, 3, 0.5, 90, 100, files=64, files_limit=64)
@@ -64,14 +66,21 @@ FULL = Leaf(63 * MIB, 64 * MIB, 41, 39, 40, 3, 0.5, 90, 100, files=64, files_lim
 )
 def test_a_living_instance_is_held_back_where_its_counters_say_so(leaf: Leaf, ceilings: list[str]) -> None:
     """At the limit and refused there; a quota that was used up in most of its time; else nothing holds it back."""
-    assert [own.ceiling for own in reached_alive(leaf)] == ceilings
+    assert [own.ceiling for own in reached_alive(leaf, slice_full=False)] == ceilings
+
+
+@pytest.mark.parametrize(("tasks", "ceilings"), [(40, ["tasks.instance"]), (39, [])])
+def test_a_full_slice_leaves_an_instance_what_its_own_counter_says(tasks: int, ceilings: list[str]) -> None:
+    """Refused forks are its own where it came to its limit; older kernels count the slice's there too."""
+    leaf = Leaf(tasks=tasks, tasks_limit=40, tasks_denied=3)
+    assert [own.ceiling for own in reached_alive(leaf, slice_full=True)] == ceilings
 
 
 def test_words_make_candidates() -> None:
     """Where the kernel's log is read, tasks that were refused are in it, and words alone make no candidate."""
     limits = Limits(tasks=40, files=64)
-    assert candidates(limits, "too_many_files", counted=True) == (OwnLimit("files.instance", 0, 64),)
-    assert candidates(limits, "try_again", counted=False) == (OwnLimit("tasks.instance", 0, 40),)
+    assert candidates(limits, "too_many_files", counted=True) == (OwnLimit("files.instance", None, 64),)
+    assert candidates(limits, "try_again", counted=False) == (OwnLimit("tasks.instance", None, 40),)
     assert candidates(limits, "try_again", counted=True) == ()
     assert candidates(Limits(), "too_many_files", counted=False) == ()
 

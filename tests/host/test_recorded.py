@@ -101,3 +101,14 @@ def test_hits_of_the_limit_are_no_kills(tmp_path: Path) -> None:
     assert kills_of(reader) == 1  # three were killed by their own limits, or by the host's
     happen(root, own_hits=10, kills=9)
     assert kills_of(reader) == 3  # two hits killed two at most, whatever else was killed
+
+
+def test_a_hit_that_killed_nobody_explains_no_later_kill(tmp_path: Path) -> None:
+    """An instance that is killed at its own limit a second after the slice was full was not killed by the slice."""
+    root = recorded_slice(tmp_path)
+    reader = HostReader(root, disks={}, slice=slice_paths(find_hierarchies(root), SLICES["debian12-v2-systemd"]))
+    kills_of(reader)
+    happen(root, own_hits=7, kills=1)
+    assert kills_of(reader) == 0
+    happen(root, own_hits=7, kills=2)
+    assert kills_of(reader) == 0

@@ -36,3 +36,25 @@ def test_the_last_lines_of_an_instance_are_in_the_result_and_the_last_of_them_in
     shown = screen.getvalue()
     assert all(line in shown for line in ("line 16", "line 17", "Too many open files"))
     assert "line 15" not in shown
+
+
+def test_other_last_words_of_the_same_kind_are_told_too() -> None:
+    """Five different ones at most, with that of the first; lines that differ in numbers alone are the same."""
+    words = ["pid 7: no config", "pid 8: no config", "", "no licence", "no licence", "a", "b", "c", "d"]
+    names = [f"web-{number:05d}" for number in range(len(words))]
+    events: list[Event] = [
+        RunStarted(0.0, "r", 0.0, "0", "p", "failure", (Workload(name="web", engine="docker"),), 9),
+        *(InstanceChanged(1.0, name, "web", Phase.REQUESTED) for name in names),
+        *(
+            InstanceChanged(2.0, name, "web", Phase.FAILED, Failure("exited", "ended", ("starting", word)))
+            for name, word in zip(names, words, strict=True)
+        ),
+        StageEntered(4.0, "done"),
+    ]
+    document = result(fold(events), Bounds())
+    (failure,) = document["workloads"]["web"]["failures"]
+    assert (failure["count"], failure["evidence"]) == (9, ["starting", "pid 7: no config"])
+    assert failure["others"] == ["starting", "no licence", "a", "b"]
+    screen = io.StringIO()
+    print_summary(document, Console(file=screen, width=120), run_dir="runs/r")
+    assert "no licence" in screen.getvalue()

@@ -328,7 +328,8 @@ def claim_of(seed: int) -> Claim | None:
     stop = bench.run()
     if stop is None:
         return None
-    verdict = judge(bench.state, bounds, look_ahead(truth.profile, bench.state).costs())
+    ahead = look_ahead(truth.profile, bench.state)
+    verdict = judge(bench.state, bounds, ahead.costs(), ahead.typical)
     if verdict is None:
         return Claim(seed, truth.cause, ("error", ""), None, truth.cause == "engine")
     named = (verdict.ceiling, verdict.subject)

@@ -70,8 +70,8 @@ def _verdict(asked: Asked, rest: list[str]) -> float:
             return float(asked.one(sql, since))
         case "limit":
             return _limit(asked, ceiling)
-        case _:  # nothing else was near, or an objective was measured
-            return 1.0
+        case _:  # nothing else was near: the highest odds that are claimed
+            return 0.985
 
 
 def _next(asked: Asked, rest: list[str]) -> float:

@@ -124,7 +124,8 @@ def judge_host(seed: int) -> Judged:
     fits = truth.fits - _leaked(truth, run)
     early = _forecast_at(run, truth, fits)
     outcome, bounds = run.state.outcome, bounds_of(truth.profile)
-    verdict = judge(run.state, bounds, look_ahead(truth.profile, run.state).costs())
+    ahead = look_ahead(truth.profile, run.state)
+    verdict = judge(run.state, bounds, ahead.costs(), ahead.typical)
     return Judged(
         seed=seed,
         right=outcome is not None and outcome.ceiling == truth.ceiling,

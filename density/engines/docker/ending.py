@@ -51,7 +51,7 @@ class Known:
     Attributes:
         readable: the kernel's log can be read, so what is not in it has not happened.
         logged: what it says of this container.
-        slice_was_full: the run's slice was at its memory limit at some time.
+        slice_was_full: the run's slice was at its memory limit at some time; slice_tasks_full: at its limit on tasks.
         files_limit: open files that another of its workload was seen to be allowed; 0: none was seen.
         daemon_files_limit: open files that the daemon itself may have, which is what it hands on by default.
         siblings: ids of the workload's other containers that are there.
@@ -60,6 +60,7 @@ class Known:
     readable: bool = False
     logged: Sequence[Logged] = ()
     slice_was_full: bool = False
+    slice_tasks_full: bool = False
     files_limit: float = 0.0
     daemon_files_limit: float = 0.0
     siblings: Sequence[str] = ()
@@ -131,7 +132,8 @@ def ending_failure(ending: Ending, instance: Instance, known: Known | None = Non
 
 def start_failure(kind: str, message: str, instance: Instance, logged: Sequence[Logged]) -> Failure:
     """The failure of one that the daemon could not start, by what it said and what the kernel logged of it."""
-    own = reached(Limits(memory_bytes=instance.workload.memory_bytes), logged, mark=instance.container_id)
+    limits = Limits(memory_bytes=instance.workload.memory_bytes)
+    own = reached(limits, logged, mark=instance.container_id, slice_full=False)
     if own and own[0].ceiling == "memory.instance":
         limit = format_bytes(own[0].limit)
         return Failure("own_limit", f"{message}: the instance's own limit of {limit}", own_limits=own)
@@ -142,7 +144,7 @@ def _own_limits(ending: Ending, instance: Instance, known: Known, code: int | No
     """The container's own limits that it reached, by the kernel's log where that can be read."""
     limits = ending.limits
     if known.readable:
-        own = reached(limits, known.logged, mark=instance.container_id)
+        own = reached(limits, known.logged, mark=instance.container_id, slice_full=known.slice_tasks_full)
     elif _out_of_memory(ending, instance) and code == _KILLED and limits.memory_bytes and not known.slice_was_full:
         own = (OwnLimit("memory.instance", limits.memory_bytes, limits.memory_bytes, 1),)
     else:

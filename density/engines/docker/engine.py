@@ -361,7 +361,8 @@ class DockerEngine:
 
         def look_at() -> tuple[OwnLimit, ...]:
             clash = port_clash(instance, siblings, late.message) if late.kind == "port_taken" else ()
-            return clash or reached_alive(read_leaf(pid) if pid else Leaf())
+            leaf = read_leaf(pid) if pid else Leaf()
+            return clash or reached_alive(leaf, slice_full=self._slice_use.was_full("tasks"))
 
         return await in_thread(look_at, limiter=self._looking)
 
@@ -536,6 +537,7 @@ class DockerEngine:
             readable=self._book.readable and self._clients.endpoint.is_local,
             logged=self._book.take(mark=instance.container_id),
             slice_was_full=self._slice_use.was_full("memory"),
+            slice_tasks_full=self._slice_use.was_full("tasks"),
             files_limit=self._files_limits.get(instance.workload.name, 0.0),
             daemon_files_limit=files_limit(self._daemons.get("containerd") or self._daemons.get("dockerd", 0)),
         )

@@ -107,6 +107,7 @@ CEILINGS: tuple[Metric, ...] = (
     Metric("density_verdict_info", "gauge", INFO, ("ceiling", "subject", "resource", "fix"),
            "Which ceiling stopped the ramp, and what to change; absent while it goes on, else 1.", _verdict),
     Metric("density_verdict_confidence_ratio", "gauge", "ratio", _CEILING,
-           "Odds that it was this ceiling.", _confidence),
+           "Odds that it was this ceiling; absent where that was measured (it needs none), or nothing tells them.",
+           _confidence),
 )
 # fmt: on
