@@ -5,6 +5,7 @@ On a second daemon with a containerd of its own; then on a daemon that lies, in 
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,10 +22,11 @@ from support.dockerd import Dockerd
 from support.host_state import instances_on_the_host, settled_leftovers
 from support.lied_to import run_on_each
 from support.lying_docker import MODES
-from support.running import run_directory, started
+from support.running import Document, run_directory, started
 from support.tally import Tally
 from support.whole_record import flaws, unread
 
+from density.host.processes import command_lines
 from density.model import LABEL
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
@@ -92,6 +94,15 @@ def containerd_killed(daemon: Daemon) -> None:
     os.kill(daemon.dockerd.containerd_pid, signal.SIGKILL)
 
 
+def containerd_stopped(daemon: Daemon) -> None:
+    """It stands still for a minute, and with it all that its dockerd asks of it."""
+    pid = daemon.dockerd.containerd_pid
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(STANDSTILL_SECONDS)
+    with suppress(ProcessLookupError):  # dockerd has ended it
+        os.kill(pid, signal.SIGCONT)
+
+
 def instance_killed(daemon: Daemon) -> None:
     """By `docker kill`."""
     daemon.client.kill(daemon.containers()[0])
@@ -124,6 +135,7 @@ class Fault:
         moment: the stage in which it happens.
         codes: of the run's end.
         lost: how many instances have died of it; None: any number.
+        told: a pattern of what result, warnings, failures or leftovers say of it; empty: it may have passed unnoticed.
         options: of the daemon.
     """
 
@@ -132,16 +144,19 @@ class Fault:
     moment: str
     codes: frozenset[int]
     lost: int | None = None
+    told: str = ""
     options: tuple[str, ...] = ()
 
 
 LIVE = ("--live-restore",)
+AWAY, REMOVED = "docker", "SIGKILL|137|removed"
 FAULTS = (
-    Fault("dockerd killed", killed, "ramp", frozenset({5})),
-    Fault("dockerd killed", killed, "hold", frozenset({5})),
-    Fault("dockerd killed", killed, "teardown", frozenset({0, 4})),
-    Fault("dockerd restarted", restarted, "ramp", frozenset({5})),
-    Fault("dockerd restarted", restarted, "hold", frozenset({5})),
+    Fault("dockerd killed", killed, "ramp", frozenset({5}), told=AWAY),
+    Fault("dockerd killed", killed, "hold", frozenset({5}), told=AWAY),
+    Fault("dockerd killed", killed, "teardown", frozenset({0, 4}), told=AWAY),
+    Fault("dockerd killed, live-restore", killed, "hold", frozenset({5}), told=AWAY, options=LIVE),
+    Fault("dockerd restarted", restarted, "ramp", frozenset({5}), told=AWAY),
+    Fault("dockerd restarted", restarted, "hold", frozenset({5}), told=AWAY),
     Fault("dockerd restarted, live-restore", restarted, "ramp", frozenset({0, 5}), options=LIVE),
     Fault("dockerd restarted", restarted, "teardown", frozenset({0})),
     Fault("dockerd restarted, live-restore", restarted, "teardown", frozenset({0}), options=LIVE),
@@ -149,10 +164,15 @@ FAULTS = (
     Fault("dockerd stopped for a minute", stopped, "teardown", frozenset({0, 4})),
     Fault("containerd killed", containerd_killed, "ramp", frozenset({0, 5})),
     Fault("containerd killed", containerd_killed, "teardown", frozenset({0, 4})),
-    Fault("an instance killed from outside", instance_killed, "hold", frozenset({0}), lost=1),
-    Fault("an instance paused from outside", instance_paused, "hold", frozenset({0}), lost=1),
-    Fault("an instance removed from outside", instance_removed, "hold", frozenset({0}), lost=1),
-    Fault("the image removed", image_removed, "ramp", frozenset({5}), lost=0),
+    Fault("containerd stopped for a minute", containerd_stopped, "ramp", frozenset({0, 5})),
+    Fault("containerd stopped for a minute", containerd_stopped, "teardown", frozenset({0, 4})),
+    Fault("an instance killed from outside", instance_killed, "ramp", frozenset({0}), told="SIGKILL|137"),
+    Fault("an instance killed from outside", instance_killed, "hold", frozenset({0}), lost=1, told="SIGKILL|137"),
+    Fault("an instance paused from outside", instance_paused, "ramp", frozenset({0}), told="paused"),
+    Fault("an instance paused from outside", instance_paused, "hold", frozenset({0}), lost=1, told="paused"),
+    Fault("an instance removed from outside", instance_removed, "ramp", frozenset({0}), told=REMOVED),
+    Fault("an instance removed from outside", instance_removed, "hold", frozenset({0}), lost=1, told=REMOVED),
+    Fault("the image removed", image_removed, "ramp", frozenset({5}), lost=0, told="No such image"),
 )
 
 
@@ -184,6 +204,21 @@ def at(moment: str, run_dir: Path, daemon: Daemon) -> bool:
     return entered and (moment != "ramp" or len(daemon.containers()) >= 6)
 
 
+def said_of(document: Document) -> str:
+    """What a result says for people: why it ended, its warnings, its failures, what is left."""
+    failures = [failure for each in document["workloads"].values() for failure in each["failures"]]
+    texts = [failure[key] for failure in failures for key in ("message", "signal", "kind")]
+    return "\n".join([document["reason"], *document["warnings"], *texts, *document["teardown"]["left"]])
+
+
+def kept_by(directory: Path) -> list[str]:
+    """Shims of containers and mounts of theirs that stay with the daemon of this directory, which has no other."""
+    commands = ((pid, words) for pid, words in command_lines() if any("containerd-shim" in word for word in words))
+    left = [f"shim {pid}" for pid, words in commands if any(str(directory) in word for word in words)]
+    points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return left + [f"mount {each}" for each in points if each.startswith(f"{directory}/") and "/overlay2/" in each]
+
+
 def cleaned(endpoint: str, run_id: str) -> str:
     """What `density clean` could not do; empty if nothing."""
     command = [*OWN_NETWORK, sys.executable, "-m", "density", "clean", "--docker", endpoint, run_id]
@@ -207,9 +242,11 @@ def test_an_engine_that_fails(fault: Fault, tally: Tally, tmp_path: Path) -> Non
             out, said = process.communicate(timeout=BOUND_SECONDS)
         document = json.loads(out)
         lost = sum(workload["lost"] for workload in document["workloads"].values())
+        told = said_of(document)
         survived = process.returncode in fault.codes and fault.lost in {None, lost} and not unread(run_dir)
+        survived = survived and re.search(fault.told, told, re.IGNORECASE) is not None
         if not survived:
-            print(process.returncode, lost, said, unread(run_dir))
+            print(process.returncode, lost, said, told, unread(run_dir))
         missing = flaws(run_dir, seen=seen)
         try:
             os.kill(dockerd.pid, 0)
@@ -220,6 +257,7 @@ def test_an_engine_that_fails(fault: Fault, tally: Tally, tmp_path: Path) -> Non
         left = [f"container {each['Names'][0]}" for each in again.containers(all=True)]
         again.close()
         left += [each for each in settled_leftovers(run_dir.name) if str(runs.parent) not in each]
+        left += kept_by(runs.parent)
         tally.add(f"{fault.name}, {fault.moment}", survived, [*left, *filter(None, [problem])], len(missing))
 
 
