@@ -1,7 +1,7 @@
 """The one stream of events: folded into the state first, then handed to every sink. No sink and no fault ends a run."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -32,11 +32,22 @@ class Sink(Protocol):
         ...
 
 
-class Bus:
-    """Emits events to the state and the sinks, and wakes who waits for the state to become something."""
+async def at_once() -> None:
+    """Nothing is kept, or need not be waited for."""
 
-    def __init__(self, state: RunState, sinks: Sequence[Sink] = ()) -> None:
+
+class Bus:
+    """Emits events to the state and the sinks, and wakes who waits for the state to become something.
+
+    Attributes:
+        kept: waits until what was emitted so far survives the end of this process.
+    """
+
+    def __init__(
+        self, state: RunState, sinks: Sequence[Sink] = (), *, kept: Callable[[], Awaitable[None]] = at_once
+    ) -> None:
         self.state = state
+        self.kept = kept
         self._sinks = tuple(sinks)
         self._faults: Counter[str] = Counter()
         self._changed = anyio.Event()

@@ -166,6 +166,8 @@ class Launcher:
 
     async def _launch(self, engine: EngineName, workload: Workload, instance_id: str) -> None:
         try:
+            # Whatever an engine is asked for, the record knows of, also if density is killed the moment after.
+            await self._bus.kept()
             await self._engines[engine].launch(workload, instance_id)
         except Exception as error:
             if meant(error):

@@ -123,7 +123,7 @@ class Session:
                     on_refused=lambda reason: ends.fail(Unwritten(reason)),
                     on_stopped=lambda reason: ends.fail(DensityError(f"the record of the run stopped: {reason}")),
                 )
-                bus = Bus(state, [record, EventLog(), *sinks])
+                bus = Bus(state, [record, EventLog(), *sinks], kept=record.kept)
                 async with record:
                     problem = await self._equipped(profile, bus, ends, guard)
                     for engine in ends.unasked:

@@ -25,6 +25,7 @@ log = logger(__name__)
 TICK_SECONDS = 1.0
 CLOSE_SECONDS = 30.0
 """How long closing waits for a disk that does not answer; the run's end must not hang on it."""
+KEPT_SECONDS = 5.0
 WAITING_MAX = 200_000
 """Events kept in memory while the disk refuses them (about 60 MB); what comes after that is lost."""
 TRIES = 5
@@ -64,8 +65,9 @@ def _in_words(held: Extent) -> str:
 class RecordWriter:
     """Sink: an async context manager that makes the record at `path` and closes it whole.
 
-    Events become durable once a tick, in one transaction; a crash of the tester loses the last tick at most. What the
-    disk refuses waits in memory and is tried again at every tick, so a disk that was full for a while costs nothing.
+    Events become durable once a tick, in one transaction, and those that `kept` waits for at once; a crash of the
+    tester loses the last tick at most. What the disk refuses waits in memory and is tried again at every tick, so a
+    disk that was full for a while costs nothing.
     `on_problem` is told once, in the event loop's thread, when the first write fails; `problem` has the whole story
     after closing, empty where all went well. `on_refused` is told once, likewise, when the disk is full or fails, which
     is no matter of waiting for another reader of the file. Where the thread itself fails, or more waits than memory
@@ -102,6 +104,8 @@ class RecordWriter:
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="density-record", daemon=True)
         self._limiter = anyio.CapacityLimiter(2)
+        self._kept = 0
+        self._keeping: anyio.Event | None = None
 
     async def __aenter__(self) -> Self:
         """Make the record.
@@ -152,6 +156,28 @@ class RecordWriter:
         if self._stopped and not self._told_stopped:
             self._told_stopped = True
             self._on_stopped(self._stopped)
+
+    async def kept(self) -> None:
+        """As `flush`, for many at once, and for some seconds at most: a disk that hangs holds nothing else up.
+
+        Those who wait while a transaction is under way share the next one.
+        """
+        wanted = self._handled.total()
+        with anyio.move_on_after(KEPT_SECONDS):
+            while self._kept < wanted:
+                if self._keeping is None:
+                    await self._keep()
+                else:
+                    await self._keeping.wait()
+
+    async def _keep(self) -> None:
+        self._keeping, kept = anyio.Event(), self._handled.total()
+        try:
+            await self.flush()
+            self._kept = kept
+        finally:
+            self._keeping.set()
+            self._keeping = None
 
     async def flush(self) -> None:
         """Wait until everything handled so far is in the file, or was refused by the disk (see `problem`)."""

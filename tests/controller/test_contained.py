@@ -384,3 +384,34 @@ async def test_what_cannot_be_begun_is_one_error(tmp_path: Path, monkeypatch: py
     session = Session(run_id=run_id, run_dir=tmp_path / "r", told=lambda _: None)
     with RunLock(run_id), pytest.raises(UsageError):
         await session.run(PROFILE, RunState(), [])
+
+
+def test_no_engine_is_asked_for_what_the_record_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each launch waits until its request is kept; a run that is interrupted amid that has no launch without an end."""
+    requested, asked = set[str](), list[bool]()
+    launch = SimulatedEngine.launch
+
+    async def noted(self: SimulatedEngine, workload: Workload, instance_id: str) -> None:
+        asked.append(instance_id in requested)
+        await launch(self, workload, instance_id)
+
+    monkeypatch.setattr(SimulatedEngine, "launch", noted)
+
+    async def interrupted(controller: Controller, _: SimulatedEngine) -> None:
+        bus = controller._bus
+
+        async def kept() -> None:
+            waiting = set(bus.state.instances)
+            await anyio.sleep(2)
+            requested.update(waiting)
+
+        bus.kept = kept
+        await bus.until(lambda state: state.alive >= 3 and state.in_flight > 0)
+        controller.interrupt()
+
+    ramp = Ramp(max_instances=30, settle_seconds=1, hold_seconds=0)
+    run = simulate(Profile(name="test", workloads=(WEB,), ramp=ramp), during=interrupted)
+    assert len(asked) >= 3
+    assert all(asked)
+    counts = run.state.counts[WEB.name]
+    assert sum(counts[phase] for phase in (Phase.REQUESTED, Phase.CREATED, Phase.STARTED, Phase.READY)) == 0

@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -112,6 +113,49 @@ async def test_a_record_is_readable_while_it_is_written(tmp_path: Path) -> None:
         assert list(read_events(path)) == [first, *rest]
         assert list(reader) == rest
     assert record.problem == ""
+
+
+async def test_many_that_wait_share_a_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each finds its own event in the file once it has waited, and the disk is asked far less often than that."""
+    path, write, asked = tmp_path / "run.sqlite", RecordWriter._write, list[int]()
+
+    def noted(self: RecordWriter, connection: sqlite3.Connection, rows: list[tuple[float, str, str]]) -> bool:
+        asked.append(len(rows))
+        return write(self, connection, rows)
+
+    monkeypatch.setattr(RecordWriter, "_write", noted)
+    async with RecordWriter(path, tick_seconds=600) as record:
+
+        async def one(number: int) -> None:
+            event = Warned(float(number), str(number))
+            record.handle(event)
+            await record.kept()
+            assert event in list(read_events(path))
+
+        async with anyio.create_task_group() as group:
+            for number in range(50):
+                group.start_soon(one, number)
+    assert sum(asked) == 50
+    assert len(asked) <= 5
+
+
+async def test_a_disk_that_hangs_holds_nobody_up_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the record goes on after a while, and the event is written later."""
+    monkeypatch.setattr("density.record.writer.KEPT_SECONDS", 0.1)
+    path, write, hanging = tmp_path / "run.sqlite", RecordWriter._write, threading.Event()
+
+    def late(self: RecordWriter, connection: sqlite3.Connection, rows: list[tuple[float, str, str]]) -> bool:
+        hanging.wait(10)
+        return write(self, connection, rows)
+
+    monkeypatch.setattr(RecordWriter, "_write", late)
+    event = Warned(1.0, "one")
+    async with RecordWriter(path, tick_seconds=600) as record:
+        record.handle(event)
+        with anyio.fail_after(5):
+            await record.kept()
+        hanging.set()
+    assert list(read_events(path)) == [event]
 
 
 async def test_long_records_are_read_by_pages(tmp_path: Path) -> None:

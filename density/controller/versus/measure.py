@@ -1,6 +1,6 @@
 """The whole comparison, row by row, in one directory."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,6 +114,7 @@ async def compare(
 async def _beside_ramps(profile: Profile, comparison: Comparison, *, run_dir: Path, say: Say) -> None:
     """All that needs single instances, or none; the ramps come later, when nothing else of ours runs."""
     left: list[str] = []
+    unasked: Sequence[str] = ()
     run_id = comparison.run_id
     beside = [Place("libvirt", LXC)] if "lxc" in comparison.rows else []
     async with guarded(profile, run_id=run_id, run_dir=run_dir, beside=beside) as guard:
@@ -129,7 +130,7 @@ async def _beside_ramps(profile: Profile, comparison: Comparison, *, run_dir: Pa
                     if leftovers.words:
                         say(leftovers.words)
                     await _in_bed(profile, bed, comparison, run_dir=run_dir, say=say)
-        guard.abandoned = bool(bed.unasked)
+        guard.abandoned = bool(unasked)
         comparison.interrupted = interruption.came
         guard.all_gone = not left
     comparison.left += tuple(left)
