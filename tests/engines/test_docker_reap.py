@@ -194,3 +194,25 @@ async def test_a_daemon_that_hangs_amid_them_is_waited_for_once(monkeypatch: pyt
     with anyio.fail_after(10):
         found = await reap(daemon)
     assert (len(found.left), found.problem) == (30, removal.STALLED)
+
+
+async def test_news_of_an_engine_that_is_given_up_begin_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They still come, from the thread that listens; a task that began after the cancellation would never end."""
+    begun: list[str] = []
+
+    async def reconcile(_: DockerEngine) -> None:
+        begun.append("reconcile")
+
+    monkeypatch.setattr(DockerEngine, "_reconcile", reconcile)
+    with short_directory() as directory, served(directory, HonestDocker()):
+        async with (
+            context_in(directory) as context,
+            DockerEngine(context, endpoint=f"unix://{directory}/docker.sock") as engine,
+        ):
+            engine._hear_of_a_gap(replaced=False)
+            await anyio.wait_all_tasks_blocked()
+            assert begun == ["reconcile"]
+            engine._reconciling = False
+            engine._group.cancel_scope.cancel()
+            engine._hear_of_a_gap(replaced=False)
+    assert begun == ["reconcile"]

@@ -342,7 +342,7 @@ class DockerEngine:
         self._change(instance, Phase.READY, at=max(at, instance.changed_at), details=details)
         if not is_payload(instance.workload) and instance.workload.name not in self._files_limits:
             self._files_limits[instance.workload.name] = 0.0
-            self._group.start_soon(self._contained, self._note_limits, instance)
+            self._beside(self._note_limits, instance)
         return None
 
     async def _note_limits(self, instance: Instance) -> None:
@@ -384,6 +384,14 @@ class DockerEngine:
             self._change(instance, Phase.REMOVED)
             self._forget(instance)
         return gone
+
+    def _beside(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Begin a task beside the calls, but not once the engine is given up.
+
+        News still come then, from a thread; what began after the cancellation would never hear of it.
+        """
+        if not self._group.cancel_scope.cancel_called:
+            self._group.start_soon(self._contained, work, *arguments)
 
     async def _contained(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """A task beside the calls; a fault in it is no reason to end what the engine was entered for."""
@@ -435,7 +443,7 @@ class DockerEngine:
                     instance.interrupt()
         if instance.phase is Phase.READY and (instance.ended.is_set() or instance.unhealthy or instance.paused):
             instance.phase = Phase.LOST
-            self._group.start_soon(self._contained, self._report_lost, instance, anyio.current_time())
+            self._beside(self._report_lost, instance, anyio.current_time())
 
     def _hear_of_a_gap(self, *, replaced: bool) -> None:
         """Something may have happened unheard."""
@@ -444,7 +452,7 @@ class DockerEngine:
             self._replaced_at = anyio.current_time()
         if not self._reconciling:
             self._reconciling = True
-            self._group.start_soon(self._contained, self._reconcile)
+            self._beside(self._reconcile)
 
     def _hear_health(self, instance: Instance, heard: Heard) -> None:
         """The last word counts, in whatever order they come; 0 is a word of now."""
