@@ -50,10 +50,12 @@ def test_a_killed_run_leaves_nothing(number: int, profile: Path, tally: Tally, t
     stage = STAGES[number % len(STAGES)]
     seconds = random.Random(number).uniform(0.0, LONGEST_SECONDS[stage])
     killed = kill_at(stage, seconds, profile, tmp_path / "runs")
+    left: list[str] = []
     while not killed.reached and seconds > SHORTEST_SECONDS:  # the run had ended by itself before
+        left += settled_leftovers(killed.run_dir.name, seconds=REMOVED_SECONDS)
         seconds /= 2
         killed = kill_at(stage, seconds, profile, tmp_path / f"runs-{seconds}")
-    left = settled_leftovers(killed.run_dir.name, seconds=REMOVED_SECONDS)
+    left += settled_leftovers(killed.run_dir.name, seconds=REMOVED_SECONDS)
     cleaned = main(["clean", killed.run_dir.name])
     left += [f"after clean: {thing}" for thing in settled_leftovers(killed.run_dir.name)]
     # 2: of this run there is nothing any more, which is as it should be.
