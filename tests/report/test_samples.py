@@ -29,7 +29,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 BY_NAME = {
     "host", "engines", "workloads", "footprint", "per_workload", "kernels", "footprints", "runs", "demand", "per_type",
     "metrics", "subjects", "cells", "counts", "overcommit", "instances", "accelerators", "cost", "price", "room",
-    "extrapolation[]",  # each kind has its own keys
+    "endings", "extrapolation[]",  # each kind has its own keys
 }  # fmt: skip
 """Tables of a document whose keys are names of a run, a host or a workload."""
 
