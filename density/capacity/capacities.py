@@ -140,11 +140,12 @@ def most_that_ran(state: RunState) -> Mapping[str, int]:
 def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
     """The most that was seen to keep every objective, below every count that missed one.
 
-    A forecast of the hard ceilings says nothing of objectives: where one may be missed sooner the more there are, what
-    was tried counts.
+    A forecast of the hard ceilings says nothing of objectives: where one may be missed sooner the more there are, or
+    failures ended the ramp before they were judged, what was tried counts.
     """
     missed = missed_counts(state, bounds)
-    if not missed and hard.kind == "forecast" and not _grow_with_the_count(bounds.objectives):
+    sooner = _grow_with_the_count(bounds.objectives) or _failed_too_often(state, bounds.objectives)
+    if not missed and hard.kind == "forecast" and not sooner:
         return hard
     below = min(missed, default=math.inf)
     known = Judged.PLAUSIBLE if missed else Judged.SPARSE
@@ -157,6 +158,14 @@ def _slo(state: RunState, bounds: Bounds, hard: Capacity) -> Capacity:
         return replace(found, at_least=open_)
     tried = any(point.count for point in state.settled)
     return NOT_MEASURED if tried else NOT_TRIED
+
+
+def _failed_too_often(state: RunState, objectives: Objectives) -> bool:
+    """Whether failures that nothing explains ended the ramp, more of them than are allowed, though too few to judge."""
+    failed = sum(each.failed for each in state.workloads.values())
+    launched = failed + sum(each.ready for each in state.workloads.values())
+    allowed = objectives.failures_share
+    return failed_by_themselves(state) and allowed is not None and failed > allowed * launched
 
 
 def _grow_with_the_count(objectives: Objectives) -> bool:

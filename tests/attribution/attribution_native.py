@@ -141,7 +141,7 @@ def test_slow_starts(attribute: Attribute) -> None:
     attribute(
         bare(ramp=SAFE, table='[objectives]\nready_p95 = "150ms"', more='burn = "50%"\ntouch = "32MiB"'),
         expect="slo.ready",
-        evidence=[r"an objective was missed with \d+ ready: slo\.ready at"],
+        evidence=[r"an objective was missed with \d+ ready: slo\.ready \(bare\) at"],
         fix="launch fewer at once",
     )
 

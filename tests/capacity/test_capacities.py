@@ -125,6 +125,19 @@ def test_launches_that_fail_by_themselves_are_no_maximum_of_the_host(seed: int) 
     assert 0 < known.recommended.count <= run.state.peak.count
 
 
+@pytest.mark.parametrize(("allowed", "kind"), [(0.05, "observed"), (0.9, "forecast")])
+def test_failures_that_end_the_ramp_promise_no_objective_of_failures(allowed: float, kind: str) -> None:
+    """Whatever would fit, `slo` is at least what ran before more failed than is allowed, also too few to judge by."""
+    host = SimulatedHost(failure_share=0.25, seed=0)
+    profile = replace(PROFILE, ramp=Ramp(max_instances=10_000), simulated=host)
+    run = simulate(profile)
+    bounds = replace(bounds_of(profile), objectives=Objectives(failures_share=allowed))
+    known = capacities(run.state, bounds)
+    assert known.hard.kind == "forecast"
+    assert known.slo.kind == kind
+    assert known.slo.at_least == (kind == "observed")
+
+
 def test_a_last_wave_that_fails_as_a_whole_promises_no_more_than_what_ran() -> None:
     """What stops it has no name here, so the forecast of the known ceilings is no maximum."""
 
