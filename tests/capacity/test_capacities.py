@@ -128,13 +128,16 @@ def test_launches_that_fail_by_themselves_are_no_maximum_of_the_host(seed: int) 
 @pytest.mark.parametrize(("allowed", "kind"), [(0.05, "observed"), (0.9, "forecast")])
 def test_failures_that_end_the_ramp_promise_no_objective_of_failures(allowed: float, kind: str) -> None:
     """Whatever would fit, `slo` is at least what ran before more failed than is allowed, also too few to judge by."""
-    host = SimulatedHost(failure_share=0.25, seed=0)
-    profile = replace(PROFILE, ramp=Ramp(max_instances=10_000), simulated=host)
-    run = simulate(profile)
-    bounds = replace(bounds_of(profile), objectives=Objectives(failures_share=allowed))
-    known = capacities(run.state, bounds)
-    assert known.hard.kind == "forecast"
-    assert known.slo.kind == kind
+    failing = iter([*[False] * 14, *[True] * 5])
+
+    async def spoil(_: Controller, engine: SimulatedEngine) -> None:
+        engine.host.fails_by_chance = lambda: next(failing, False)  # type: ignore[method-assign]
+
+    ramp = Ramp(shape="linear", start=4, step=6, max_instances=60, until="failure", settle_seconds=1, calibrate=4)
+    profile = replace(PROFILE, ramp=ramp, objectives=Objectives(failures_share=allowed), simulated=SimulatedHost())
+    run = simulate(profile, during=spoil)
+    known = capacities(run.state, bounds_of(profile))
+    assert (known.hard.kind, known.slo.kind) == ("forecast", kind)
     assert known.slo.at_least == (kind == "observed")
 
 
