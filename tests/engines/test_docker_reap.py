@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import closing
 
 import anyio
 import pytest
@@ -105,11 +106,9 @@ async def reap(daemon: HonestDocker) -> Reaped:
     """By an engine that has just been entered."""
     with short_directory() as directory:
         async with context_in(directory) as context:
-            with served(directory, daemon):
+            with served(directory, daemon), closing(daemon):
                 async with DockerEngine(context, endpoint=f"unix://{directory}/docker.sock") as engine:
-                    found = await engine.reap(RUN)
-                daemon.close()
-    return found
+                    return await engine.reap(RUN)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +203,8 @@ async def test_news_of_an_engine_that_is_given_up_begin_nothing(monkeypatch: pyt
         begun.append("reconcile")
 
     monkeypatch.setattr(DockerEngine, "_reconcile", reconcile)
-    with short_directory() as directory, served(directory, HonestDocker()):
+    daemon = HonestDocker()
+    with short_directory() as directory, served(directory, daemon):
         async with (
             context_in(directory) as context,
             DockerEngine(context, endpoint=f"unix://{directory}/docker.sock") as engine,
@@ -215,4 +215,5 @@ async def test_news_of_an_engine_that_is_given_up_begin_nothing(monkeypatch: pyt
             engine._reconciling = False
             engine._group.cancel_scope.cancel()
             engine._hear_of_a_gap(replaced=False)
+        daemon.close()
     assert begun == ["reconcile"]
