@@ -91,7 +91,11 @@ class Bus:
         log.error("fault", part=part, number=number, error=in_short(error),
                   exc_info=error if number <= TRACEBACKS else None)  # fmt: skip
         if number == 1:
-            self.emit(Warned(anyio.current_time(), f"{part} failed: {in_short(error)}; see density.log of this run"))
+            self.warn(f"{part} failed: {in_short(error)}; see density.log of this run")
+
+    def warn(self, message: str) -> None:
+        """Something that a person should know, once it happened."""
+        self.emit(Warned(anyio.current_time(), message))
 
     def _next(self, event: InstanceChanged) -> InstanceChanged | None:
         """The change as it is for the run, which knows how far the instance had come; None where it is none."""

@@ -12,7 +12,7 @@ from density.controller.safety import SafetyStop
 from density.controller.stalls import Stalls, find_vanished
 from density.controller.steps import Steps
 from density.errors import EngineUnavailable
-from density.events import Held, StageEntered, Warned
+from density.events import Held, StageEntered
 from density.ramp.decide import bounds_of, describe, is_over
 from density.ramp.sustain import HOLDS, PARTS, next_count, violated
 from density.units import format_counted, format_seconds
@@ -54,7 +54,7 @@ class Holder:
                 if target < state.alive:
                     await self._steps.back_to(target)
                 await anyio.sleep(self._ramp.settle_seconds)
-        self._bus.emit(Warned(anyio.current_time(), "no count is recommended: none was sustained through a hold"))
+        self._bus.warn("no count is recommended: none was sustained through a hold")
 
     def _refuse_the_engine(self, lost_before: Mapping[str, int], kinds: Counter[str]) -> None:
         """Where most of what died in a hold went with its engine, nothing is known of the host.

@@ -43,7 +43,6 @@ from density.events import (
     Stage,
     StageEntered,
     Stopped,
-    Warned,
     WorkloadPrepared,
     WorkloadSkipped,
 )
@@ -133,7 +132,7 @@ class Controller:
                     self.removed_before = removed_ids(self._bus.state)
                     self.torn = await tear_down(self._bus, self._equipment, run_id=self._run_id)
                 if (dog := self._equipment.watchdog) and dog.killed:
-                    self._warn(f"the watchdog killed {dog.killed:,} processes in the run's slice")
+                    self._bus.warn(f"the watchdog killed {dog.killed:,} processes in the run's slice")
                 protection.close()
                 group.cancel_scope.cancel()
         return self._problem
@@ -164,7 +163,7 @@ class Controller:
         self._enter("preflight")
         self._bus.emit(HostFound(anyio.current_time(), self._equipment.host.facts()))
         for warning in (*cautions(self._profile), *self._equipment.warnings):
-            self._warn(warning)
+            self._bus.warn(warning)
         try:
             await self._preflight()
         except NoRoom as error:
@@ -242,7 +241,7 @@ class Controller:
             WorkloadPrepared(now, workload.name, prepared.accelerator, prepared.networks, took, prepared.pools)
         )
         for warning in prepared.warnings:
-            self._warn(warning)
+            self._bus.warn(warning)
 
     @contextmanager
     def _skipping(self, *workloads: Workload) -> Iterator[None]:
@@ -293,7 +292,7 @@ class Controller:
         if isinstance(step, Stop) and step.engine:
             raise EngineUnavailable(step.engine, step.reason)
         if isinstance(step, Stop) and step.surge and self._launcher.ease():
-            self._warn(f"launching fewer at once, for a moment it was too many: {step.reason}")
+            self._bus.warn(f"launching fewer at once, for a moment it was too many: {step.reason}")
             return Launch(1)
         if isinstance(step, Stop) and step.doubtful:
             return await self._ask_again(wave, step)
@@ -301,7 +300,7 @@ class Controller:
 
     async def _ask_again(self, wave: int, doubtful: Stop) -> Launch | Stop:
         """Where something else moved the host while it was read: rest once more, then go on in small steps."""
-        self._warn(f"something else on this host moves {doubtful.ceiling}; resting once more: {doubtful.reason}")
+        self._bus.warn(f"something else on this host moves {doubtful.ceiling}; resting once more: {doubtful.reason}")
         await self._steps.settle()
         step = decide(self._profile, self._bus.state, wave)
         _log_decision(self._bus.state, wave, step)
@@ -342,7 +341,7 @@ class Controller:
     def _unreadable(self, error: HostUnreadable) -> None:
         """Go no further on a host that cannot be seen: what is in flight is given up, everything is removed."""
         if self._problem is None:
-            self._warn(str(error))
+            self._bus.warn(str(error))
             self.fail(error)
 
     async def _await_alarm(self, watchdog: Watchdog) -> None:
@@ -350,20 +349,17 @@ class Controller:
         alarm = await watchdog.alarmed()
         if alarm.reading:
             reason = f"the host ran through half of a reserve: {describe(alarm.reading)}"
-            self._warn(f"everything is removed: {reason}")
+            self._bus.warn(f"everything is removed: {reason}")
             self._stop(Stop("ceiling", reason, *alarm.reading.key))
             self._launcher.stop()
             self._scope.cancel()
         elif self._bus.state.stage == "teardown":
-            self._warn(f"density's event loop did not run for {alarm.seconds:.0f} s during the teardown")
+            self._bus.warn(f"density's event loop did not run for {alarm.seconds:.0f} s during the teardown")
         else:
             self.fail(InternalFailure(f"density's event loop did not run for {alarm.seconds:.0f} s"))
 
     def _enter(self, stage: Stage) -> None:
         self._bus.emit(StageEntered(anyio.current_time(), stage))
-
-    def _warn(self, message: str) -> None:
-        self._bus.emit(Warned(anyio.current_time(), message))
 
     def _end_anew(self, outcome: OutcomeName, reason: str) -> None:
         """How the run ends, also where its ramp had ended already; a teardown is not ended by anything."""

@@ -13,7 +13,6 @@ from density.controller.equipment import Equipment
 from density.controller.launcher import Launcher
 from density.controller.scaling import newest, scale_down
 from density.errors import EngineUnavailable
-from density.events import Warned
 from density.ramp.decide import bounds_of, crossed_reserve, describe, look_ahead
 
 IN_FLIGHT_SECONDS = 3.0
@@ -61,7 +60,7 @@ class SafetyStop:
         if self.first is None:
             self.first = reading
             self._launcher.stop()
-            self._warn(f"launching stopped at once, the reserve was touched: {describe(reading)}")
+            self._bus.warn(f"launching stopped at once, the reserve was touched: {describe(reading)}")
         if self._scope is None and self._group is not None and self._sample is not None:
             self._scope, self._done = anyio.CancelScope(), anyio.Event()
             self._group.start_soon(self._act, self._scope, self._sample)
@@ -80,7 +79,7 @@ class SafetyStop:
                 await self._scale_down(sample)
         except EngineUnavailable as gone:
             if not self._unavailable:
-                self._warn(f"the safety stop could not remove instances: {gone}")
+                self._bus.warn(f"the safety stop could not remove instances: {gone}")
             self._unavailable = True
         finally:
             self._scope = None
@@ -95,7 +94,7 @@ class SafetyStop:
             removed += len(batch)
             await scale_down(self._bus, self._equipment, batch)
         if removed:
-            self._warn(f"the safety stop removed {removed:,} instances, {self._bus.state.alive:,} are left")
+            self._bus.warn(f"the safety stop removed {removed:,} instances, {self._bus.state.alive:,} are left")
 
     async def _reading(self, sample: Sample) -> Reading | None:
         return crossed_reserve(tuple(readings(await sample(), self._bounds)))
@@ -104,6 +103,3 @@ class SafetyStop:
         """How many instances take what is missing to the reserve, where that is known."""
         cost = look_ahead(self._equipment.profile, self._bus.state).costs().get(reading.key, 0.0)
         return math.ceil(-reading.room / cost) if cost > 0 else 1
-
-    def _warn(self, message: str) -> None:
-        self._bus.emit(Warned(anyio.current_time(), message))

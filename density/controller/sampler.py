@@ -13,7 +13,7 @@ from density.controller.equipment import Host
 from density.controller.reserves import Reserves
 from density.controller.stalls import Stalls
 from density.errors import HostUnreadable
-from density.events import HostSampled, TesterMeasured, Warned
+from density.events import HostSampled, TesterMeasured
 from density.host.reading import Sample
 from density.ramp.decide import crossed_reserve
 
@@ -132,7 +132,7 @@ class Sampler:
             if (name in self._worked or name in sample.hung) and name not in self._warned:
                 self._warned.add(name)
                 message = f"sensor {name} failed and is tried again: {reason}; what it reads is not watched meanwhile"
-                self._bus.emit(Warned(anyio.current_time(), message))
+                self._bus.warn(message)
 
     def _tester(self, values: Mapping[str, float], *, lag: float) -> None:
         self._max_lag = max(self._max_lag, lag)

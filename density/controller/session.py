@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -25,7 +24,7 @@ from density.controller.run import Controller, as_problem
 from density.controller.teardown import Torn, conclude, given_up
 from density.controller.wall_clock import WallClock
 from density.errors import DensityError, Unwritten, UsageError, too_few_files
-from density.events import Stopped, Warned
+from density.events import Stopped
 from density.log import NAME as LOG
 from density.log import LogFile
 from density.payload.background import background
@@ -119,7 +118,7 @@ class Session:
             async with guarded(profile, run_id=self.run_id, run_dir=self.run_dir) as guard:
                 record = RecordWriter(
                     self.run_dir / RECORD,
-                    on_problem=lambda problem: _warn(bus, problem),
+                    on_problem=lambda problem: bus.warn(problem),  # noqa: PLW0108 — the bus is made after it
                     on_refused=lambda reason: ends.fail(Unwritten(reason)),
                     on_stopped=lambda reason: ends.fail(DensityError(f"the record of the run stopped: {reason}")),
                 )
@@ -127,12 +126,12 @@ class Session:
                 async with record:
                     problem = await self._equipped(profile, bus, ends, guard)
                     for engine in ends.unasked:
-                        _warn(bus, f"what {engine} may still hold is removed once it is back, or by `density clean`")
+                        bus.warn(f"what {engine} may still hold is removed once it is back, or by `density clean`")
                     room.release()  # everything is removed: now for the end of the record, the result, the report
                     if log_file.problem:
-                        _warn(bus, log_file.problem)
+                        bus.warn(log_file.problem)
                 if record.missing:
-                    _warn(bus, record.problem)
+                    bus.warn(record.problem)
                 guard.abandoned = ends.abandoned or bool(ends.unasked)
                 guard.all_gone = state.torn_down is not None and not state.torn_down.left
         return problem, record.held
@@ -147,7 +146,7 @@ class Session:
     async def _equipped(self, profile: Profile, bus: Bus, ends: "_Ends", guard: Guard) -> DensityError | None:
         """From the first event to the last; what ended the run with outcome `error`."""
         begin(bus, profile, run_id=self.run_id, wall=time.time())
-        with guard.reaper.telling(partial(_warn, bus)):
+        with guard.reaper.telling(bus.warn):
             async with background(WallClock(bus).run):
                 return await self._carried_through(profile, bus, ends, runtime_dir=guard.directory)
 
@@ -262,7 +261,3 @@ def _allow_many_files() -> None:
     if hard < LEAST_FILES:
         raise too_few_files(hard, least=LEAST_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _warn(bus: Bus, message: str) -> None:
-    bus.emit(Warned(anyio.current_time(), message))

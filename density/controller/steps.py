@@ -13,7 +13,7 @@ from density.controller.launcher import Launcher
 from density.controller.scaling import newest_by_workload, scale_down
 from density.controller.settle import Settler
 from density.errors import EngineUnavailable, InternalFailure
-from density.events import Forecasted, Warned, WaveStarted
+from density.events import Forecasted, WaveStarted
 from density.model import INTERNAL
 from density.ramp.decide import bounds_of, is_explained, is_over, look_ahead
 from density.shares import split
@@ -106,12 +106,9 @@ class Steps:
         for limit, count in self._equipment.populations().items():
             if (inside := max(0, count - before.get(limit, 0))) < new:
                 which = ", ".join(sorted(unseen))
-                self._bus.emit(
-                    Warned(
-                        anyio.current_time(),
-                        f"slice.{limit} is not enforced for all of {which}: {new} more instances run, and the kernel"
-                        f" holds {inside} more processes to it; their engine put the others elsewhere",
-                    )
+                self._bus.warn(
+                    f"slice.{limit} is not enforced for all of {which}: {new} more instances run, and the kernel"
+                    f" holds {inside} more processes to it; their engine put the others elsewhere"
                 )
 
     def _refuse_the_broken(self) -> None:

@@ -12,7 +12,7 @@ from density.controller.bus import Bus
 from density.controller.equipment import Equipment
 from density.engines.base import Engine
 from density.errors import EngineUnavailable, in_short, meant
-from density.events import InstanceChanged, StageEntered, TornDown, Warned
+from density.events import InstanceChanged, StageEntered, TornDown
 from density.model import Failure, Phase, Reaped, object_name
 from density.payload.background import background
 from density.state import RunState
@@ -73,7 +73,7 @@ async def tear_down(bus: Bus, equipment: Equipment, *, run_id: str) -> Torn:
         gone.extend(each for each in mine if object_name(run_id, each) not in reaped.left)
         torn.left += reaped.left
         if reaped.problem:
-            _warn(bus, f"{engine.name}: {reaped.problem}")
+            bus.warn(f"{engine.name}: {reaped.problem}")
 
     async with background(partial(_kill_what_stays, bus, equipment)), anyio.create_task_group() as group:
         for name, engine in equipment.engines.items():
@@ -114,12 +114,8 @@ async def _kill_what_stays(bus: Bus, equipment: Equipment) -> NoReturn:
             continue
         if count and not killed:
             stuck = f"the engines removed nothing for {STUCK_SECONDS:.0f} s"
-            _warn(bus, f"{stuck}: killed {count:,} processes of the slice")
+            bus.warn(f"{stuck}: killed {count:,} processes of the slice")
         killed += count
-
-
-def _warn(bus: Bus, message: str) -> None:
-    bus.emit(Warned(anyio.current_time(), message))
 
 
 def _running(state: RunState) -> int:
@@ -140,7 +136,7 @@ async def _cleared(bus: Bus, engine: Engine, instance_ids: list[str], *, run_id:
     def still_run() -> int:
         return sum(bus.state.instances[instance_id].phase in _RUNNING for instance_id in instance_ids)
 
-    return await when_back(remove, left=still_run, told=partial(_warn, bus))
+    return await when_back(remove, left=still_run, told=bus.warn)
 
 
 async def _stop(bus: Bus, engine: Engine, instance_ids: list[str]) -> None:
