@@ -12,7 +12,7 @@ HUBER = 1.345
 ROBUST_POINTS = 15
 """With fewer points nobody can say which of them is the wild one."""
 ROUNDING = 1e-9
-"""Residuals below this share of the readings are rounding errors of the fit."""
+"""What differs by less than this share of the readings, or of a count that comes of them, rounding made of the fit."""
 NOTHING = 5e-12
 """A slope that adds less than this share of the readings is a rounding error, and another one on another CPU."""
 UNSEEN = 0.002

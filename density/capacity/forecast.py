@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from density.capacity.footprint import Array, Line
+from density.capacity.footprint import ROUNDING, Array, Line
 from density.capacity.outlook import Key, counts_vector, fits, mix, slope_margin
 from density.capacity.typical import expected_cost, typical_cost
-from density.capacity.way import ROUNDING, snapped, until_taken, whole
+from density.capacity.way import snapped, until_taken, whole
 from density.ceilings.catalog import BY_ID, readings
 from density.ceilings.reading import Bounds, Reading
 from density.events import CeilingForecast

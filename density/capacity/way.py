@@ -5,12 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from density.capacity.footprint import Array
+from density.capacity.footprint import ROUNDING, Array
 from density.model import Workload
 from density.shares import share_out
 
-ROUNDING = 1e-9
-"""Counts and uses are the same within this share: they come from fits, which round."""
 _STEPS = 100
 """Whole instances that a count is moved by at most, to make room for a large one or use what a large one leaves."""
 
