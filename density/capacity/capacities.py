@@ -234,13 +234,10 @@ def unmeasured(point: WaveSettled, bounds: Bounds) -> list[tuple[str, str]]:
     measured = {reading.key for reading in _objectives(point, bounds)}
     wanted = [BY_FIELD[field] for field, value in asdict(bounds.objectives).items() if value is not None]
     ran = [workload for workload, count in point.counts.items() if count]
-    answering = [workload for workload in ran if workload not in bounds.silent] or ran
-    return [
-        (ceiling, subject)
-        for ceiling in wanted
-        for subject in ((answering if ceiling == "slo.probe" else ran) if ceiling in BY_WORKLOAD else [""])
-        if (ceiling, subject) not in measured
-    ]
+    asked = dict.fromkeys(BY_WORKLOAD, ran)
+    asked["slo.probe"] = [workload for workload in ran if workload not in bounds.silent] or ran
+    keys = [(ceiling, subject) for ceiling in wanted for subject in asked.get(ceiling, [""])]
+    return [key for key in keys if key not in measured]
 
 
 def keeps(point: WaveSettled, bounds: Bounds, known: Judged = Judged.PLAUSIBLE) -> bool:
