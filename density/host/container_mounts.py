@@ -13,6 +13,7 @@ from density.host.hierarchies import find_hierarchies
 from density.host.slice import slice_name
 
 SHORT = 12
+"""Letters of a container's id by which a run's record, and people, know it."""
 _CGROUP = re.compile(r"(?:[a-z]+-)?([0-9a-f]{64})(?:\.scope)?")
 """Of a container: by cgroupfs its id, by systemd also which runtime made it, such as `docker-ID.scope`."""
 _ID = re.compile(r"[0-9a-f]{64}")

@@ -43,6 +43,7 @@ from density.engines.docker.spec import container_document, is_payload
 from density.engines.own_limits import KernelBook, SliceUse, reached_alive
 from density.errors import EngineUnavailable
 from density.events import InstanceChanged
+from density.host.container_mounts import SHORT
 from density.host.leaf import Leaf, files_limit, read_leaf
 from density.log import logger
 from density.model import (
@@ -305,7 +306,7 @@ class DockerEngine:
         if not instance.is_alive:
             await self._drop(instance)
             return False
-        self._change(instance, Phase.CREATED, details={"container": instance.container_id[:12]})
+        self._change(instance, Phase.CREATED, details={"container": instance.container_id[:SHORT]})
         await self._make(lambda client: client.start(instance.container_id), deadline)
         if instance.is_alive:
             self._change(instance, Phase.STARTED)

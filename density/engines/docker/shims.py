@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anyio
 
+from density.host.container_mounts import SHORT
 from density.threads import in_thread
 
 SHIM_SECONDS = 5.0
@@ -24,7 +25,6 @@ _PROC = Path("/proc")
 _BEFORE_ID = {b"containerd-shim": b"-id", b"conmon": b"-c"}
 """How a shim's name begins, containerd's and Podman's -> what stands before the container's id on its command line."""
 _LONGEST = 8192
-_SHORT = 12
 
 
 def shim_of(cmdline: bytes) -> str:
@@ -43,7 +43,7 @@ def find_shims(containers: Collection[str], *, proc: Path = _PROC) -> dict[int, 
         containers: whole ids, or the first 12 letters of them.
         proc: where processes are.
     """
-    return {pid: found for pid, found in _shims(proc) if found in containers or found[:_SHORT] in containers}
+    return {pid: found for pid, found in _shims(proc) if found in containers or found[:SHORT] in containers}
 
 
 def in_words(pid: int, container: str) -> str:
