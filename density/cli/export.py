@@ -9,7 +9,7 @@ import click
 
 from density.cli.find import find_run
 from density.cli.output import echo, unwritten
-from density.controller.session import RECORD
+from density.controller.paths import RECORD
 from density.events import Event
 from density.metrics.export import Exported, export
 from density.record import read_events

@@ -3,8 +3,8 @@
 from difflib import get_close_matches
 from pathlib import Path
 
+from density.controller.paths import RECORD
 from density.controller.paths import runs_dir as default_runs_dir
-from density.controller.session import RECORD
 from density.errors import UsageError
 from density.units import format_some
 

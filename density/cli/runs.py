@@ -10,9 +10,9 @@ import click
 
 from density.cli.output import put
 from density.cli.tables import table
-from density.controller.paths import alive_runs
+from density.controller.paths import RECORD, alive_runs
 from density.controller.paths import runs_dir as default_directory
-from density.controller.session import PROFILE, RECORD, RESULT
+from density.controller.session import PROFILE, RESULT
 from density.errors import RecordError, UsageError
 from density.log import NAME as LOG
 from density.record.result import KeptResult, read_result

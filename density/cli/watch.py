@@ -13,7 +13,8 @@ from rich.console import Console
 from density.cli.console import SafeConsole
 from density.cli.find import LATEST, find_run
 from density.cli.output import echo
-from density.controller.session import PROFILE, RECORD
+from density.controller.paths import RECORD
+from density.controller.session import PROFILE
 from density.errors import DensityError
 from density.live import live_view
 from density.live.follow import Followed

@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 
 from density.controller.intent import Intent
-from density.controller.paths import RECORD_NAME
+from density.controller.paths import RECORD
 from density.errors import RecordError
 from density.host.container_mounts import SHORT, in_slice, mounted, names_of
 from density.threads import in_thread
@@ -82,7 +82,7 @@ def _on_record(intent: Intent) -> set[str]:
     """Those in a run's record, where it can be read and is this user's own: others would name what is not the run's."""
     if not any(place.engine == "docker" for place in intent.places):
         return set()
-    path = intent.run_dir / RECORD_NAME
+    path = intent.run_dir / RECORD
     with suppress(OSError, RecordError):
         if path.lstat().st_uid == os.geteuid():
             # Here, because it takes 30 MiB, and the aftermath of a run without containers none of them.

@@ -15,7 +15,7 @@ from density.errors import UsageError
 from density.places import invoker, own_directory, refuse_shared
 
 RUNS_DIR_VARIABLE = "DENSITY_RUNS_DIR"
-RECORD_NAME = "run.sqlite"
+RECORD = "run.sqlite"
 """Of a run's record in the directory of its results."""
 NEW = ".new-"
 """How a run's runtime directory is called until it is locked."""

@@ -19,7 +19,7 @@ from density.controller.bus import Bus, Sink
 from density.controller.equip import equip, with_reserve
 from density.controller.guard import Guard, guarded
 from density.controller.logging import EventLog
-from density.controller.paths import RECORD_NAME, make_run_dir
+from density.controller.paths import RECORD, make_run_dir
 from density.controller.run import Controller, as_problem
 from density.controller.teardown import Torn, conclude, given_up
 from density.controller.wall_clock import WallClock
@@ -36,7 +36,6 @@ from density.state import RunState
 from density.threads import in_thread
 from density.units import format_seconds
 
-RECORD = RECORD_NAME
 RESULT = "result.json"
 LEFT_BEHIND = 4
 LEAVE_SECONDS = 5.0

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from density.ceilings.catalog import BY_ID
 from density.ceilings.reading import Bounds
-from density.controller.session import RECORD, RESULT
+from density.controller.paths import RECORD
+from density.controller.session import RESULT
 from density.errors import RecordError, UsageError
 from density.metrics.current import bounds_of_run
 from density.record import read_events

@@ -12,7 +12,7 @@ import pytest
 from support.fuzzing import bodies, density, put_record
 from support.recorded_runs import events_of, record
 
-from density.controller.session import RECORD
+from density.controller.paths import RECORD
 from density.errors import RecordError
 from density.events import (
     CeilingForecast,

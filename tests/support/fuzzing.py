@@ -17,7 +17,8 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from density.cli import main
-from density.controller.session import RECORD, RESULT
+from density.controller.paths import RECORD
+from density.controller.session import RESULT
 from density.errors import ProfileError
 from density.events import Event
 from density.profile.load import load_profile, profile_to_toml

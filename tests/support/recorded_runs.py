@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 from support.simulation import simulate
 
+from density.controller.paths import RECORD
 from density.controller.run import Controller
-from density.controller.session import RECORD
 from density.engines.simulated import SimulatedEngine
 from density.events import (
     EngineFound,

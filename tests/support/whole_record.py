@@ -10,7 +10,8 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from density.cli import main
-from density.controller.session import RECORD, RESULT
+from density.controller.paths import RECORD
+from density.controller.session import RESULT
 from density.errors import DensityError
 from density.record.reader import replay
 

@@ -16,7 +16,7 @@ from support.running import RUN_SECONDS, Document, run_directory, started
 from support.tally import Tally
 from support.whole_record import flaws, unread
 
-from density.controller.session import RECORD
+from density.controller.paths import RECORD
 from density.events import SteppedBack
 from density.host.slice import slice_name
 from density.record import read_events

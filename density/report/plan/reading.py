@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from density.capacity.plan.measured import Measured, measure
-from density.controller.session import RECORD
+from density.controller.paths import RECORD
 from density.errors import UsageError
 from density.metrics.current import bounds_of_run
 from density.record import replay
